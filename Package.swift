@@ -1,0 +1,161 @@
+// swift-tools-version: 6.1
+// The list of names in `rooms` is the map of the house; docs/ARCHITECTURE.md explains it.
+// NANOBOT_ONLY=Spool,Jobs in the environment leaves out every target those do not need
+// (packages too): a quick build of one part, and the way sanitizers run without the web stack.
+import PackageDescription
+
+struct Room {
+    var name: String
+    var imports: [String] = []
+    var products: [Target.Dependency] = []
+    var isC = false
+    var hasTests = true
+    var resources: [Resource] = []
+}
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let rooms: [Room] = [
+    Room(name: "CCurl", products: ["libcurl"], isC: true, hasTests: false),
+    Room(name: "CLinux", isC: true, hasTests: false),
+    Room(name: "TextFormats"),
+    Room(name: "DurableFiles", imports: ["CLinux"]),
+    Room(name: "HTTPTransport", imports: ["CCurl"]),
+    Room(name: "Spool", imports: ["TextFormats", "DurableFiles"]),
+    Room(name: "Workers", imports: ["TextFormats", "Spool"], products: [logging, metrics]),
+    Room(name: "Tenants", imports: ["TextFormats", "DurableFiles"], products: [crypto]),
+    Room(name: "Providers", imports: ["TextFormats", "HTTPTransport"], products: [logging]),
+    Room(name: "MarketData", imports: ["TextFormats", "HTTPTransport", "DurableFiles"]),
+    Room(
+        name: "Agent",
+        imports: ["TextFormats", "Providers", "HTTPTransport", "MarketData", "Tenants", "DurableFiles"],
+        products: [logging, yams]),
+    Room(name: "Reports", imports: ["TextFormats", "MarketData", "Tenants"], products: [mustache]),
+    Room(name: "Jobs", imports: ["TextFormats", "Spool", "Tenants"]),
+    Room(name: "Scheduler", imports: ["TextFormats", "Jobs", "Tenants", "DurableFiles"], products: [logging]),
+    Room(name: "Accounts", imports: ["TextFormats", "Tenants", "Scheduler", "Jobs"]),
+    Room(name: "WireTypes", imports: ["TextFormats"], hasTests: false),
+    Room(
+        name: "API", imports: ["TextFormats", "Accounts", "Jobs", "Scheduler", "Tenants", "WireTypes"],
+        products: [hummingbird, logging], resources: [.embedInCode("Assets/openapi.json")]),
+    Room(
+        name: "Runtime",
+        imports: [
+            "TextFormats", "API", "Accounts", "Scheduler", "Jobs", "Reports", "Agent", "MarketData", "Providers",
+            "Tenants", "Workers", "Spool", "HTTPTransport", "DurableFiles",
+        ],
+        products: [lifecycle, logging, metrics]),
+    Room(
+        name: "nanobot",
+        imports: ["TextFormats", "Runtime", "Accounts", "Scheduler", "Jobs", "Tenants", "Spool", "DurableFiles"],
+        products: [arguments], hasTests: false),
+]
+
+/// What the tests of every room may use besides the room itself.
+let testSupport = Room(name: "TestSupport", imports: ["TextFormats", "DurableFiles"], hasTests: false)
+/// Scripted models and model servers, for the tests of rooms that talk to one.
+let modelTestSupport = Room(name: "ModelTestSupport", imports: ["TextFormats", "Providers"], hasTests: false)
+
+/// Test targets that belong to no single room.
+let houseTests: [(name: String, needs: [String])] = [
+    ("TidyTests", []),
+    ("SystemTests", ["nanobot"]),
+]
+
+let packages: [String: Package.Dependency] = [
+    "swift-log": .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    "swift-metrics": .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    "swift-crypto": .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    "Yams": .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    "swift-mustache": .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+    "hummingbird": .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    "swift-service-lifecycle": .package(
+        url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    "swift-argument-parser": .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+]
+
+// MARK: - From the table to the package
+
+let allRooms = rooms + [testSupport, modelTestSupport]
+let byName = Dictionary(uniqueKeysWithValues: allRooms.map { ($0.name, $0) })
+let only = (Context.environment["NANOBOT_ONLY"] ?? "").split(separator: ",").map(String.init)
+
+func closure(_ names: [String]) -> Set<String> {
+    var seen: Set<String> = []
+    var open = names
+    while let name = open.popLast() {
+        guard seen.insert(name).inserted else { continue }
+        open += byName[name]?.imports ?? []
+    }
+    return seen
+}
+
+let needed = closure(only + ["TestSupport"])
+let kept =
+    only.isEmpty ? Set(allRooms.map(\.name)) : needed.union(needed.contains("HTTPTransport") ? closure(["ModelTestSupport"]) : [])
+let tested = only.isEmpty ? kept : Set(only)
+
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func target(_ room: Room) -> Target {
+    let dependencies = room.imports.map { Target.Dependency.target(name: $0) } + room.products
+    if room.isC { return .target(name: room.name, dependencies: dependencies) }
+    if room.name == "nanobot" {
+        return .executableTarget(name: room.name, dependencies: dependencies, swiftSettings: swiftSettings)
+    }
+    if room.name == "TestSupport" {
+        return .target(
+            name: room.name, dependencies: dependencies, path: "Tests/TestSupport",
+            exclude: ["ScriptedProvider.swift", "LoopbackHTTPServer.swift"], swiftSettings: swiftSettings)
+    }
+    if room.name == "ModelTestSupport" {
+        return .target(
+            name: room.name, dependencies: dependencies, path: "Tests/TestSupport",
+            sources: ["ScriptedProvider.swift", "LoopbackHTTPServer.swift"], swiftSettings: swiftSettings)
+    }
+    return .target(
+        name: room.name, dependencies: dependencies, resources: room.resources, swiftSettings: swiftSettings)
+}
+
+var targets: [Target] = allRooms.filter { kept.contains($0.name) }.map(target)
+for room in rooms where room.hasTests && tested.contains(room.name) {
+    let supports = ["TestSupport", "ModelTestSupport"].filter { kept.contains($0) }
+    let dependencies = [room.name] + supports + room.imports.filter { byName[$0]?.isC == false }
+    targets.append(
+        .testTarget(
+            name: room.name + "Tests", dependencies: dependencies.map { .target(name: $0) } + room.products,
+            swiftSettings: swiftSettings))
+}
+for house in houseTests where only.isEmpty || only.contains(house.name) {
+    let needs = (["TestSupport", "ModelTestSupport"] + house.needs).filter { kept.contains($0) }
+    targets.append(
+        .testTarget(
+            name: house.name, dependencies: needs.map { .target(name: $0) }, swiftSettings: swiftSettings))
+}
+
+let libcurl = Target.systemLibrary(
+    name: "libcurl", path: "Sources/libcurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])])
+if kept.contains("CCurl") { targets.append(libcurl) }
+
+let usedPackages = Set(
+    allRooms.filter { kept.contains($0.name) }.flatMap(\.products).compactMap { product -> String? in
+        if case .productItem(_, let package, _, _) = product { return package }
+        return nil
+    })
+
+let package = Package(
+    name: "nanobot",
+    products: kept.contains("nanobot") ? [.executable(name: "nanobot", targets: ["nanobot"])] : [],
+    dependencies: packages.filter { usedPackages.contains($0.key) }.sorted { $0.key < $1.key }.map(\.value),
+    targets: targets)

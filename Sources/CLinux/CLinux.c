@@ -1,0 +1,53 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int nb_open_beneath(int directory, const char *path, int flags, uint32_t mode) {
+    struct open_how how;
+    memset(&how, 0, sizeof how);
+    how.flags = (uint64_t)(flags | O_CLOEXEC);
+    how.mode = (flags & O_CREAT) ? mode : 0;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+}
+
+int nb_rename_noreplace(int from_directory, const char *from, int to_directory, const char *to) {
+    int result = renameat2(from_directory, from, to_directory, to, RENAME_NOREPLACE);
+    if (result == 0 || (errno != EINVAL && errno != ENOSYS)) return result;
+    if (linkat(from_directory, from, to_directory, to, 0) != 0) return -1;
+    return unlinkat(from_directory, from, 0);
+}
+
+int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length, int wait) {
+    struct flock range;
+    memset(&range, 0, sizeof range);
+    range.l_type = type ? F_WRLCK : F_UNLCK;
+    range.l_whence = SEEK_SET;
+    range.l_start = start;
+    range.l_len = length;
+    return fcntl(descriptor, wait ? F_OFD_SETLKW : F_OFD_SETLK, &range);
+}
+
+int nb_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+int nb_poll2(int first, int second, int timeout_ms) {
+    struct pollfd watched[2] = {{first, POLLIN, 0}, {second, POLLIN, 0}};
+    int count = poll(watched, 2, timeout_ms);
+    if (count < 0) return -1;
+    return (watched[0].revents ? 1 : 0) | (watched[1].revents ? 2 : 0);
+}
+
+int nb_set_thread_name(const char *name) { return prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0); }
+
+int nb_o_path(void) { return O_PATH; }

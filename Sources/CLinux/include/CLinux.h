@@ -1,0 +1,24 @@
+// Linux calls that Glibc's Swift overlay lacks. Each returns -1 and sets errno on failure, like the call it wraps.
+#pragma once
+#include <stdint.h>
+
+/// openat2 with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS: the kernel itself keeps the path inside.
+int nb_open_beneath(int directory, const char *path, int flags, uint32_t mode);
+
+/// renameat2 with RENAME_NOREPLACE; on file systems without it, link + unlink (files only).
+int nb_rename_noreplace(int from_directory, const char *from, int to_directory, const char *to);
+
+/// An open-file-description lock on a byte range. type: 1 exclusive, 0 unlock. wait: 0 returns EAGAIN when taken.
+int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length, int wait);
+
+/// An eventfd, non-blocking and close-on-exec.
+int nb_eventfd(void);
+
+/// poll on two descriptors for input. Returns a bit set: 1 first readable, 2 second readable; 0 on timeout.
+int nb_poll2(int first, int second, int timeout_ms);
+
+/// Name of the calling thread, at most 15 bytes.
+int nb_set_thread_name(const char *name);
+
+/// Flags Swift cannot import because they are macros over expressions.
+int nb_o_path(void);

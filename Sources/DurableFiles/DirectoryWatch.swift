@@ -1,0 +1,109 @@
+// inotify with a wake-up from other threads. One thread calls `wait`; any thread may call `add`, `remove` and `wake`.
+// Losing events is possible (queue overflow is reported): callers scan as well.
+
+import CLinux
+import Foundation
+import Glibc
+
+public final class DirectoryWatch: Sendable {
+    public struct Interest: OptionSet, Sendable {
+        public let rawValue: UInt32
+        public init(rawValue: UInt32) { self.rawValue = rawValue }
+        public static let modified = Interest(rawValue: UInt32(IN_MODIFY))
+        public static let closedWrite = Interest(rawValue: UInt32(IN_CLOSE_WRITE))
+        public static let movedIn = Interest(rawValue: UInt32(IN_MOVED_TO))
+        public static let movedOut = Interest(rawValue: UInt32(IN_MOVED_FROM))
+        public static let created = Interest(rawValue: UInt32(IN_CREATE))
+        public static let deleted = Interest(rawValue: UInt32(IN_DELETE))
+        public static let deletedSelf = Interest(rawValue: UInt32(IN_DELETE_SELF))
+    }
+
+    public struct Event: Sendable, Hashable {
+        /// What `add` returned; -1 when events were lost.
+        public var watch: Int32
+        /// The entry's name; empty for the watched thing itself, nil when it is not UTF-8.
+        public var name: String?
+        public var mask: UInt32
+        public var isOverflow: Bool { mask & UInt32(IN_Q_OVERFLOW) != 0 }
+        /// The watch ended: its folder or file is gone.
+        public var isGone: Bool { mask & UInt32(IN_IGNORED) != 0 }
+
+        public func has(_ interest: Interest) -> Bool { mask & interest.rawValue != 0 }
+    }
+
+    private let descriptor: Int32
+    private let wakeUp: Int32
+
+    public init() throws(FileError) {
+        descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
+        guard descriptor >= 0 else { throw FileError(errno: errno, operation: "inotify_init", path: "") }
+        wakeUp = nb_eventfd()
+        guard wakeUp >= 0 else {
+            let code = errno
+            Glibc.close(descriptor)
+            throw FileError(errno: code, operation: "eventfd", path: "")
+        }
+    }
+
+    deinit {
+        Glibc.close(descriptor)
+        Glibc.close(wakeUp)
+    }
+
+    /// Watches a folder or a file. The same path again returns the same number, with the new interest.
+    public func add(_ path: String, _ interest: Interest) throws(FileError) -> Int32 {
+        let watch = inotify_add_watch(descriptor, path, interest.rawValue)
+        guard watch >= 0 else { throw FileError(errno: errno, operation: "inotify_add_watch", path: path) }
+        return watch
+    }
+
+    public func remove(_ watch: Int32) {
+        // Fails only when the watch is already gone, which is what was wanted.
+        _ = inotify_rm_watch(descriptor, watch)
+    }
+
+    /// Ends a `wait` in progress, or the next one, at once.
+    public func wake() {
+        var one: UInt64 = 1
+        // EAGAIN: a wake-up is already pending.
+        _ = Glibc.write(wakeUp, &one, 8)
+    }
+
+    /// - Parameter timeout: seconds; nil waits for an event or `wake`.
+    /// - Returns: what happened; empty after a timeout or a wake-up.
+    public func wait(timeout: TimeInterval?) throws(FileError) -> [Event] {
+        let milliseconds = timeout.map { Int32(min(max($0 * 1000, 0).rounded(.up), 86_400_000)) } ?? -1
+        let ready = nb_poll2(descriptor, wakeUp, milliseconds)
+        if ready < 0 {
+            if errno == EINTR { return [] }
+            throw FileError(errno: errno, operation: "poll", path: "inotify")
+        }
+        if ready & 2 != 0 {
+            var count: UInt64 = 0
+            _ = Glibc.read(wakeUp, &count, 8)
+        }
+        return ready & 1 != 0 ? readEvents() : []
+    }
+
+    private func readEvents() -> [Event] {
+        var events: [Event] = []
+        let capacity = 64 << 10
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 8)
+        defer { buffer.deallocate() }
+        while true {
+            let count = Glibc.read(descriptor, buffer.baseAddress, capacity)
+            guard count > 0 else { return events }
+            var offset = 0
+            while offset + MemoryLayout<inotify_event>.size <= count {
+                let header = buffer.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
+                let start = offset + MemoryLayout<inotify_event>.size
+                let raw = UnsafeRawBufferPointer(rebasing: buffer[start..<start + Int(header.len)])
+                let name = String(validating: raw.prefix { $0 != 0 }, as: UTF8.self)
+                events.append(Event(watch: header.wd, name: name, mask: header.mask))
+                offset = start + Int(header.len)
+            }
+            // A full buffer may have more behind it; a part-filled one was all.
+            if count < capacity - 512 { return events }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+// The system calls this program makes on files, one method each, so that a test can make any single one fail or stop
+// the program there. Callers: every room that stores something, from any thread. Failure: FileError, never a crash.
+
+import Foundation
+
+/// How a file is opened. O_CLOEXEC and O_NOFOLLOW are always added: no child process inherits a lock, no link is
+/// followed as the last part of a path.
+public struct OpenFlags: OptionSet, Sendable, Hashable {
+    public let rawValue: Int
+    public init(rawValue: Int) { self.rawValue = rawValue }
+
+    public static let read = OpenFlags(rawValue: 1)
+    public static let write = OpenFlags(rawValue: 2)
+    public static let append = OpenFlags(rawValue: 4)
+    public static let create = OpenFlags(rawValue: 8)
+    /// With `create`: fails with `.exists` when the name is taken.
+    public static let exclusive = OpenFlags(rawValue: 16)
+    public static let directory = OpenFlags(rawValue: 32)
+    /// Do not wait, as for a FIFO without a writer.
+    public static let nonBlocking = OpenFlags(rawValue: 64)
+    public static let truncate = OpenFlags(rawValue: 128)
+    /// Where the kernel resolves a path beneath a folder, the folder itself.
+    public static let readWrite: OpenFlags = [.read, .write]
+}
+
+public enum FileKind: String, Sendable {
+    case regular, directory, symlink, fifo, other
+}
+
+/// What lstat tells.
+public struct FileStatus: Sendable, Hashable {
+    public var kind: FileKind
+    /// Bytes.
+    public var size: Int
+    public var modified: Date
+    public var inode: UInt64
+    public var device: UInt64
+    public var links: Int
+    public var owner: UInt32
+    public var mode: UInt32
+
+    public init(
+        kind: FileKind, size: Int, modified: Date, inode: UInt64, device: UInt64, links: Int, owner: UInt32, mode: UInt32
+    ) {
+        self.kind = kind
+        self.size = size
+        self.modified = modified
+        self.inode = inode
+        self.device = device
+        self.links = links
+        self.owner = owner
+        self.mode = mode
+    }
+}
+
+public struct DirectoryEntry: Sendable, Hashable {
+    public var name: String
+    /// `.other` where the file system does not say: ask `status` then.
+    public var kind: FileKind
+
+    public init(name: String, kind: FileKind) {
+        self.name = name
+        self.kind = kind
+    }
+}
+
+/// Paths are absolute or relative to the working folder; names that are not UTF-8 cannot be expressed and are not listed.
+public protocol FileSystem: Sendable {
+    func open(_ path: String, _ flags: OpenFlags, mode: UInt32) throws(FileError) -> Int32
+    /// openat2 with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_MAGICLINKS.
+    func openBeneath(_ directory: Int32, _ path: String, _ flags: OpenFlags, mode: UInt32) throws(FileError) -> Int32
+    /// Closes; the descriptor is gone even when this throws.
+    func close(_ descriptor: Int32, path: String) throws(FileError)
+    /// - Returns: bytes read; 0 at the end. Interrupted calls are repeated.
+    func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: Int, path: String)
+        throws(FileError) -> Int
+    /// - Returns: bytes written, possibly fewer than given. `offset` nil: where the descriptor stands (or appends).
+    func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int?, path: String)
+        throws(FileError) -> Int
+    func sync(_ descriptor: Int32, path: String) throws(FileError)
+    func dataSync(_ descriptor: Int32, path: String) throws(FileError)
+    func truncate(_ descriptor: Int32, to size: Int, path: String) throws(FileError)
+    /// lstat.
+    func status(_ path: String) throws(FileError) -> FileStatus
+    func status(of descriptor: Int32, path: String) throws(FileError) -> FileStatus
+    /// - Parameter replace: false fails with `.exists` when the new name is taken.
+    func rename(_ from: String, _ to: String, replace: Bool) throws(FileError)
+    func rename(in directory: Int32, _ from: String, to otherDirectory: Int32, _ to: String, replace: Bool)
+        throws(FileError)
+    func remove(_ path: String) throws(FileError)
+    func remove(in directory: Int32, _ name: String, isDirectory: Bool) throws(FileError)
+    func makeDirectory(_ path: String, mode: UInt32) throws(FileError)
+    func makeDirectory(in directory: Int32, _ name: String, mode: UInt32) throws(FileError)
+    func removeDirectory(_ path: String) throws(FileError)
+    /// The entries but "." and "..", in the file system's order.
+    func list(_ path: String) throws(FileError) -> [DirectoryEntry]
+    func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry]
+    func setMode(_ path: String, _ mode: UInt32) throws(FileError)
+    /// Sets the modification time to now.
+    func touch(_ path: String) throws(FileError)
+    /// flock, exclusive. - Returns: false when another open file holds it and `wait` is false.
+    func lock(_ descriptor: Int32, wait: Bool, path: String) throws(FileError) -> Bool
+    /// An exclusive open-file-description lock of a byte range. - Returns: as `lock`.
+    func lockRange(_ descriptor: Int32, start: Int64, length: Int64, wait: Bool, path: String) throws(FileError) -> Bool
+    func unlockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String) throws(FileError)
+    /// Bytes free to this process, and in all.
+    func space(_ path: String) throws(FileError) -> (free: Int, total: Int)
+}
+
+extension FileSystem {
+    public func open(_ path: String, _ flags: OpenFlags) throws(FileError) -> Int32 {
+        try open(path, flags, mode: 0o600)
+    }
+
+    public func rename(_ from: String, _ to: String) throws(FileError) { try rename(from, to, replace: true) }
+}

@@ -1,0 +1,257 @@
+// The real file system. The only file in the project that makes file system calls.
+// Stateless; any thread. EINTR is repeated here, every other failure becomes a FileError.
+
+import CLinux
+import Foundation
+import Glibc
+
+public struct LinuxFileSystem: FileSystem {
+    public init() {}
+
+    private func flags(_ flags: OpenFlags) -> Int32 {
+        var raw: Int32 = O_CLOEXEC | O_NOFOLLOW
+        if flags.contains(.readWrite) { raw |= O_RDWR } else if flags.contains(.write) { raw |= O_WRONLY }
+        if flags.contains(.append) { raw |= O_APPEND }
+        if flags.contains(.create) { raw |= O_CREAT }
+        if flags.contains(.exclusive) { raw |= O_EXCL }
+        if flags.contains(.directory) { raw |= O_DIRECTORY }
+        if flags.contains(.nonBlocking) { raw |= O_NONBLOCK }
+        if flags.contains(.truncate) { raw |= O_TRUNC }
+        return raw
+    }
+
+    /// Repeats a call that a signal cut short; any other -1 becomes an error.
+    private func check(
+        _ operation: String, _ path: String, _ call: () -> Int
+    ) throws(FileError) -> Int {
+        while true {
+            let result = call()
+            if result >= 0 { return result }
+            let code = errno
+            if code != EINTR { throw FileError(errno: code, operation: operation, path: path) }
+        }
+    }
+
+    @discardableResult
+    private func check(_ operation: String, _ path: String, _ call: () -> Int32) throws(FileError) -> Int32 {
+        Int32(try check(operation, path) { Int(call()) })
+    }
+
+    private func checkedName(_ path: String, _ operation: String) throws(FileError) {
+        // A NUL would silently end the path for the kernel.
+        if path.utf8.contains(0) { throw FileError(code: .invalid, operation: operation, path: path) }
+    }
+
+    public func open(_ path: String, _ flags: OpenFlags, mode: UInt32) throws(FileError) -> Int32 {
+        try checkedName(path, "open")
+        let raw = self.flags(flags)
+        return try check("open", path) { Glibc.open(path, raw, mode_t(mode)) }
+    }
+
+    public func openBeneath(
+        _ directory: Int32, _ path: String, _ flags: OpenFlags, mode: UInt32
+    ) throws(FileError) -> Int32 {
+        try checkedName(path, "openat2")
+        let raw = self.flags(flags)
+        do {
+            return try check("openat2", path) { nb_open_beneath(directory, path, raw, mode) }
+        } catch {
+            // The kernel answers EXDEV for a path that would leave the folder.
+            if error.errno == EXDEV { throw FileError(code: .escapes, operation: "openat2", path: path, errno: EXDEV) }
+            throw error
+        }
+    }
+
+    public func close(_ descriptor: Int32, path: String) throws(FileError) {
+        // Never repeated: on Linux the descriptor is gone even after EINTR.
+        if Glibc.close(descriptor) != 0, errno != EINTR {
+            throw FileError(errno: errno, operation: "close", path: path)
+        }
+    }
+
+    public func read(
+        _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: Int, path: String
+    ) throws(FileError) -> Int {
+        try check("read", path) { () -> Int in pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
+    }
+
+    public func write(
+        _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int?, path: String
+    ) throws(FileError) -> Int {
+        try check("write", path) { () -> Int in
+            guard let offset else { return Glibc.write(descriptor, bytes.baseAddress, bytes.count) }
+            return pwrite(descriptor, bytes.baseAddress, bytes.count, off_t(offset))
+        }
+    }
+
+    public func sync(_ descriptor: Int32, path: String) throws(FileError) {
+        try check("fsync", path) { fsync(descriptor) }
+    }
+
+    public func dataSync(_ descriptor: Int32, path: String) throws(FileError) {
+        try check("fdatasync", path) { fdatasync(descriptor) }
+    }
+
+    public func truncate(_ descriptor: Int32, to size: Int, path: String) throws(FileError) {
+        try check("ftruncate", path) { ftruncate(descriptor, off_t(size)) }
+    }
+
+    public func status(_ path: String) throws(FileError) -> FileStatus {
+        try checkedName(path, "lstat")
+        var raw = stat()
+        try check("lstat", path) { lstat(path, &raw) }
+        return FileStatus(raw)
+    }
+
+    public func status(of descriptor: Int32, path: String) throws(FileError) -> FileStatus {
+        var raw = stat()
+        try check("fstat", path) { fstat(descriptor, &raw) }
+        return FileStatus(raw)
+    }
+
+    public func rename(_ from: String, _ to: String, replace: Bool) throws(FileError) {
+        try rename(in: AT_FDCWD, from, to: AT_FDCWD, to, replace: replace)
+    }
+
+    public func rename(
+        in directory: Int32, _ from: String, to otherDirectory: Int32, _ to: String, replace: Bool
+    ) throws(FileError) {
+        try checkedName(from, "rename")
+        try checkedName(to, "rename")
+        try check("rename", from) {
+            replace
+                ? renameat(directory, from, otherDirectory, to)
+                : nb_rename_noreplace(directory, from, otherDirectory, to)
+        }
+    }
+
+    public func remove(_ path: String) throws(FileError) {
+        try checkedName(path, "unlink")
+        try check("unlink", path) { unlink(path) }
+    }
+
+    public func remove(in directory: Int32, _ name: String, isDirectory: Bool) throws(FileError) {
+        try checkedName(name, "unlinkat")
+        try check("unlinkat", name) { unlinkat(directory, name, isDirectory ? AT_REMOVEDIR : 0) }
+    }
+
+    public func makeDirectory(_ path: String, mode: UInt32) throws(FileError) {
+        try checkedName(path, "mkdir")
+        try check("mkdir", path) { mkdir(path, mode_t(mode)) }
+    }
+
+    public func makeDirectory(in directory: Int32, _ name: String, mode: UInt32) throws(FileError) {
+        try checkedName(name, "mkdirat")
+        try check("mkdirat", name) { mkdirat(directory, name, mode_t(mode)) }
+    }
+
+    public func removeDirectory(_ path: String) throws(FileError) {
+        try check("rmdir", path) { rmdir(path) }
+    }
+
+    public func list(_ path: String) throws(FileError) -> [DirectoryEntry] {
+        let descriptor = try open(path, [.read, .directory], mode: 0)
+        return try entries(owned: descriptor, path: path)
+    }
+
+    public func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
+        // A fresh open of the same folder: a shared descriptor would share its reading position between threads.
+        let own = try check("open", path) { openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        return try entries(owned: own, path: path)
+    }
+
+    private func entries(owned descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
+        guard let stream = fdopendir(descriptor) else {
+            let code = errno
+            Glibc.close(descriptor)
+            throw FileError(errno: code, operation: "opendir", path: path)
+        }
+        defer { closedir(stream) }
+        var entries: [DirectoryEntry] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else {
+                let code = errno
+                if code != 0 { throw FileError(errno: code, operation: "readdir", path: path) }
+                return entries
+            }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
+                String(validating: raw.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard let name, name != ".", name != ".." else { continue }
+            entries.append(DirectoryEntry(name: name, kind: FileKind(directoryType: Int(entry.pointee.d_type))))
+        }
+    }
+
+    public func setMode(_ path: String, _ mode: UInt32) throws(FileError) {
+        try check("chmod", path) { chmod(path, mode_t(mode)) }
+    }
+
+    public func touch(_ path: String) throws(FileError) {
+        try check("utimensat", path) { utimensat(AT_FDCWD, path, nil, AT_SYMLINK_NOFOLLOW) }
+    }
+
+    public func lock(_ descriptor: Int32, wait: Bool, path: String) throws(FileError) -> Bool {
+        do {
+            try check("flock", path) { flock(descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB) }
+            return true
+        } catch {
+            if error.code == .wouldBlock { return false }
+            throw error
+        }
+    }
+
+    public func lockRange(
+        _ descriptor: Int32, start: Int64, length: Int64, wait: Bool, path: String
+    ) throws(FileError) -> Bool {
+        do {
+            try check("lock range", path) { nb_ofd_lock(descriptor, 1, start, length, wait ? 1 : 0) }
+            return true
+        } catch {
+            if error.errno == EAGAIN || error.errno == EACCES { return false }
+            throw error
+        }
+    }
+
+    public func unlockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String) throws(FileError) {
+        try check("unlock range", path) { nb_ofd_lock(descriptor, 0, start, length, 0) }
+    }
+
+    public func space(_ path: String) throws(FileError) -> (free: Int, total: Int) {
+        var raw = statvfs()
+        try check("statvfs", path) { statvfs(path, &raw) }
+        return (Int(raw.f_bavail) * Int(raw.f_frsize), Int(raw.f_blocks) * Int(raw.f_frsize))
+    }
+}
+
+extension FileStatus {
+    init(_ raw: stat) {
+        let seconds = Double(raw.st_mtim.tv_sec) + Double(raw.st_mtim.tv_nsec) / 1e9
+        self.init(
+            kind: FileKind(mode: raw.st_mode), size: Int(raw.st_size), modified: Date(timeIntervalSince1970: seconds),
+            inode: UInt64(raw.st_ino), device: UInt64(raw.st_dev), links: Int(raw.st_nlink), owner: raw.st_uid,
+            mode: UInt32(raw.st_mode & 0o7777))
+    }
+}
+
+extension FileKind {
+    init(mode: mode_t) {
+        switch mode & S_IFMT {
+        case S_IFREG: self = .regular
+        case S_IFDIR: self = .directory
+        case S_IFLNK: self = .symlink
+        case S_IFIFO: self = .fifo
+        default: self = .other
+        }
+    }
+
+    init(directoryType: Int) {
+        switch directoryType {
+        case Int(DT_REG): self = .regular
+        case Int(DT_DIR): self = .directory
+        case Int(DT_LNK): self = .symlink
+        case Int(DT_FIFO): self = .fifo
+        default: self = .other
+        }
+    }
+}

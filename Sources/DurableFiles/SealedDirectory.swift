@@ -1,0 +1,265 @@
+// A folder nothing can be reached outside of: every path is resolved by the kernel beneath its descriptor, links refused.
+// Used for users' workspaces, from any thread. Paths are relative ("memory/MEMORY.md"). Failure: FileError with
+// .escapes (absolute, "..", out of the folder), .symlink, .invalid (NUL, empty part), or the kernel's reason.
+
+import Foundation
+
+public struct SealedEntry: Sendable, Hashable {
+    public var name: String
+    /// Relative to the sealed folder.
+    public var path: String
+    public var kind: FileKind
+    /// Bytes.
+    public var size: Int
+    public var modified: Date
+}
+
+public final class SealedDirectory: Sendable {
+    /// Where it stands, for messages only: the folder may have been renamed since.
+    public let path: String
+    private let files: any FileSystem
+    private let root: Int32
+
+    public init(path: String, files: any FileSystem = LinuxFileSystem()) throws(FileError) {
+        self.path = path
+        self.files = files
+        root = try files.open(path, [.read, .directory], mode: 0)
+    }
+
+    deinit { files.closeQuietly(root) }
+
+    // MARK: Paths
+
+    /// The path without "." parts and doubled slashes; `nil` parts mean the root itself.
+    private func checked(_ path: String, _ operation: String) throws(FileError) -> String {
+        guard !path.utf8.contains(0) else { throw FileError(code: .invalid, operation: operation, path: path) }
+        guard !path.hasPrefix("/") else { throw FileError(code: .escapes, operation: operation, path: path) }
+        let parts = path.split(separator: "/").filter { $0 != "." }
+        guard !parts.contains("..") else { throw FileError(code: .escapes, operation: operation, path: path) }
+        return parts.joined(separator: "/")
+    }
+
+    private func open(_ path: String, _ flags: OpenFlags, mode: UInt32 = 0o600) throws(FileError) -> Int32 {
+        let path = try checked(path, "open")
+        return try files.openBeneath(root, path.isEmpty ? "." : path, flags, mode: mode)
+    }
+
+    /// Runs `body` with the opened parent folder and the last part of the path.
+    private func withParent<Value>(
+        _ path: String, create: Bool, _ body: (Int32, String) throws(FileError) -> Value
+    ) throws(FileError) -> Value {
+        let clean = try checked(path, "open")
+        let (folder, name) = PathParts.split(clean)
+        guard !name.isEmpty else { throw FileError(code: .isDirectory, operation: "open", path: path) }
+        if create, folder != "." { try makeDirectories(folder) }
+        let parent = try open(folder, [.read, .directory])
+        defer { files.closeQuietly(parent) }
+        return try body(parent, name)
+    }
+
+    // MARK: Reading
+
+    public func read(_ path: String, maxBytes: Int = 16 << 20) throws(FileError) -> [UInt8] {
+        let descriptor = try open(path, [.read, .nonBlocking])
+        defer { files.closeQuietly(descriptor) }
+        return try files.readAll(descriptor, maxBytes: maxBytes, path: path)
+    }
+
+    /// Up to `count` bytes from `offset`.
+    public func read(_ path: String, from offset: Int, count: Int) throws(FileError) -> [UInt8] {
+        let descriptor = try open(path, [.read, .nonBlocking])
+        defer { files.closeQuietly(descriptor) }
+        guard try files.status(of: descriptor, path: path).kind == .regular else {
+            throw FileError(code: .invalid, operation: "read", path: path)
+        }
+        return try files.readRange(descriptor, from: offset, count: count, path: path)
+    }
+
+    public func status(_ path: String) throws(FileError) -> FileStatus {
+        let descriptor = try open(path, [.read, .nonBlocking])
+        defer { files.closeQuietly(descriptor) }
+        return try files.status(of: descriptor, path: path)
+    }
+
+    /// False also for what cannot be looked at: links, escapes.
+    public func exists(_ path: String) -> Bool {
+        // "Cannot be opened inside" is the answer "no"; callers that need the reason call `status`.
+        (try? status(path)) != nil
+    }
+
+    /// Sorted by name; links and special files are listed with their kind, never followed.
+    public func list(_ path: String) throws(FileError) -> [SealedEntry] {
+        let clean = try checked(path, "list")
+        let folder = try open(clean, [.read, .directory])
+        defer { files.closeQuietly(folder) }
+        var entries: [SealedEntry] = []
+        for entry in try files.list(descriptor: folder, path: clean) {
+            let full = clean.isEmpty ? entry.name : "\(clean)/\(entry.name)"
+            var found = SealedEntry(
+                name: entry.name, path: full, kind: entry.kind, size: 0, modified: Date(timeIntervalSince1970: 0))
+            if entry.kind == .regular || entry.kind == .directory {
+                do {
+                    let status = try status(full)
+                    found.size = status.size
+                    found.modified = status.modified
+                    found.kind = status.kind
+                } catch {
+                    // Removed or replaced since it was listed: leave it out, as if it had never been seen.
+                    continue
+                }
+            }
+            entries.append(found)
+        }
+        return entries.sorted { $0.name < $1.name }
+    }
+
+    /// Everything below `path`, folders before what is in them, at most `maxEntries`.
+    public func walk(_ path: String, maxEntries: Int, maxDepth: Int = 16) throws(FileError) -> [SealedEntry] {
+        var found: [SealedEntry] = []
+        var open: [(path: String, depth: Int)] = [(path, 0)]
+        while let (folder, depth) = open.popLast() {
+            let entries = try list(folder)
+            for entry in entries {
+                guard found.count < maxEntries else { return found }
+                found.append(entry)
+            }
+            guard depth < maxDepth else { continue }
+            open += entries.reversed().filter { $0.kind == .directory }.map { ($0.path, depth + 1) }
+        }
+        return found
+    }
+
+    // MARK: Writing
+
+    /// Atomic and durable; makes missing folders. Commit point: the rename.
+    public func write(_ path: String, _ bytes: [UInt8]) throws(FileError) {
+        try withParent(path, create: true) { (parent, name) throws(FileError) in
+            let temporary = TemporaryNames.next(for: name)
+            do throws(FileError) {
+                let descriptor = try files.openBeneath(parent, temporary, [.write, .create, .exclusive], mode: 0o600)
+                do throws(FileError) {
+                    try files.writeAll(descriptor, bytes, path: path)
+                    try files.sync(descriptor, path: path)
+                } catch {
+                    files.closeQuietly(descriptor)
+                    throw error
+                }
+                try files.close(descriptor, path: path)
+                try refuseSpecial(parent, name, path)
+                try files.rename(in: parent, temporary, to: parent, name, replace: true)
+            } catch {
+                // Best effort: the leftover is a dot file.
+                try? files.remove(in: parent, temporary, isDirectory: false)
+                throw error
+            }
+            try files.sync(parent, path: path)
+        }
+    }
+
+    /// A rename would replace a link or a special file silently: refuse, so that nothing is lost by surprise.
+    private func refuseSpecial(_ parent: Int32, _ name: String, _ path: String) throws(FileError) {
+        let descriptor: Int32
+        do {
+            descriptor = try files.openBeneath(parent, name, [.read, .nonBlocking], mode: 0)
+        } catch {
+            if error.code == .notFound { return }
+            throw error
+        }
+        defer { files.closeQuietly(descriptor) }
+        let kind = try files.status(of: descriptor, path: path).kind
+        guard kind == .regular else {
+            throw FileError(code: kind == .directory ? .isDirectory : .invalid, operation: "write", path: path)
+        }
+    }
+
+    /// Appends in one write; makes missing folders. `durable`: fsynced, with the folder entry.
+    public func append(_ path: String, _ bytes: [UInt8], durable: Bool = true) throws(FileError) {
+        try withParent(path, create: true) { (parent, name) throws(FileError) in
+            let descriptor = try files.openBeneath(
+                parent, name, [.read, .write, .append, .create, .nonBlocking], mode: 0o600)
+            do throws(FileError) {
+                let before = try files.status(of: descriptor, path: path)
+                guard before.kind == .regular else {
+                    throw FileError(code: .invalid, operation: "append", path: path)
+                }
+                try files.writeAll(descriptor, bytes, path: path)
+                if durable {
+                    try files.dataSync(descriptor, path: path)
+                    if before.size == 0 { try files.sync(parent, path: path) }
+                }
+            } catch {
+                files.closeQuietly(descriptor)
+                throw error
+            }
+            try files.close(descriptor, path: path)
+        }
+    }
+
+    /// Cuts a file to `size` bytes, durably: for a torn last line.
+    public func truncate(_ path: String, to size: Int) throws(FileError) {
+        let descriptor = try open(path, [.read, .write, .nonBlocking])
+        defer { files.closeQuietly(descriptor) }
+        try files.truncate(descriptor, to: size, path: path)
+        try files.sync(descriptor, path: path)
+    }
+
+    public func makeDirectory(_ path: String) throws(FileError) {
+        try makeDirectories(try checked(path, "mkdir"))
+    }
+
+    private func makeDirectories(_ path: String) throws(FileError) {
+        guard !path.isEmpty else { return }
+        do {
+            files.closeQuietly(try open(path, [.read, .directory]))
+            return
+        } catch {
+            guard error.code == .notFound else { throw error }
+        }
+        let (folder, name) = PathParts.split(path)
+        if folder != "." { try makeDirectories(folder) }
+        let parent = try open(folder, [.read, .directory])
+        defer { files.closeQuietly(parent) }
+        do {
+            try files.makeDirectory(in: parent, name, mode: 0o700)
+        } catch {
+            // Another thread was first: as good as made by us.
+            guard error.code == .exists else { throw error }
+        }
+        try files.sync(parent, path: path)
+    }
+
+    /// A file or an empty folder; durable.
+    public func remove(_ path: String) throws(FileError) {
+        try withParent(path, create: false) { (parent, name) throws(FileError) in
+            do throws(FileError) {
+                try files.remove(in: parent, name, isDirectory: false)
+            } catch {
+                guard error.code == .isDirectory else { throw error }
+                try files.remove(in: parent, name, isDirectory: true)
+            }
+            try files.sync(parent, path: path)
+        }
+    }
+
+    /// Durable; replaces a file of the new name unless `replace` is false.
+    public func rename(_ from: String, _ to: String, replace: Bool = true) throws(FileError) {
+        try withParent(from, create: false) { (parent, name) throws(FileError) in
+            try withParent(to, create: true) { (otherParent, otherName) throws(FileError) in
+                try files.rename(in: parent, name, to: otherParent, otherName, replace: replace)
+                try files.sync(otherParent, path: to)
+                try files.sync(parent, path: from)
+            }
+        }
+    }
+
+    /// Holds an exclusive lock on a file of the folder (made if missing) while `body` runs; waits for it.
+    /// Excludes other threads and other processes.
+    public func withLock<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
+        let descriptor = try withParent(path, create: true) { (parent, name) throws(FileError) in
+            try files.openBeneath(parent, name, [.read, .write, .create, .nonBlocking], mode: 0o600)
+        }
+        defer { files.closeQuietly(descriptor) }
+        _ = try files.lock(descriptor, wait: true, path: path)
+        return try body()
+    }
+}

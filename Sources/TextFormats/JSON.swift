@@ -1,0 +1,187 @@
+// A JSON value as data. Parsing is in JSONParser.swift, writing in JSONWriter.swift.
+// Values are plain and immutable: any thread may use them.
+
+/// One JSON value (RFC 8259).
+///
+/// Whole numbers that fit 64 bits are `int`, all others `double`. Objects keep the order of their members.
+public enum JSON: Sendable, Hashable {
+    case null
+    case bool(Bool)
+    case int(Int64)
+    case double(Double)
+    case string(String)
+    case array([JSON])
+    case object(JSONObject)
+}
+
+extension JSON {
+    public var isNull: Bool { self == .null }
+
+    public var bool: Bool? {
+        if case .bool(let value) = self { return value }
+        return nil
+    }
+
+    public var int: Int? {
+        switch self {
+        case .int(let value): return Int(value)
+        case .double(let value): return Int(exactly: value)
+        default: return nil
+        }
+    }
+
+    /// The number as a double; whole numbers count too.
+    public var double: Double? {
+        switch self {
+        case .int(let value): return Double(value)
+        case .double(let value): return value
+        default: return nil
+        }
+    }
+
+    public var string: String? {
+        if case .string(let value) = self { return value }
+        return nil
+    }
+
+    public var array: [JSON]? {
+        if case .array(let value) = self { return value }
+        return nil
+    }
+
+    public var object: JSONObject? {
+        if case .object(let value) = self { return value }
+        return nil
+    }
+
+    /// The member of that name; nil when this is no object or has none.
+    public subscript(key: String) -> JSON? { object?[key] }
+
+    /// The element at that place; nil when this is no array or is shorter.
+    public subscript(index: Int) -> JSON? {
+        guard case .array(let values) = self, values.indices.contains(index) else { return nil }
+        return values[index]
+    }
+
+    /// The same value with every object's members in ascending order of their names: equal content gives equal bytes.
+    public var sorted: JSON {
+        switch self {
+        case .array(let values): return .array(values.map(\.sorted))
+        case .object(let members):
+            return .object(JSONObject(members.map { ($0.key, $0.value.sorted) }.sorted { $0.0 < $1.0 }))
+        default: return self
+        }
+    }
+
+    /// What kind of value this is, in the words of an error message.
+    public var kindName: String {
+        switch self {
+        case .null: return "null"
+        case .bool: return "a boolean"
+        case .int, .double: return "a number"
+        case .string: return "a string"
+        case .array: return "an array"
+        case .object: return "an object"
+        }
+    }
+}
+
+extension JSON: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
+    ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral,
+    ExpressibleByStringInterpolation
+{
+    public init(nilLiteral: ()) { self = .null }
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+    public init(integerLiteral value: Int64) { self = .int(value) }
+    public init(floatLiteral value: Double) { self = .double(value) }
+    public init(stringLiteral value: String) { self = .string(value) }
+    public init(arrayLiteral elements: JSON...) { self = .array(elements) }
+    public init(dictionaryLiteral elements: (String, JSON)...) { self = .object(JSONObject(elements)) }
+
+    public init(_ value: Int) { self = .int(Int64(value)) }
+    public init(_ value: String) { self = .string(value) }
+    public init(_ value: String?) { self = value.map { .string($0) } ?? .null }
+    public init(_ values: [String]) { self = .array(values.map { .string($0) }) }
+    public init(_ values: [String: String]) {
+        self = .object(JSONObject(values.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+    }
+}
+
+/// The members of a JSON object, in order; a name occurs once.
+///
+/// Look-up is linear: objects here have tens of members, not thousands (the parser bounds them).
+public struct JSONObject: Sendable, Hashable, Sequence, ExpressibleByDictionaryLiteral {
+    public typealias Element = (key: String, value: JSON)
+
+    private var names: [String] = []
+    private var values: [JSON] = []
+
+    public init() {}
+
+    /// Later members win over earlier ones of the same name.
+    public init(_ members: [(String, JSON)]) {
+        names.reserveCapacity(members.count)
+        values.reserveCapacity(members.count)
+        for (key, value) in members { self[key] = value }
+    }
+
+    /// For the parser, which has already refused a name that occurs twice.
+    init(uniqueNames: [String], values: [JSON]) {
+        self.names = uniqueNames
+        self.values = values
+    }
+
+    public init(dictionaryLiteral elements: (String, JSON)...) { self.init(elements) }
+
+    public var keys: [String] { names }
+    public var count: Int { names.count }
+    public var isEmpty: Bool { names.isEmpty }
+
+    public subscript(key: String) -> JSON? {
+        get { names.firstIndex(of: key).map { values[$0] } }
+        set {
+            switch (names.firstIndex(of: key), newValue) {
+            case (let index?, let value?): values[index] = value
+            case (let index?, nil):
+                names.remove(at: index)
+                values.remove(at: index)
+            case (nil, let value?):
+                names.append(key)
+                values.append(value)
+            case (nil, nil): break
+            }
+        }
+    }
+
+    /// Takes every member of `other`, replacing those of the same name.
+    public mutating func merge(_ other: JSONObject) {
+        for (key, value) in other { self[key] = value }
+    }
+
+    public func makeIterator() -> AnyIterator<Element> {
+        var index = 0
+        return AnyIterator {
+            guard index < names.count else { return nil }
+            defer { index += 1 }
+            return (names[index], values[index])
+        }
+    }
+
+    /// Two objects with the same members are equal, whatever the order.
+    public static func == (left: JSONObject, right: JSONObject) -> Bool {
+        guard left.count == right.count else { return false }
+        return left.allSatisfy { right[$0.key] == $0.value }
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(names.count)
+        var combined = 0
+        for (key, value) in self {
+            var member = Hasher()
+            member.combine(key)
+            member.combine(value)
+            combined ^= member.finalize()
+        }
+        hasher.combine(combined)
+    }
+}

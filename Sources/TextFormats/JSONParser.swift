@@ -1,0 +1,298 @@
+// Strict RFC 8259 parsing of bytes that may come from anyone: UTF-8 is checked, depth, size and member counts are
+// bounded, names that occur twice are refused. Pure; any thread.
+
+/// Why a text is no acceptable JSON.
+public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
+    public var detail: String
+    /// Where, in bytes from the start.
+    public var offset: Int
+
+    public var description: String { "\(detail) at byte \(offset)" }
+}
+
+extension JSON {
+    /// Bounds of a text to be parsed. Sizes in bytes.
+    public struct Limits: Sendable {
+        public var maxBytes: Int
+        public var maxDepth: Int
+        public var maxMembers: Int
+
+        public init(maxBytes: Int = 64 << 20, maxDepth: Int = 64, maxMembers: Int = 4_096) {
+            self.maxBytes = maxBytes
+            self.maxDepth = maxDepth
+            self.maxMembers = maxMembers
+        }
+    }
+
+    /// - Throws: `JSONError` with the place of the first fault.
+    public static func parse(_ bytes: [UInt8], limits: Limits = Limits()) throws(JSONError) -> JSON {
+        guard bytes.count <= limits.maxBytes else {
+            throw JSONError(detail: "longer than \(limits.maxBytes) bytes", offset: limits.maxBytes)
+        }
+        var parser = JSONParser(bytes: bytes, limits: limits)
+        return try parser.document()
+    }
+
+    public static func parse(_ text: String, limits: Limits = Limits()) throws(JSONError) -> JSON {
+        try parse(Array(text.utf8), limits: limits)
+    }
+}
+
+private struct JSONParser {
+    let bytes: [UInt8]
+    let limits: JSON.Limits
+    var position = 0
+    var depth = 0
+
+    init(bytes: [UInt8], limits: JSON.Limits) {
+        self.bytes = bytes
+        self.limits = limits
+    }
+
+    mutating func document() throws(JSONError) -> JSON {
+        skipSpace()
+        let value = try self.value()
+        skipSpace()
+        guard position == bytes.count else { throw fault("unexpected text after the value") }
+        return value
+    }
+
+    func fault(_ detail: String, at offset: Int? = nil) -> JSONError {
+        JSONError(detail: detail, offset: offset ?? position)
+    }
+
+    var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    mutating func skipSpace() {
+        while position < bytes.count {
+            switch bytes[position] {
+            case 0x20, 0x09, 0x0A, 0x0D: position += 1
+            default: return
+            }
+        }
+    }
+
+    mutating func value() throws(JSONError) -> JSON {
+        switch peek {
+        case UInt8(ascii: "{"): return try object()
+        case UInt8(ascii: "["): return try array()
+        case UInt8(ascii: "\""): return .string(try string())
+        case UInt8(ascii: "t"): return try word("true", .bool(true))
+        case UInt8(ascii: "f"): return try word("false", .bool(false))
+        case UInt8(ascii: "n"): return try word("null", .null)
+        case nil: throw fault("the text ends where a value should stand")
+        case let byte?:
+            guard byte == UInt8(ascii: "-") || (0x30...0x39).contains(byte) else {
+                throw fault("no JSON value starts here")
+            }
+            return try number()
+        }
+    }
+
+    mutating func word(_ text: StaticString, _ value: JSON) throws(JSONError) -> JSON {
+        let count = text.utf8CodeUnitCount
+        guard position + count <= bytes.count else { throw fault("no JSON value starts here") }
+        let matches = text.withUTF8Buffer { $0.elementsEqual(bytes[position..<position + count]) }
+        guard matches else { throw fault("no JSON value starts here") }
+        position += count
+        return value
+    }
+
+    mutating func enter() throws(JSONError) {
+        depth += 1
+        position += 1
+        guard depth <= limits.maxDepth else { throw fault("nested deeper than \(limits.maxDepth)") }
+    }
+
+    mutating func array() throws(JSONError) -> JSON {
+        try enter()
+        var values: [JSON] = []
+        skipSpace()
+        if peek == UInt8(ascii: "]") {
+            position += 1
+            depth -= 1
+            return .array([])
+        }
+        while true {
+            skipSpace()
+            values.append(try value())
+            skipSpace()
+            if try endsList(with: UInt8(ascii: "]")) { return .array(values) }
+        }
+    }
+
+    mutating func object() throws(JSONError) -> JSON {
+        try enter()
+        var names: [String] = []
+        var values: [JSON] = []
+        var seen: Set<String> = []
+        skipSpace()
+        if peek == UInt8(ascii: "}") {
+            position += 1
+            depth -= 1
+            return .object(JSONObject())
+        }
+        while true {
+            skipSpace()
+            let start = position
+            guard peek == UInt8(ascii: "\"") else { throw fault("a member needs a name in double quotes") }
+            let name = try string()
+            guard seen.insert(name).inserted else { throw fault("the name \"\(name)\" occurs twice", at: start) }
+            guard names.count < limits.maxMembers else { throw fault("more than \(limits.maxMembers) members") }
+            skipSpace()
+            guard peek == UInt8(ascii: ":") else { throw fault("a colon is missing after the name") }
+            position += 1
+            skipSpace()
+            names.append(name)
+            values.append(try value())
+            skipSpace()
+            if try endsList(with: UInt8(ascii: "}")) {
+                return .object(JSONObject(uniqueNames: names, values: values))
+            }
+        }
+    }
+
+    /// After an element: true at the closing byte, false at a comma.
+    mutating func endsList(with closing: UInt8) throws(JSONError) -> Bool {
+        switch peek {
+        case closing:
+            position += 1
+            depth -= 1
+            return true
+        case UInt8(ascii: ","):
+            position += 1
+            return false
+        case nil: throw fault("the text ends inside a list or object")
+        default: throw fault("a comma or a closing bracket is missing")
+        }
+    }
+}
+
+// MARK: - Strings and numbers
+
+extension JSONParser {
+    mutating func string() throws(JSONError) -> String {
+        position += 1
+        let start = position
+        while position < bytes.count {
+            let byte = bytes[position]
+            if byte == UInt8(ascii: "\"") {
+                let text = try checked(start..<position)
+                position += 1
+                return text
+            }
+            if byte == UInt8(ascii: "\\") { return try escapedString(from: start) }
+            guard byte >= 0x20 else { throw fault("a control character must be escaped") }
+            position += 1
+        }
+        throw fault("the text ends inside a string")
+    }
+
+    func checked(_ range: Range<Int>) throws(JSONError) -> String {
+        guard let text = String(validating: bytes[range], as: UTF8.self) else {
+            throw fault("the text is not valid UTF-8", at: range.lowerBound)
+        }
+        return text
+    }
+
+    /// The rest of a string whose first escape stands at `position`.
+    mutating func escapedString(from start: Int) throws(JSONError) -> String {
+        var text = Array(bytes[start..<position])
+        while position < bytes.count {
+            let byte = bytes[position]
+            switch byte {
+            case UInt8(ascii: "\""):
+                position += 1
+                guard let string = String(validating: text, as: UTF8.self) else {
+                    throw fault("the text is not valid UTF-8", at: start)
+                }
+                return string
+            case UInt8(ascii: "\\"):
+                position += 1
+                try escape(into: &text)
+            case 0..<0x20: throw fault("a control character must be escaped")
+            default:
+                text.append(byte)
+                position += 1
+            }
+        }
+        throw fault("the text ends inside a string")
+    }
+
+    mutating func escape(into text: inout [UInt8]) throws(JSONError) {
+        guard let byte = peek else { throw fault("the text ends inside a string") }
+        position += 1
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
+        case UInt8(ascii: "b"): text.append(0x08)
+        case UInt8(ascii: "f"): text.append(0x0C)
+        case UInt8(ascii: "n"): text.append(0x0A)
+        case UInt8(ascii: "r"): text.append(0x0D)
+        case UInt8(ascii: "t"): text.append(0x09)
+        case UInt8(ascii: "u"): try unicodeEscape(into: &text)
+        default: throw fault("unknown escape", at: position - 1)
+        }
+    }
+
+    mutating func unicodeEscape(into text: inout [UInt8]) throws(JSONError) {
+        let start = position
+        var value = try hexUnit()
+        if (0xD800..<0xDC00).contains(value) {
+            guard position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
+                bytes[position + 1] == UInt8(ascii: "u")
+            else { throw fault("half of a surrogate pair", at: start) }
+            position += 2
+            let low = try hexUnit()
+            guard (0xDC00..<0xE000).contains(low) else { throw fault("half of a surrogate pair", at: start) }
+            value = 0x10000 + (value - 0xD800) << 10 + (low - 0xDC00)
+        }
+        guard let scalar = Unicode.Scalar(value) else { throw fault("half of a surrogate pair", at: start) }
+        text.append(contentsOf: UTF8.encode(scalar)!)
+    }
+
+    mutating func hexUnit() throws(JSONError) -> UInt32 {
+        guard position + 4 <= bytes.count else { throw fault("an escape \\u needs four hexadecimal digits") }
+        var value: UInt32 = 0
+        for byte in bytes[position..<position + 4] {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 + UInt32(byte - UInt8(ascii: "0"))
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = value << 4 + UInt32(byte - UInt8(ascii: "a") + 10)
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): value = value << 4 + UInt32(byte - UInt8(ascii: "A") + 10)
+            default: throw fault("an escape \\u needs four hexadecimal digits")
+            }
+        }
+        position += 4
+        return value
+    }
+
+    mutating func digits() -> Int {
+        let start = position
+        while let byte = peek, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) { position += 1 }
+        return position - start
+    }
+
+    mutating func number() throws(JSONError) -> JSON {
+        let start = position
+        var isWhole = true
+        if peek == UInt8(ascii: "-") { position += 1 }
+        let first = peek
+        let count = digits()
+        guard count > 0 else { throw fault("a number needs digits") }
+        guard count == 1 || first != UInt8(ascii: "0") else { throw fault("a number has no leading zero", at: start) }
+        if peek == UInt8(ascii: ".") {
+            isWhole = false
+            position += 1
+            guard digits() > 0 else { throw fault("digits are missing after the decimal point") }
+        }
+        if peek == UInt8(ascii: "e") || peek == UInt8(ascii: "E") {
+            isWhole = false
+            position += 1
+            if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { position += 1 }
+            guard digits() > 0 else { throw fault("digits are missing in the exponent") }
+        }
+        let text = String(decoding: bytes[start..<position], as: UTF8.self)
+        if isWhole, let value = Int64(text) { return .int(value) }
+        guard let value = Double(text), value.isFinite else { throw fault("the number is out of range", at: start) }
+        return .double(value)
+    }
+}
