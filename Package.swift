@@ -20,6 +20,9 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let rooms: [Room] = [
@@ -29,7 +32,7 @@ let rooms: [Room] = [
     Room(name: "DurableFiles", imports: ["CLinux"]),
     Room(name: "HTTPTransport", imports: ["CCurl"]),
     Room(name: "Spool", imports: ["TextFormats", "DurableFiles"]),
-    Room(name: "Workers", imports: ["TextFormats", "Spool"], products: [logging, metrics]),
+    Room(name: "Workers", imports: ["TextFormats", "DurableFiles", "Spool"], products: [logging, metrics]),
     Room(name: "Tenants", imports: ["TextFormats", "DurableFiles"], products: [crypto]),
     Room(name: "Providers", imports: ["TextFormats", "HTTPTransport"], products: [logging]),
     Room(name: "MarketData", imports: ["TextFormats", "HTTPTransport", "DurableFiles"]),
@@ -38,13 +41,14 @@ let rooms: [Room] = [
         imports: ["TextFormats", "Providers", "HTTPTransport", "MarketData", "Tenants", "DurableFiles"],
         products: [logging, yams]),
     Room(name: "Reports", imports: ["TextFormats", "MarketData", "Tenants"], products: [mustache]),
-    Room(name: "Jobs", imports: ["TextFormats", "Spool", "Tenants"]),
+    Room(name: "Jobs", imports: ["TextFormats", "DurableFiles", "Spool", "Tenants"]),
     Room(name: "Scheduler", imports: ["TextFormats", "Jobs", "Tenants", "DurableFiles"], products: [logging]),
     Room(name: "Accounts", imports: ["TextFormats", "Tenants", "Scheduler", "Jobs"]),
     Room(name: "WireTypes", imports: ["TextFormats"], hasTests: false),
     Room(
-        name: "API", imports: ["TextFormats", "Accounts", "Jobs", "Scheduler", "Tenants", "WireTypes"],
-        products: [hummingbird, logging], resources: [.embedInCode("Assets/openapi.json")]),
+        name: "API",
+        imports: ["TextFormats", "DurableFiles", "Spool", "Accounts", "Jobs", "Scheduler", "Tenants", "WireTypes"],
+        products: [hummingbird, nioCore, nioPosix, httpTypes, lifecycle, logging], resources: [.embedInCode("Assets/openapi.json")]),
     Room(
         name: "Runtime",
         imports: [
@@ -61,7 +65,8 @@ let rooms: [Room] = [
 /// What the tests of every room may use besides the room itself.
 let testSupport = Room(name: "TestSupport", imports: ["TextFormats", "DurableFiles"], hasTests: false)
 /// Scripted models and model servers, for the tests of rooms that talk to one.
-let modelTestSupport = Room(name: "ModelTestSupport", imports: ["TextFormats", "Providers"], hasTests: false)
+let modelTestSupport = Room(
+    name: "ModelTestSupport", imports: ["TextFormats", "HTTPTransport", "Providers"], hasTests: false)
 
 /// Test targets that belong to no single room.
 let houseTests: [(name: String, needs: [String])] = [
@@ -76,6 +81,8 @@ let packages: [String: Package.Dependency] = [
     "Yams": .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     "swift-mustache": .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     "hummingbird": .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    "swift-nio": .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    "swift-http-types": .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     "swift-service-lifecycle": .package(
         url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     "swift-argument-parser": .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -44,6 +44,13 @@ extension FileSystem {
         return try readAll(descriptor, maxBytes: maxBytes, path: path)
     }
 
+    /// As `readFile`, but follows a link: for the system's own files, such as time zones.
+    public func readSystemFile(_ path: String, maxBytes: Int) throws(FileError) -> [UInt8] {
+        let descriptor = try open(path, [.read, .nonBlocking, .followLinks], mode: 0)
+        defer { closeQuietly(descriptor) }
+        return try readAll(descriptor, maxBytes: maxBytes, path: path)
+    }
+
     public func readAll(_ descriptor: Int32, maxBytes: Int, path: String) throws(FileError) -> [UInt8] {
         let status = try status(of: descriptor, path: path)
         guard status.kind == .regular else {
@@ -196,7 +203,10 @@ public enum TemporaryNames {
 
     public static func next(for name: String) -> String {
         let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
-        return ".\(name.prefix(80)).\(process)-\(number).tmp"
+        // The limit of a name is in bytes: 255.
+        var stem = ""
+        for character in name where stem.utf8.count + String(character).utf8.count <= 120 { stem.append(character) }
+        return ".\(stem).\(process)-\(number).tmp"
     }
 
     public static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(".tmp") }

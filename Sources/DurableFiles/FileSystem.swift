@@ -3,8 +3,8 @@
 
 import Foundation
 
-/// How a file is opened. O_CLOEXEC and O_NOFOLLOW are always added: no child process inherits a lock, no link is
-/// followed as the last part of a path.
+/// How a file is opened. O_CLOEXEC is always added, and O_NOFOLLOW unless `followLinks` is given: no child process
+/// inherits a lock, no link is followed as the last part of a path.
 public struct OpenFlags: OptionSet, Sendable, Hashable {
     public let rawValue: Int
     public init(rawValue: Int) { self.rawValue = rawValue }
@@ -19,7 +19,8 @@ public struct OpenFlags: OptionSet, Sendable, Hashable {
     /// Do not wait, as for a FIFO without a writer.
     public static let nonBlocking = OpenFlags(rawValue: 64)
     public static let truncate = OpenFlags(rawValue: 128)
-    /// Where the kernel resolves a path beneath a folder, the folder itself.
+    /// Follow a link as the last part of the path: for the system's own files, never for a user's.
+    public static let followLinks = OpenFlags(rawValue: 256)
     public static let readWrite: OpenFlags = [.read, .write]
 }
 
@@ -95,6 +96,8 @@ public protocol FileSystem: Sendable {
     /// The entries but "." and "..", in the file system's order.
     func list(_ path: String) throws(FileError) -> [DirectoryEntry]
     func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry]
+    /// How many entries have names that are not UTF-8: `list` leaves those out.
+    func unreadableNames(_ path: String) throws(FileError) -> Int
     func setMode(_ path: String, _ mode: UInt32) throws(FileError)
     /// Sets the modification time to now.
     func touch(_ path: String) throws(FileError)

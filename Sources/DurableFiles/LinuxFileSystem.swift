@@ -9,7 +9,7 @@ public struct LinuxFileSystem: FileSystem {
     public init() {}
 
     private func flags(_ flags: OpenFlags) -> Int32 {
-        var raw: Int32 = O_CLOEXEC | O_NOFOLLOW
+        var raw: Int32 = flags.contains(.followLinks) ? O_CLOEXEC : O_CLOEXEC | O_NOFOLLOW
         if flags.contains(.readWrite) { raw |= O_RDWR } else if flags.contains(.write) { raw |= O_WRONLY }
         if flags.contains(.append) { raw |= O_APPEND }
         if flags.contains(.create) { raw |= O_CREAT }
@@ -151,16 +151,23 @@ public struct LinuxFileSystem: FileSystem {
 
     public func list(_ path: String) throws(FileError) -> [DirectoryEntry] {
         let descriptor = try open(path, [.read, .directory], mode: 0)
-        return try entries(owned: descriptor, path: path)
+        return try entries(owned: descriptor, path: path).named
+    }
+
+    public func unreadableNames(_ path: String) throws(FileError) -> Int {
+        let descriptor = try open(path, [.read, .directory], mode: 0)
+        return try entries(owned: descriptor, path: path).unreadable
     }
 
     public func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
         // A fresh open of the same folder: a shared descriptor would share its reading position between threads.
         let own = try check("open", path) { openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        return try entries(owned: own, path: path)
+        return try entries(owned: own, path: path).named
     }
 
-    private func entries(owned descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
+    private func entries(owned descriptor: Int32, path: String) throws(FileError)
+        -> (named: [DirectoryEntry], unreadable: Int)
+    {
         guard let stream = fdopendir(descriptor) else {
             let code = errno
             Glibc.close(descriptor)
@@ -168,17 +175,22 @@ public struct LinuxFileSystem: FileSystem {
         }
         defer { closedir(stream) }
         var entries: [DirectoryEntry] = []
+        var unreadable = 0
         while true {
             errno = 0
             guard let entry = readdir(stream) else {
                 let code = errno
                 if code != 0 { throw FileError(errno: code, operation: "readdir", path: path) }
-                return entries
+                return (entries, unreadable)
             }
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
                 String(validating: raw.prefix { $0 != 0 }, as: UTF8.self)
             }
-            guard let name, name != ".", name != ".." else { continue }
+            guard let name else {
+                unreadable += 1
+                continue
+            }
+            guard name != ".", name != ".." else { continue }
             entries.append(DirectoryEntry(name: name, kind: FileKind(directoryType: Int(entry.pointee.d_type))))
         }
     }

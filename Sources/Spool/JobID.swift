@@ -1,0 +1,111 @@
+// The one name of a job: file, status, report, API, log line. A value; any thread.
+
+import Foundation
+import TextFormats
+
+/// A UUIDv7 (RFC 9562): 48 bits of milliseconds since 1970, then random bits. Ids made later compare greater.
+public struct JobID: Hashable, Sendable, Comparable, CustomStringConvertible {
+    let high: UInt64
+    let low: UInt64
+
+    private static let version: UInt64 = 0x7000
+    private static let variant: UInt64 = 0x8000_0000_0000_0000
+
+    private init(milliseconds: UInt64, random: UInt64, moreRandom: UInt64) {
+        high = (milliseconds & 0xFFFF_FFFF_FFFF) << 16 | JobID.version | (random & 0x0FFF)
+        low = JobID.variant | (moreRandom & 0x3FFF_FFFF_FFFF_FFFF)
+    }
+
+    /// - Returns: nil unless the text is a version 7 UUID in lower case with hyphens.
+    public init?(_ text: String) {
+        var values: (UInt64, UInt64) = (0, 0)
+        var digits = 0
+        var place = 0
+        for byte in text.utf8 {
+            if place == 8 || place == 13 || place == 18 || place == 23 {
+                guard byte == UInt8(ascii: "-") else { return nil }
+            } else {
+                guard let digit = Hex.value(byte), digits < 32 else { return nil }
+                if digits < 16 { values.0 = values.0 << 4 | UInt64(digit) } else { values.1 = values.1 << 4 | UInt64(digit) }
+                digits += 1
+            }
+            place += 1
+        }
+        guard place == 36, digits == 32, values.0 & 0xF000 == JobID.version, values.1 >> 62 == 2 else { return nil }
+        high = values.0
+        low = values.1
+    }
+
+    /// A new id; random bits from the system's generator.
+    public static func make(now: Date) -> JobID {
+        var generator = SystemRandomNumberGenerator()
+        return JobID(
+            milliseconds: UInt64(max(0, now.timeIntervalSince1970 * 1000)), random: generator.next(),
+            moreRandom: generator.next())
+    }
+
+    /// An id that is the same whenever it is derived from the same facts: its random bits come from `digest`.
+    /// - Parameter digest: at least 10 bytes of a cryptographic hash; fewer count as zero bytes.
+    public static func derived(from digest: [UInt8], time: Date) -> JobID {
+        let bytes = digest.prefix(10) + Array(repeating: 0, count: max(0, 10 - digest.count))
+        let random = bytes.prefix(2).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let more = bytes.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        return JobID(
+            milliseconds: UInt64(max(0, time.timeIntervalSince1970 * 1000)), random: random, moreRandom: more)
+    }
+
+    /// When the id was made, in whole milliseconds.
+    public var time: Date { Date(timeIntervalSince1970: Double(high >> 16) / 1000) }
+
+    /// The UTC day, as in "2026-11-24": the folder of its status file.
+    public var day: String { String(RFC3339.string(time).prefix(10)) }
+
+    /// Two hexadecimal digits of the random part: the folder inside the day.
+    public var shard: String { Hex.text(low & 0xFF, digits: 2) }
+
+    public var description: String {
+        let left = Hex.text(high, digits: 16)
+        let right = Hex.text(low, digits: 16)
+        return left.prefix(8) + "-" + left.dropFirst(8).prefix(4) + "-" + left.suffix(4) + "-" + right.prefix(4) + "-"
+            + right.suffix(12)
+    }
+
+    public static func < (left: JobID, right: JobID) -> Bool { (left.high, left.low) < (right.high, right.low) }
+}
+
+/// What a key of jobs that must run one at a time is called on disk: 128 bits, opaque to the spool.
+public struct OrderKey: Hashable, Sendable, CustomStringConvertible {
+    private let high: UInt64
+    private let low: UInt64
+
+    /// - Returns: nil unless the text is 32 lower-case hexadecimal digits.
+    public init?(_ text: String) {
+        let bytes = Array(text.utf8)
+        guard bytes.count == 32 else { return nil }
+        var values: [UInt64] = [0, 0]
+        for (index, byte) in bytes.enumerated() {
+            guard let digit = Hex.value(byte) else { return nil }
+            values[index / 16] = values[index / 16] << 4 | UInt64(digit)
+        }
+        high = values[0]
+        low = values[1]
+    }
+
+    public var description: String { Hex.text(high, digits: 16) + Hex.text(low, digits: 16) }
+    var shard: String { Hex.text(low & 0xFF, digits: 2) }
+}
+
+enum Hex {
+    static func value(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): return byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): return byte - UInt8(ascii: "a") + 10
+        default: return nil
+        }
+    }
+
+    static func text(_ value: UInt64, digits: Int) -> String {
+        let text = String(value, radix: 16)
+        return String(repeating: "0", count: max(0, digits - text.count)) + text
+    }
+}

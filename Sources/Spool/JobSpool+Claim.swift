@@ -1,0 +1,188 @@
+// Claiming: lock the status file, check that the job may run, rename queued/ → running/, write the epoch line.
+
+import DurableFiles
+import Foundation
+import TextFormats
+
+extension JobSpool {
+    /// Tries to claim a waiting job without waiting for anybody.
+    ///
+    /// - Throws: `.storage`; the job is then where it was, or recovered from running/ soon.
+    public func claim(_ name: JobFileName) throws(SpoolError) -> ClaimResult {
+        guard let file = try lockForClaim(name.id) else { return .busy }
+        guard let source = try queuedPath(name) else {
+            removeIfEmpty(file)
+            return .gone
+        }
+        let lines = try file.readAll(repairing: true)
+        let history = StatusHistory(lines)
+        let target = name.claimed
+
+        if let last = history.last, last.state.isFinal, last.run >= target.run {
+            try moveFinished(name, from: source, final: last)
+            return .finished
+        }
+        if try isCancelled(target.id, run: target.run) {
+            try cancelWaiting(file, name, source, history)
+            return .finished
+        }
+        var order: OrderFile?
+        if let key = name.orderKey {
+            switch try orderTurn(key, name.id) {
+            case .mine(let opened): order = opened
+            case .after(let other): return .blocked(by: other)
+            }
+        }
+        return try take(name, target, source, file, history, order)
+    }
+
+    private func lockForClaim(_ id: JobID) throws(SpoolError) -> StatusFile? {
+        let path = layout.statusPath(id)
+        switch try StatusFile.openLocked(id, path, files) {
+        case .locked(let file): return file
+        case .busy: return nil
+        case .absent:
+            // Its record was lost, or the file was put here by hand: begin a new record.
+            try stored(id) { () throws(FileError) in try ensureFolder(layout.statusFolder(id)) }
+            switch try StatusFile.create(id, path, files) {
+            case .locked(let file): return file
+            case .busy, .absent:
+                forgetFolder(layout.statusFolder(id))
+                return nil
+            }
+        }
+    }
+
+    /// A record begun for a file that is gone would only be litter.
+    private func removeIfEmpty(_ file: StatusFile) {
+        guard file.size == 0 else { return }
+        // Harmless when it stays: retention removes it.
+        try? files.remove(file.path)
+    }
+
+    private func take(
+        _ name: JobFileName, _ target: JobFileName, _ source: String, _ file: StatusFile, _ history: StatusHistory,
+        _ order: OrderFile?
+    ) throws(SpoolError) -> ClaimResult {
+        let id = name.id
+        let destination = layout.path(.running, target)
+        let payload: [UInt8]
+        do throws(FileError) {
+            payload = try files.readFile(source, maxBytes: JobSpool.maximumPayload)
+            try files.rename(source, destination)
+        } catch {
+            if error.code == .notFound { return .gone }
+            throw SpoolError(error, id: id)
+        }
+        var status = StatusRecord(state: .running, name: target, at: now())
+        status.epoch = history.lastEpoch + 1
+        status.tag = Hex.text(UInt64.random(in: 0...0xFFFF), digits: 4)
+        status.startedAt = now()
+        if history.last == nil { status.facts = nil }
+        // Counts from a name given by hand win over the record; a retried dead letter begins anew.
+        if name.isDead, history.last?.error?.code == "crash_loop" { status.voidsJournal = true }
+        do throws(SpoolError) {
+            try file.append(status.line, sync: false)
+        } catch {
+            // Back where it was; if that fails too it is an orphan and recovered as such.
+            try? files.rename(destination, source)
+            throw error
+        }
+        status.voidsJournal = false
+        let job = ClaimedJob(
+            id: id, user: target.user, lane: target.lane, run: target.run, attempt: target.attempt,
+            crashes: target.crashes, epoch: status.epoch, name: target, payload: payload,
+            facts: history.facts ?? [:], createdAt: id.time)
+        let run = OpenRun(
+            spool: self, file: file, order: order, name: target, job: job, status: status,
+            replay: name.isDead && history.last?.error?.code == "crash_loop" ? [] : history.journal)
+        return .claimed(Claim(run))
+    }
+
+    // MARK: Order
+
+    enum OrderTurn {
+        case mine(OrderFile)
+        case after(JobID)
+    }
+
+    /// Takes the key's run lock if this id is its first that counts.
+    private func orderTurn(_ key: OrderKey, _ id: JobID) throws(SpoolError) -> OrderTurn {
+        let order = try OrderFile.open(layout.orderPath(key), files)
+        guard try order.takeRunLock() else {
+            return .after(try order.live().first ?? id)
+        }
+        // A future job joins when it is due: now.
+        try order.admit(id)
+        var ended: [JobID] = []
+        for other in try order.live() {
+            if other == id {
+                if !ended.isEmpty { try order.end(ended) }
+                return .mine(order)
+            }
+            if try counts(other) { return .after(other) }
+            ended.append(other)
+        }
+        return .mine(order)
+    }
+
+    /// Whether an id in an order file may still run: not final, not buried, really admitted, its job file there.
+    private func counts(_ id: JobID) throws(SpoolError) -> Bool {
+        switch try StatusFile.openLocked(id, layout.statusPath(id), files) {
+        case .busy: return true
+        case .absent: return false
+        case .locked(let file):
+            let history = StatusHistory(try file.readAll(repairing: false))
+            guard let last = history.last else { return try find(id) != nil }
+            if last.state.isFinal { return false }
+            guard let name = last.file.flatMap(JobFileName.init) else { return try find(id) != nil }
+            if try queuedPath(name) != nil { return true }
+            let isThere = try stored(id) { () throws(FileError) in
+                for place in [name.settled, name.settled.finishing] {
+                    if try files.exists(layout.path(.running, place)) { return true }
+                }
+                return false
+            }
+            // Under its lock and nowhere: removed by hand, unless it was renamed by hand.
+            if isThere { return true }
+            return try find(id) != nil
+        }
+    }
+}
+
+/// The lines of one status file, sorted into what each reader needs.
+struct StatusHistory {
+    var last: StatusRecord?
+    var lastEpoch = 0
+    var facts: JSONObject?
+    var fingerprint: String?
+    var journal: [JournalLine] = []
+    /// A step was completed since the last claim began.
+    var hasStepSinceClaim = false
+
+    init(_ lines: [StatusLine]) {
+        for line in lines {
+            switch line.type {
+            case .status:
+                guard let record = StatusRecord(line) else { continue }
+                if record.voidsJournal { journal = [] }
+                if record.epoch > lastEpoch || (record.state == .running && record.epoch != last?.epoch) {
+                    lastEpoch = max(lastEpoch, record.epoch)
+                    hasStepSinceClaim = false
+                }
+                facts = facts ?? record.facts
+                fingerprint = fingerprint ?? record.fingerprint
+                last = record
+            case .model: add(.model, line)
+            case .intent: add(.intent, line)
+            case .result: add(.result, line)
+            case .event: continue
+            }
+        }
+    }
+
+    private mutating func add(_ kind: JournalKind, _ line: StatusLine) {
+        journal.append(JournalLine(kind: kind, fields: line.fields))
+        if kind != .intent { hasStepSinceClaim = true }
+    }
+}

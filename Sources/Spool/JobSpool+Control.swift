@@ -1,0 +1,125 @@
+// Cancel, retry of dead letters, pause. Any thread, any process.
+
+import DurableFiles
+import Foundation
+import TextFormats
+
+extension JobSpool {
+    /// Cancels a job: one that waits is final when this returns; one that runs is told by a durable mark and by
+    /// `SpoolEvent.cancelRequested`, and ends at its next step.
+    ///
+    /// - Returns: the record as it stands then.
+    /// - Throws: `.notFound`; `.state` when the job has ended.
+    public func cancel(_ id: JobID) throws(SpoolError) -> JobRecord {
+        guard let before = try record(id) else { throw SpoolError(.notFound, "There is no job \(id).", id: id) }
+        guard !before.state.isFinal else {
+            throw SpoolError(.state, "The job is \(before.state.rawValue) and cannot be cancelled.", id: id)
+        }
+        try stored(id) { () throws(FileError) in
+            let mark = layout.cancelMark(id, run: before.run)
+            if try !files.exists(mark) {
+                try files.createSynced(mark, [], mode: 0o640)
+                try files.syncDirectory(layout.cancelFolder)
+            }
+        }
+        if case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) {
+            try cancelUnderLock(id, before, file)
+        } else {
+            notify(.cancelRequested(id))
+        }
+        guard let after = try record(id) else { throw SpoolError(.notFound, "There is no job \(id).", id: id) }
+        return after
+    }
+
+    /// We hold the lock, so nobody runs it: end it where it waits. In running/ it is an orphan: the mark ends it when
+    /// it is claimed again.
+    private func cancelUnderLock(_ id: JobID, _ before: JobRecord, _ file: StatusFile) throws(SpoolError) {
+        let history = StatusHistory(try file.readAll(repairing: true))
+        if let last = history.last, last.state.isFinal {
+            removeCancelMark(id, run: before.run)
+            return
+        }
+        var name = (history.last?.file).flatMap(JobFileName.init)
+        if let named = name, try queuedPath(named) == nil { name = nil }
+        if name == nil { name = try names(in: .queued).first { $0.id == id } }
+        guard let name, let source = try queuedPath(name) else { return }
+        try cancelWaiting(file, name, source, history)
+        file.close()
+    }
+
+    /// True when a running job has been asked to stop. Cheap enough to ask between steps.
+    public func isCancelRequested(_ id: JobID, run: Int) -> Bool {
+        // An unreadable folder must not stop a run that nobody is known to have cancelled.
+        (try? isCancelled(id, run: run)) ?? false
+    }
+
+    /// The jobs with a cancel mark.
+    public func cancelRequests() throws(SpoolError) -> Set<JobID> {
+        Set(try listIfThere(layout.cancelFolder).compactMap { JobID(String($0.name.prefix(36))) })
+    }
+
+    /// Begins the next run of a dead letter: what `mv dead/X queued/` does, made durable and told.
+    ///
+    /// - Throws: `.notFound`; `.state` when the job is not in dead/.
+    public func retry(_ id: JobID) throws(SpoolError) -> JobRecord {
+        guard let before = try record(id) else { throw SpoolError(.notFound, "There is no job \(id).", id: id) }
+        guard let name = try names(in: .dead).first(where: { $0.id == id }) else {
+            throw SpoolError(.state, "The job is \(before.state.rawValue); only a dead letter can be retried.", id: id)
+        }
+        // By hand a file may have lost its stamp; here it always has it, so the claim begins the next run.
+        var stamped = name.buried
+        stamped.dueMilliseconds = Int64(now().timeIntervalSince1970 * 1000)
+        stamped.run = max(name.run, before.run)
+        try stored(id) { () throws(FileError) in
+            try files.rename(layout.path(.dead, name), layout.path(.queued, stamped))
+            try files.syncDirectory(layout.path(.queued))
+            try files.syncDirectory(layout.path(.dead))
+        }
+        if case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) {
+            let history = StatusHistory(try file.readAll(repairing: true))
+            var status = StatusRecord(state: .queued, name: stamped.claimed, at: now())
+            status.epoch = history.lastEpoch
+            status.tag = history.last?.tag ?? ""
+            status.due = stamped.due
+            status.file = stamped.description
+            status.note = "retry of a dead letter"
+            status.voidsJournal = history.last?.error?.code == "crash_loop"
+            try file.append(status.line, sync: false)
+            file.close()
+        }
+        notify(.queued(stamped))
+        return try record(id) ?? before
+    }
+
+    /// Removes a dead letter's job file for good; its record stays until retention.
+    public func removeDead(_ id: JobID) throws(SpoolError) {
+        guard let name = try names(in: .dead).first(where: { $0.id == id }) else {
+            throw SpoolError(.notFound, "There is no dead letter \(id).", id: id)
+        }
+        try stored(id) { () throws(FileError) in try files.remove(layout.path(.dead, name)) }
+    }
+
+    // MARK: Pause
+
+    public var isPaused: Bool {
+        // Unreadable control folder: going on is what an operator expects of a queue nobody paused.
+        (try? files.exists(layout.pauseMark)) ?? false
+    }
+
+    /// Nothing new is started until `resume`; survives restarts.
+    public func pause() throws(SpoolError) {
+        try stored { () throws(FileError) in try files.replaceFile(layout.pauseMark, [], mode: 0o640) }
+        notify(.paused)
+    }
+
+    public func resume() throws(SpoolError) {
+        try stored { () throws(FileError) in
+            try removeIfThere(layout.pauseMark)
+            try files.syncDirectory(layout.path(.control))
+        }
+        notify(.resumed)
+    }
+
+    public var pauseMarkFolder: String { layout.path(.control) }
+    public var cancelMarkFolder: String { layout.cancelFolder }
+}

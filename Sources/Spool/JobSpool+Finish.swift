@@ -1,0 +1,125 @@
+// Ends of a run, and ways back to queued/. Callers hold the lock of the status file.
+
+import DurableFiles
+import Foundation
+import TextFormats
+
+extension JobSpool {
+    /// Renames the job file to `.fin`, writes the final line (commit point: its fsync), moves the file to its last folder.
+    func finish(
+        _ file: StatusFile, name: JobFileName, in folder: Folder, final: StatusRecord, order: OrderFile?
+    ) throws(SpoolError) {
+        let id = name.id
+        let here = layout.path(folder, name)
+        let finishing = layout.path(.running, name.finishing)
+        do throws(FileError) {
+            try files.rename(here, finishing)
+        } catch {
+            if error.code == .notFound {
+                throw SpoolError(.takenOver, "The job file \(here) is gone: another process took it over.", id: id)
+            }
+            throw SpoolError(error, id: id)
+        }
+        var final = final
+        final.due = nil
+        final.file = lastName(name, final.state).description
+        do throws(SpoolError) {
+            try file.append(final.line, sync: true)
+        } catch {
+            // An orphan with or without `.fin` is recovered alike: this only keeps the folder tidy.
+            try? files.rename(finishing, here)
+            throw error
+        }
+        settle(finishing, name, final.state)
+        try? order?.end([id])  // a follower that finds the id checks its final line anyway
+        removeCancelMark(id, run: name.run)
+        notify(.finished(id))
+    }
+
+    private func lastName(_ name: JobFileName, _ state: JobState) -> JobFileName {
+        state == .failed ? name.buried : name.settled
+    }
+
+    /// Moves the file of an ended run to done/ or dead/. A failure is left to recovery: the final line stands.
+    private func settle(_ source: String, _ name: JobFileName, _ state: JobState) {
+        do throws(FileError) {
+            if state == .failed {
+                try files.rename(source, layout.path(.dead, name.buried))
+            } else {
+                try ensureFolder(layout.doneFolder(name.id))
+                try files.rename(source, layout.donePath(name))
+            }
+        } catch {
+            forgetFolder(layout.doneFolder(name.id))
+        }
+    }
+
+    /// Recovery of a file whose final line was written already: only the move is missing.
+    func moveFinished(_ name: JobFileName, from source: String, final: StatusRecord) throws(SpoolError) {
+        var name = name.settled
+        name.isDead = false
+        settle(source, name, final.state)
+        removeCancelMark(name.id, run: final.run)
+        notify(.finished(name.id))
+    }
+
+    /// Cancels a job that is not running: the final line first, then the move.
+    func cancelWaiting(_ file: StatusFile, _ name: JobFileName, _ source: String, _ history: StatusHistory)
+        throws(SpoolError)
+    {
+        let target = name.claimed
+        var final = StatusRecord(state: .cancelled, name: target, at: now())
+        final.epoch = history.lastEpoch
+        final.tag = history.last?.tag ?? ""
+        final.startedAt = history.last?.startedAt
+        final.progress = history.last?.progress ?? 0
+        final.error = JobFailure(code: "cancelled", detail: "The job was cancelled.", isRetryable: false)
+        if history.facts == nil { final.facts = [:] }
+        final.file = target.settled.description
+        try file.append(final.line, sync: true)
+        settle(source, target, .cancelled)
+        removeCancelMark(name.id, run: target.run)
+        notify(.finished(name.id))
+    }
+
+    /// Back to queued/ under the next name. The line goes first: readers see why before the file moves.
+    func requeue(
+        _ file: StatusFile, from name: JobFileName, to next: JobFileName, status: StatusRecord, failure: JobFailure?,
+        note: String
+    ) throws(SpoolError) {
+        let id = name.id
+        var line = status
+        line.state = .queued
+        line.attempt = next.attempt
+        line.crashes = next.crashes
+        line.at = now()
+        line.due = next.due
+        line.error = failure
+        line.note = note
+        line.file = next.description
+        let here = layout.path(.running, name)
+        // Not synced: after a power cut the file is found in running/ and recovered.
+        try file.append(line.line, sync: false)
+        do throws(FileError) {
+            try files.rename(here, layout.path(.queued, next))
+        } catch {
+            if error.code == .notFound {
+                throw SpoolError(.takenOver, "The job file \(here) is gone: another process took it over.", id: id)
+            }
+            throw SpoolError(error, id: id)
+        }
+        file.close()
+        notify(.queued(next))
+    }
+
+    // MARK: Cancel marks
+
+    func isCancelled(_ id: JobID, run: Int) throws(SpoolError) -> Bool {
+        try stored(id) { () throws(FileError) in try files.exists(layout.cancelMark(id, run: run)) }
+    }
+
+    func removeCancelMark(_ id: JobID, run: Int) {
+        // A mark that stays names a run that is over and means nothing any more.
+        try? files.remove(layout.cancelMark(id, run: run))
+    }
+}

@@ -1,0 +1,143 @@
+// Looking at the queue. Reads only; any thread. A folder listing is not a snapshot: not finding a moving job proves
+// nothing, its lock and status file do.
+
+import DurableFiles
+import Foundation
+import TextFormats
+
+extension JobSpool {
+    public func statusPath(_ id: JobID) -> String { layout.statusPath(id) }
+
+    /// "status/2026-11-24/ab/<id>.jsonl"
+    public func relativeStatusPath(_ id: JobID) -> String { layout.relativeStatusPath(id) }
+
+    /// - Returns: nil when the id was never admitted (or its record was pruned).
+    public func record(_ id: JobID) throws(SpoolError) -> JobRecord? {
+        try StatusReader(files: files).record(id, layout.statusPath(id))
+    }
+
+    /// The job files of `queued`, `running` or `dead`; in queued/ also those in folders inside it.
+    public func names(in folder: Folder) throws(SpoolError) -> [JobFileName] {
+        var names: [JobFileName] = []
+        try eachFile(in: folder) { entry, _ in
+            if let name = JobFileName(entry) { names.append(name) }
+        }
+        return names
+    }
+
+    /// As `names`, one by one; `body` returns false to stop.
+    public func forEachName(in folder: Folder, _ body: (JobFileName) -> Bool) throws(SpoolError) {
+        var goesOn = true
+        try eachFile(in: folder) { entry, _ in
+            if goesOn, let name = JobFileName(entry) { goesOn = body(name) }
+        }
+    }
+
+    /// The ids of an order key that have not ended, in the order they were admitted, with their states.
+    public func liveJobs(orderKey key: OrderKey) throws(SpoolError) -> [(id: JobID, state: JobState)] {
+        let path = layout.orderPath(key)
+        let exists = try stored { () throws(FileError) in try files.exists(path) }
+        guard exists else { return [] }
+        var jobs: [(id: JobID, state: JobState)] = []
+        for id in try OrderFile.open(path, files).live() {
+            guard let record = try record(id), !record.state.isFinal else { continue }
+            jobs.append((id, record.state))
+        }
+        return jobs
+    }
+
+    /// The first id of an order key that has not ended; nil when there is none.
+    public func orderHead(_ key: OrderKey) throws(SpoolError) -> JobID? { try liveJobs(orderKey: key).first?.id }
+
+    /// Files in queued/ whose names are none of ours: dropped by hand in the wrong place. Paths, hidden files left out.
+    public func foreignFiles() throws(SpoolError) -> [String] {
+        var paths: [String] = []
+        try eachFile(in: .queued) { entry, path in
+            if JobFileName(entry) == nil, !entry.hasPrefix(".") { paths.append(path) }
+        }
+        return paths
+    }
+
+    private func eachFile(in folder: Folder, _ body: (String, String) -> Void) throws(SpoolError) {
+        let path = layout.path(folder)
+        let entries = try stored { () throws(FileError) in try files.list(path) }
+        for entry in entries {
+            if entry.kind == .directory {
+                guard folder == .queued, !entry.name.hasPrefix(".") else { continue }
+                let inner = "\(path)/\(entry.name)"
+                let shards = try stored { () throws(FileError) in try files.list(inner) }
+                for shard in shards where shard.kind != .directory {
+                    body(shard.name, "\(inner)/\(shard.name)")
+                }
+            } else {
+                body(entry.name, "\(path)/\(entry.name)")
+            }
+        }
+    }
+
+    /// The days that have finished jobs, newest first.
+    public func doneDays() throws(SpoolError) -> [String] {
+        let entries = try stored { () throws(FileError) in try files.list(layout.path(.done)) }
+        return entries.filter { $0.kind == .directory }.map(\.name).sorted(by: >)
+    }
+
+    /// The finished jobs whose ids were made on that day.
+    public func doneNames(day: String) throws(SpoolError) -> [JobFileName] {
+        let folder = "\(layout.path(.done))/\(day)"
+        var names: [JobFileName] = []
+        for shard in try listIfThere(folder) where shard.kind == .directory {
+            for entry in try listIfThere("\(folder)/\(shard.name)") {
+                if let name = JobFileName(entry.name) { names.append(name) }
+            }
+        }
+        return names
+    }
+
+    func listIfThere(_ path: String) throws(SpoolError) -> [DirectoryEntry] {
+        do throws(FileError) {
+            return try files.list(path)
+        } catch {
+            if error.code == .notFound { return [] }
+            throw SpoolError(error)
+        }
+    }
+
+    /// The job file of an id, wherever it stands among the live folders and dead/; looks at names, so O(waiting jobs).
+    func find(_ id: JobID) throws(SpoolError) -> JobFileName? {
+        for folder in [Folder.queued, .running, .dead, .queued] {
+            if let name = try names(in: folder).first(where: { $0.id == id }) { return name }
+        }
+        return nil
+    }
+
+    /// Where a file of queued/ stands: in the folder itself or in one inside it. nil: not there.
+    func queuedPath(_ name: JobFileName) throws(SpoolError) -> String? {
+        try stored(name.id) { () throws(FileError) in
+            let plain = layout.path(.queued, name)
+            if try files.exists(plain) { return plain }
+            for entry in try files.list(layout.path(.queued)) where entry.kind == .directory {
+                let inner = "\(layout.path(.queued))/\(entry.name)/\(name)"
+                if try files.exists(inner) { return inner }
+            }
+            return nil
+        }
+    }
+
+    /// The bytes of a job file in any folder; nil when there is none under the names its record gives.
+    public func payload(_ id: JobID) throws(SpoolError) -> [UInt8]? {
+        guard let record = try record(id), let name = record.file.flatMap(JobFileName.init) else { return nil }
+        let settled = name.settled
+        let places = [
+            layout.path(.queued, settled), layout.path(.running, settled), layout.path(.running, settled.finishing),
+            layout.donePath(settled), layout.path(.dead, settled), layout.path(.dead, settled.buried),
+        ]
+        for place in places {
+            do throws(FileError) {
+                return try files.readFile(place, maxBytes: JobSpool.maximumPayload)
+            } catch {
+                if error.code != .notFound { throw SpoolError(error, id: id) }
+            }
+        }
+        return nil
+    }
+}

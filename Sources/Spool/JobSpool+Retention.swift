@@ -1,0 +1,171 @@
+// Removing what is old, and what belonged to a user who was deleted. File by file, each under its lock; only what has
+// ended and stands in no live folder. Any thread; meant to run beside everything else, unhurried.
+
+import DurableFiles
+import Foundation
+import TextFormats
+
+extension JobSpool {
+    public struct Pruned: Sendable {
+        public var jobs = 0
+        /// Left alone: held, not final, dead letters.
+        public var kept = 0
+    }
+
+    /// Seconds the clock may be ahead of the last mark before pruning refuses to trust it.
+    static let trustedClockStep: TimeInterval = 86_400
+
+    /// Removes finished jobs older than `days`.
+    ///
+    /// - Throws: `.state` when the clock is more than a day ahead of the last pruning: remove control/pruned to confirm.
+    public func prune(olderThanDays days: Int) throws(SpoolError) -> Pruned {
+        try checkClock()
+        var pruned = Pruned()
+        let limit = JobSpool.day(now().addingTimeInterval(-Double(max(1, days)) * 86_400))
+        let dead = Set(try names(in: .dead).map(\.id))
+        for day in try listIfThere(layout.path(.status)).map(\.name).sorted() where day < limit {
+            let folder = "\(layout.path(.status))/\(day)"
+            for shard in try listIfThere(folder) where shard.kind == .directory {
+                try prune(shard: "\(folder)/\(shard.name)", dead: dead, &pruned)
+            }
+            removeIfEmptyFolder(folder)
+            for shard in try listIfThere("\(layout.path(.done))/\(day)") {
+                removeIfEmptyFolder("\(layout.path(.done))/\(day)/\(shard.name)")
+            }
+            removeIfEmptyFolder("\(layout.path(.done))/\(day)")
+        }
+        return pruned
+    }
+
+    private static func day(_ date: Date) -> String { String(RFC3339.string(date).prefix(10)) }
+
+    private func checkClock() throws(SpoolError) {
+        let time = now()
+        do throws(FileError) {
+            let last = try files.readFile(layout.pruneMark, maxBytes: 64)
+            let text = String(decoding: last, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+            if let marked = RFC3339.date(text), time.timeIntervalSince(marked) > JobSpool.trustedClockStep {
+                throw FileError(code: .invalid, operation: "clock", path: text)
+            }
+        } catch {
+            if error.operation == "clock" {
+                throw SpoolError(
+                    .state, "The clock is more than a day ahead of the last pruning (\(error.path)). If it is right, "
+                        + "remove \(layout.pruneMark) to go on.")
+            }
+            guard error.code == .notFound else { throw SpoolError(error) }
+        }
+        try stored { () throws(FileError) in
+            try files.replaceFile(layout.pruneMark, Array((RFC3339.string(time) + "\n").utf8), mode: 0o640)
+        }
+    }
+
+    private func prune(shard folder: String, dead: Set<JobID>, _ pruned: inout Pruned) throws(SpoolError) {
+        for entry in try listIfThere(folder) {
+            guard entry.name.hasSuffix(".jsonl"), let id = JobID(String(entry.name.dropLast(6))) else { continue }
+            if !dead.contains(id), try remove(id, when: { $0.isFinal }) { pruned.jobs += 1 } else { pruned.kept += 1 }
+        }
+        removeIfEmptyFolder(folder)
+    }
+
+    /// Removes the job file and the record of one job, under its lock.
+    private func remove(_ id: JobID, when mayGo: (JobState) -> Bool) throws(SpoolError) -> Bool {
+        guard case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) else { return false }
+        let last = StatusHistory(try file.readAll(repairing: false)).last
+        if let last {
+            guard mayGo(last.state) else { return false }
+            if let name = last.file.flatMap(JobFileName.init) {
+                try stored(id) { () throws(FileError) in
+                    try removeIfThere(layout.donePath(name))
+                    try removeIfThere(layout.path(.dead, name))
+                }
+            }
+        } else if try find(id) != nil {
+            return false
+        }
+        try stored(id) { () throws(FileError) in try files.remove(file.path) }
+        return true
+    }
+
+    private func removeIfEmptyFolder(_ path: String) {
+        // Not empty, or gone: both are fine.
+        try? files.removeDirectory(path)
+        forgetFolder(path)
+    }
+
+    // MARK: Erasure
+
+    /// Removes every trace of a user's jobs that are not running: job files, records, order files.
+    /// Cancel the running ones first; call again until it returns 0.
+    ///
+    /// - Returns: how many jobs could not be removed because somebody holds them.
+    public func erase(user: String) throws(SpoolError) -> Int {
+        var held = 0
+        for folder in [Folder.queued, .running, .dead] {
+            for name in try names(in: folder) where name.user == user { try erase(name, in: folder, &held) }
+        }
+        for day in try doneDays() {
+            for name in try doneNames(day: day) where name.user == user {
+                try stored(name.id) { () throws(FileError) in
+                    try removeIfThere(layout.donePath(name))
+                    try removeIfThere(layout.statusPath(name.id))
+                }
+                try eraseOrder(name)
+            }
+        }
+        try stored { () throws(FileError) in
+            for folder in [Folder.queued, .running, .dead] { try files.syncDirectory(layout.path(folder)) }
+        }
+        return held
+    }
+
+    private func erase(_ name: JobFileName, in folder: Folder, _ held: inout Int) throws(SpoolError) {
+        switch try StatusFile.openLocked(name.id, layout.statusPath(name.id), files) {
+        case .busy:
+            held += 1
+            return
+        case .absent: break
+        case .locked(let file):
+            try stored(name.id) { () throws(FileError) in try files.remove(file.path) }
+        }
+        let path = folder == .queued ? try queuedPath(name) : layout.path(folder, name)
+        if let path { try stored(name.id) { () throws(FileError) in try removeIfThere(path) } }
+        try eraseOrder(name)
+        removeCancelMark(name.id, run: name.run)
+        notify(.finished(name.id))
+    }
+
+    /// Removes one job wholly: its job file wherever it stands, its record, its order file's entry.
+    ///
+    /// - Returns: false when somebody holds it.
+    public func erase(_ id: JobID) throws(SpoolError) -> Bool {
+        guard let record = try record(id), let name = record.file.flatMap(JobFileName.init) else { return true }
+        var held = 0
+        let folder: Folder = try queuedPath(name) != nil ? .queued : name.isDead ? .dead : .running
+        try erase(name, in: folder, &held)
+        guard held == 0 else { return false }
+        try stored(id) { () throws(FileError) in try removeIfThere(layout.donePath(name)) }
+        return true
+    }
+
+    private func eraseOrder(_ name: JobFileName) throws(SpoolError) {
+        guard let key = name.orderKey else { return }
+        try stored(name.id) { () throws(FileError) in try removeIfThere(layout.orderPath(key)) }
+    }
+
+    /// Removes temporary files that a crash left more than a day ago.
+    public func sweepTemporaries() throws(SpoolError) {
+        let limit = now().addingTimeInterval(-86_400)
+        for entry in try listIfThere(layout.path(.tmp)) {
+            let path = layout.path(.tmp, entry.name)
+            try stored { () throws(FileError) in
+                do throws(FileError) {
+                    let status = try files.status(path)
+                    if status.kind == .regular, status.modified < limit { try files.remove(path) }
+                } catch {
+                    guard error.code == .notFound else { throw error }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+// Words of the queue. Values; any thread.
+
+public enum JobState: String, Sendable, CaseIterable {
+    case queued, running, completed, failed, cancelled
+
+    public var isFinal: Bool { self != .queued && self != .running }
+}
+
+/// Scheduling class. Chat is `interactive`, reports are `scheduled`, heartbeats and consolidation are `background`.
+public enum Lane: String, Sendable, CaseIterable, Comparable {
+    case interactive, scheduled, background
+
+    /// The letter in a job file's name.
+    var letter: Character {
+        switch self {
+        case .interactive: return "i"
+        case .scheduled: return "s"
+        case .background: return "b"
+        }
+    }
+
+    init?(letter: Character?) {
+        switch letter {
+        case "i": self = .interactive
+        case "s": self = .scheduled
+        case "b": self = .background
+        default: return nil
+        }
+    }
+
+    /// 0 is served first.
+    public var rank: Int {
+        switch self {
+        case .interactive: return 0
+        case .scheduled: return 1
+        case .background: return 2
+        }
+    }
+
+    public static func < (left: Lane, right: Lane) -> Bool { left.rank < right.rank }
+}
+
+/// Why a job did not succeed this time.
+public struct JobFailure: Sendable, Hashable {
+    /// Stable, in snake case.
+    public var code: String
+    /// For a person, with the remedy where there is one.
+    public var detail: String
+    public var isRetryable: Bool
+    /// Seconds the other side asked us to wait.
+    public var retryAfter: Double?
+
+    public init(code: String, detail: String, isRetryable: Bool, retryAfter: Double? = nil) {
+        self.code = code
+        self.detail = detail
+        self.isRetryable = isRetryable
+        self.retryAfter = retryAfter
+    }
+}

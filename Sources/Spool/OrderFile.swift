@@ -1,0 +1,126 @@
+// The order of one key: the ids admitted under it, and which of them have ended. docs/spool-format.md has the format.
+// Two byte ranges of the file are locks: 0 is the append lock (brief), 1 the run lock (held while a job of the key runs).
+// An OrderFile stays on the thread that opened it. Failure: SpoolError.storage.
+
+import DurableFiles
+import TextFormats
+
+final class OrderFile {
+    private let files: any FileSystem
+    private let path: String
+    private var descriptor: Int32
+
+    private static let appendByte: Int64 = 0
+    private static let runByte: Int64 = 1
+    /// Bytes past which an order file without live entries is emptied.
+    private static let emptyAbove = 4 << 10
+    private static let maximumSize = 64 << 20
+
+    private init(path: String, descriptor: Int32, files: any FileSystem) {
+        self.path = path
+        self.descriptor = descriptor
+        self.files = files
+    }
+
+    deinit { close() }
+
+    /// Closing drops both locks.
+    func close() {
+        guard descriptor >= 0 else { return }
+        files.closeQuietly(descriptor)
+        descriptor = -1
+    }
+
+    static func open(_ path: String, _ files: any FileSystem) throws(SpoolError) -> OrderFile {
+        try stored { () throws(FileError) in
+            let flags: OpenFlags = [.read, .write, .append, .create]
+            do throws(FileError) {
+                return OrderFile(path: path, descriptor: try files.open(path, flags, mode: 0o640), files: files)
+            } catch {
+                guard error.code == .notFound else { throw error }
+                try files.ensureDirectory(PathParts.split(path).folder, mode: 0o750)
+                return OrderFile(path: path, descriptor: try files.open(path, flags, mode: 0o640), files: files)
+            }
+        }
+    }
+
+    /// - Returns: false when a job of this key is running somewhere.
+    func takeRunLock() throws(SpoolError) -> Bool {
+        try stored { () throws(FileError) in
+            try files.lockRange(descriptor, start: OrderFile.runByte, length: 1, wait: false, path: path)
+        }
+    }
+
+    private func withAppendLock<Value>(_ body: () throws(FileError) -> Value) throws(SpoolError) -> Value {
+        try stored { () throws(FileError) in
+            _ = try files.lockRange(descriptor, start: OrderFile.appendByte, length: 1, wait: true, path: path)
+            let value: Value
+            do throws(FileError) {
+                value = try body()
+            } catch {
+                // Closing would drop it as well; the error of `body` is the one that matters.
+                try? files.unlockRange(descriptor, start: OrderFile.appendByte, length: 1, path: path)
+                throw error
+            }
+            try files.unlockRange(descriptor, start: OrderFile.appendByte, length: 1, path: path)
+            return value
+        }
+    }
+
+    /// Puts the id at the end, durably, unless it stands there already.
+    func admit(_ id: JobID) throws(SpoolError) {
+        try withAppendLock { () throws(FileError) in
+            let entries = try read()
+            guard !entries.live.contains(id) else { return }
+            try write(["id": .string(id.description)], after: entries)
+            try files.dataSync(descriptor, path: path)
+            if entries.size == 0 { try files.syncDirectory(PathParts.split(path).folder) }
+        }
+    }
+
+    /// The ids that have not ended, in the order they were admitted.
+    func live() throws(SpoolError) -> [JobID] {
+        try withAppendLock { () throws(FileError) in try read().live }
+    }
+
+    /// Notes that these ids no longer count. Not synced: who finds an id that has ended by its status file skips it.
+    func end(_ ids: [JobID]) throws(SpoolError) {
+        try withAppendLock { () throws(FileError) in
+            var entries = try read()
+            for id in ids where entries.live.contains(id) {
+                try write(["end": .string(id.description)], after: entries)
+                entries = try read()
+            }
+            if entries.live.isEmpty, entries.size > OrderFile.emptyAbove {
+                try files.truncate(descriptor, to: 0, path: path)
+            }
+        }
+    }
+
+    private struct Entries {
+        var live: [JobID]
+        var size: Int
+        var isTorn: Bool
+    }
+
+    private func read() throws(FileError) -> Entries {
+        let bytes = try files.readAll(descriptor, maxBytes: OrderFile.maximumSize, path: path)
+        var live: [JobID] = []
+        StatusFile.eachLine(in: bytes[...]) { range in
+            // A torn or foreign line names no id and is skipped.
+            guard let json = try? JSON.parse(Array(bytes[range])) else { return }
+            if let id = json["id"]?.string.flatMap(JobID.init) {
+                if !live.contains(id) { live.append(id) }
+            } else if let id = json["end"]?.string.flatMap(JobID.init) {
+                live.removeAll { $0 == id }
+            }
+        }
+        return Entries(live: live, size: bytes.count, isTorn: !bytes.isEmpty && bytes.last != 0x0A)
+    }
+
+    private func write(_ object: JSON, after entries: Entries) throws(FileError) {
+        let newline: [UInt8] = [0x0A]
+        try files.writeAll(
+            descriptor, (entries.isTorn ? newline : []) + object.bytes() + newline, path: path)
+    }
+}

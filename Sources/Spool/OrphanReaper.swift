@@ -1,0 +1,101 @@
+// Recovery: a file in running/ whose lock can be had belongs to a process that died. Back to queued/ with it, or on to
+// its last folder when the final line stands. Any thread, any process; the lock decides who does it.
+
+import DurableFiles
+import Foundation
+import TextFormats
+
+public struct OrphanReaper: Sendable {
+    private let spool: JobSpool
+
+    public init(_ spool: JobSpool) { self.spool = spool }
+
+    /// What one pass found.
+    public struct Pass: Sendable {
+        /// Given back to queued/.
+        public var requeued: [JobID] = []
+        /// Buried after too many crashes.
+        public var buried: [JobID] = []
+        /// Only their last move was missing.
+        public var settled: [JobID] = []
+        /// Held by living processes, ours left out.
+        public var foreign = 0
+        /// Could not be handled now; tried again by the next pass.
+        public var failures: [SpoolError] = []
+    }
+
+    /// - Parameter own: jobs running in this process; they are skipped without touching their files.
+    public func pass(except own: Set<JobID> = []) throws(SpoolError) -> Pass {
+        var pass = Pass()
+        for name in try spool.names(in: .running) where !own.contains(name.id) {
+            do throws(SpoolError) {
+                try recover(name, &pass)
+            } catch {
+                pass.failures.append(error)
+            }
+        }
+        return pass
+    }
+
+    private func recover(_ name: JobFileName, _ pass: inout Pass) throws(SpoolError) {
+        let id = name.id
+        let files = spool.files
+        let source = spool.layout.path(.running, name)
+        let file: StatusFile
+        switch try StatusFile.openLocked(id, spool.layout.statusPath(id), files) {
+        case .busy:
+            pass.foreign += 1
+            return
+        case .locked(let opened): file = opened
+        case .absent:
+            // The record is lost with all it held: the job begins anew.
+            try stored(id) { () throws(FileError) in try spool.ensureFolder(spool.layout.statusFolder(id)) }
+            guard case .locked(let created) = try StatusFile.create(id, spool.layout.statusPath(id), files) else {
+                return
+            }
+            file = created
+        }
+        // Listed before we had the lock: it may have moved since.
+        guard try stored(id, { () throws(FileError) in try files.exists(source) }) else { return }
+        let history = StatusHistory(try file.readAll(repairing: true))
+        if let last = history.last, last.state.isFinal, last.run >= name.run {
+            try spool.moveFinished(name, from: source, final: last)
+            pass.settled.append(id)
+            return
+        }
+        try giveBack(name, file, history, &pass)
+    }
+
+    /// A crash counts only when the claim completed no step; enough of them, while run alone, bury the job.
+    private func giveBack(_ name: JobFileName, _ file: StatusFile, _ history: StatusHistory, _ pass: inout Pass)
+        throws(SpoolError)
+    {
+        let wasClaimed = history.last?.state == .running
+        let counted = wasClaimed && !history.hasStepSinceClaim
+        let next = name.recovered(countingCrash: counted)
+        var status = history.last ?? StatusRecord(state: .queued, name: next, at: spool.now())
+        status.facts = nil
+        status.fingerprint = nil
+        status.voidsJournal = false
+        if counted, next.crashes > JobSpool.countedCrashesToBury {
+            status.state = .failed
+            status.at = spool.now()
+            status.crashes = next.crashes
+            status.error = JobFailure(
+                code: "crash_loop", detail: "The process died \(next.crashes) times while running this job.",
+                isRetryable: false)
+            try spool.finish(file, name: name, in: .running, final: status, order: nil)
+            pass.buried.append(name.id)
+            return
+        }
+        try spool.requeue(file, from: name, to: next, status: status, failure: nil, note: counted ? "crash" : "recovered")
+        pass.requeued.append(name.id)
+    }
+}
+
+extension JobSpool {
+    /// One pass of an `OrphanReaper`.
+    public func recoverOrphans(except own: Set<JobID> = []) throws(SpoolError) -> OrphanReaper.Pass {
+        try OrphanReaper(self).pass(except: own)
+    }
+}

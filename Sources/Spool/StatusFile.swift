@@ -1,0 +1,210 @@
+// The append-only record of one job, open. Only the holder of its lock appends; anybody may read.
+// A StatusFile stays on the thread that opened it. Failure: SpoolError.storage.
+
+import DurableFiles
+import Foundation
+import TextFormats
+
+final class StatusFile {
+    let id: JobID
+    let path: String
+    let files: any FileSystem
+    private(set) var descriptor: Int32
+    /// Where the next line goes. Known after `readAll` or `open(creating:)`.
+    private(set) var size = 0
+
+    private init(id: JobID, path: String, descriptor: Int32, files: any FileSystem) {
+        self.id = id
+        self.path = path
+        self.descriptor = descriptor
+        self.files = files
+    }
+
+    deinit { close() }
+
+    /// Closing drops the lock.
+    func close() {
+        guard descriptor >= 0 else { return }
+        files.closeQuietly(descriptor)
+        descriptor = -1
+    }
+
+    enum Opened {
+        case locked(StatusFile)
+        /// Another open file holds the lock, or the file was replaced meanwhile.
+        case busy
+        case absent
+    }
+
+    /// Opens an existing status file and takes its lock.
+    static func openLocked(_ id: JobID, _ path: String, _ files: any FileSystem, wait: Bool = false)
+        throws(SpoolError) -> Opened
+    {
+        let descriptor: Int32
+        do throws(FileError) {
+            descriptor = try files.open(path, [.read, .write, .append])
+        } catch {
+            if error.code == .notFound { return .absent }
+            throw SpoolError(error, id: id)
+        }
+        let file = StatusFile(id: id, path: path, descriptor: descriptor, files: files)
+        return try file.takeLock(wait: wait) ? .locked(file) : .busy
+    }
+
+    /// Admits the id: creates the file, which must not exist, and takes its lock.
+    /// - Returns: `.busy` when the name is taken, or somebody locked the new file before we could.
+    static func create(_ id: JobID, _ path: String, _ files: any FileSystem) throws(SpoolError) -> Opened {
+        let descriptor: Int32
+        do throws(FileError) {
+            descriptor = try files.open(path, [.read, .write, .append, .create, .exclusive], mode: 0o640)
+        } catch {
+            if error.code == .exists { return .busy }
+            if error.code == .notFound { return .absent }
+            throw SpoolError(error, id: id)
+        }
+        let file = StatusFile(id: id, path: path, descriptor: descriptor, files: files)
+        return try file.takeLock(wait: false) ? .locked(file) : .busy
+    }
+
+    /// The lock is on the open file: what counts is that the path still names it.
+    private func takeLock(wait: Bool) throws(SpoolError) -> Bool {
+        try stored(id) { () throws(FileError) in
+            guard try files.lock(descriptor, wait: wait, path: path) else { return false }
+            let mine = try files.status(of: descriptor, path: path)
+            guard mine.kind == .regular else { throw FileError(code: .invalid, operation: "open", path: path) }
+            size = mine.size
+            do throws(FileError) {
+                let named = try files.status(path)
+                return named.inode == mine.inode && named.device == mine.device
+            } catch {
+                if error.code == .notFound { return false }
+                throw error
+            }
+        }
+    }
+
+    // MARK: Appending (lock holder only)
+
+    /// Appends one line. When the disk is full the torn part is cut off again, so that the next line starts clean.
+    func append(_ line: StatusLine, sync: Bool) throws(SpoolError) {
+        let bytes = line.encoded()
+        do throws(FileError) {
+            try files.writeAll(descriptor, bytes, path: path)
+        } catch {
+            // If the cut fails too, the next claim cuts the torn line.
+            try? files.truncate(descriptor, to: size, path: path)
+            throw SpoolError(error, id: id)
+        }
+        size += bytes.count
+        if sync { try self.sync() }
+    }
+
+    func sync() throws(SpoolError) {
+        try stored(id) { () throws(FileError) in try files.dataSync(descriptor, path: path) }
+    }
+
+    // MARK: Reading
+
+    /// All lines that check, in order; under the lock also cuts off a torn or bad end.
+    func readAll(repairing: Bool) throws(SpoolError) -> [StatusLine] {
+        let bytes = try stored(id) { () throws(FileError) in
+            try files.readAll(descriptor, maxBytes: StatusFile.maximumSize, path: path)
+        }
+        var lines: [StatusLine] = []
+        var goodEnd = 0
+        StatusFile.eachLine(in: bytes[...]) { range in
+            guard let line = StatusLine(bytes[range]) else { return }
+            lines.append(line)
+            goodEnd = range.upperBound + 1
+        }
+        size = bytes.count
+        if repairing, goodEnd < bytes.count {
+            try stored(id) { () throws(FileError) in
+                try files.truncate(descriptor, to: goodEnd, path: path)
+                try files.dataSync(descriptor, path: path)
+            }
+            size = goodEnd
+        }
+        return lines
+    }
+
+    /// Bytes; a job that writes more than this is misbehaving and its file is not read into memory.
+    static let maximumSize = 256 << 20
+
+    /// Calls `body` with the range of each line that ends in a newline, without it.
+    static func eachLine(in bytes: ArraySlice<UInt8>, _ body: (Range<Int>) -> Void) {
+        var start = bytes.startIndex
+        bytes.withUnsafeBufferPointer { buffer in
+            let base = bytes.startIndex
+            while start < bytes.endIndex {
+                var end = start
+                while end < bytes.endIndex, buffer[end - base] != 0x0A { end += 1 }
+                guard end < bytes.endIndex else { return }
+                if end > start { body(start..<end) }
+                start = end + 1
+            }
+        }
+    }
+}
+
+/// Reading without the lock: polls and streams.
+struct StatusReader {
+    let files: any FileSystem
+
+    /// - Returns: nil when there is no file, or no state in it yet.
+    func record(_ id: JobID, _ path: String) throws(SpoolError) -> JobRecord? {
+        let descriptor: Int32
+        do throws(FileError) {
+            descriptor = try files.open(path, [.read, .nonBlocking])
+        } catch {
+            if error.code == .notFound { return nil }
+            throw SpoolError(error, id: id)
+        }
+        defer { files.closeQuietly(descriptor) }
+        return try stored(id) { () throws(FileError) -> JobRecord? in
+            let size = try files.status(of: descriptor, path: path).size
+            guard let last = try lastStatus(descriptor, size: size, path: path) else { return nil }
+            let first = last.facts != nil ? last : try firstStatus(descriptor, size: size, path: path)
+            return JobRecord(id: id, first: first, last: last, statusSize: size)
+        }
+    }
+
+    private static let chunk = 16 << 10
+
+    /// Scans back from the end, in growing chunks, to the last line that is a state.
+    func lastStatus(_ descriptor: Int32, size: Int, path: String) throws(FileError) -> StatusRecord? {
+        var count = min(size, StatusReader.chunk)
+        while count > 0 {
+            let start = size - count
+            let bytes = try files.readRange(descriptor, from: start, count: count, path: path)
+            var ranges: [Range<Int>] = []
+            StatusFile.eachLine(in: bytes[...]) { ranges.append($0) }
+            // The first piece may be the end of a line that begins earlier; its checksum then fails.
+            for range in ranges.reversed() where bytes[range].starts(with: StatusLine.statusPrefix) {
+                if let line = StatusLine(bytes[range]), let record = StatusRecord(line) { return record }
+            }
+            guard count < size else { return nil }
+            count = min(size, count * 4)
+        }
+        return nil
+    }
+
+    /// The line that admitted the job: the first one, found near the beginning.
+    private func firstStatus(_ descriptor: Int32, size: Int, path: String) throws(FileError) -> StatusRecord? {
+        var count = min(size, StatusReader.chunk)
+        while count > 0 {
+            let bytes = try files.readRange(descriptor, from: 0, count: count, path: path)
+            var found: StatusRecord?
+            StatusFile.eachLine(in: bytes[...]) { range in
+                guard found == nil, bytes[range].starts(with: StatusLine.statusPrefix),
+                    let line = StatusLine(bytes[range]), let record = StatusRecord(line), record.facts != nil
+                else { return }
+                found = record
+            }
+            if let found { return found }
+            guard count < size, count < 1 << 20 else { return nil }
+            count = min(size, count * 4)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,88 @@
+// One line of a status file: a JSON object that begins with its type and ends with its checksum.
+// Pure; any thread. A line that does not check is treated as if it were not there.
+
+import TextFormats
+
+public enum LineType: String, Sendable {
+    /// A state: answers polls.
+    case status
+    /// A model's response, a tool's intent, a tool's result: the journal.
+    case model, intent, result
+    /// Stream events: text deltas, tool activity.
+    case event
+}
+
+public struct StatusLine: Sendable {
+    public var type: LineType
+    public var fields: JSONObject
+
+    public init(_ type: LineType, _ fields: JSONObject) {
+        self.type = type
+        self.fields = fields
+    }
+
+    private static let checksumPrefix = Array(#","crc":""#.utf8)
+    /// `,"crc":"` + 8 digits + `"}`
+    private static let checksumLength = 18
+
+    /// The line with its checksum and newline.
+    func encoded() -> [UInt8] {
+        var object: JSONObject = ["t": .string(type.rawValue)]
+        object.merge(fields)
+        var bytes = JSON.object(object).bytes()
+        bytes.removeLast()
+        let checksum = CRC32C.checksum(bytes[...])
+        bytes += StatusLine.checksumPrefix
+        bytes += Hex.text(UInt64(checksum), digits: 8).utf8
+        bytes += "\"}\n".utf8
+        return bytes
+    }
+
+    /// - Parameter bytes: one line without its newline.
+    /// - Returns: nil when the checksum or the shape is wrong.
+    init?(_ bytes: ArraySlice<UInt8>) {
+        guard StatusLine.checks(bytes), let json = try? JSON.parse(Array(bytes)),
+            case .object(var object) = json, let type = json["t"]?.string.flatMap(LineType.init(rawValue:))
+        else {
+            // A damaged line is no line: callers go on with the ones that check.
+            return nil
+        }
+        object["t"] = nil
+        object["crc"] = nil
+        self.type = type
+        fields = object
+    }
+
+    static func checks(_ bytes: ArraySlice<UInt8>) -> Bool {
+        guard bytes.count > checksumLength else { return false }
+        let body = bytes.dropLast(checksumLength)
+        let tail = bytes.suffix(checksumLength)
+        guard tail.starts(with: checksumPrefix), tail.suffix(2).elementsEqual("\"}".utf8) else { return false }
+        var written: UInt32 = 0
+        for byte in tail.dropFirst(checksumPrefix.count).prefix(8) {
+            guard let digit = Hex.value(byte) else { return false }
+            written = written << 4 | UInt32(digit)
+        }
+        return written == CRC32C.checksum(body)
+    }
+
+    /// Cheap test before the checksum is computed: every status line begins so.
+    static let statusPrefix = Array(#"{"t":"status""#.utf8)
+}
+
+/// CRC-32C (Castagnoli), reflected, as in RFC 3720 appendix B.4.
+enum CRC32C {
+    private static let table: [UInt32] = (0..<256).map { index in
+        (0..<8).reduce(UInt32(index)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0x82F6_3B78 : value >> 1 }
+    }
+
+    static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+        bytes.withUnsafeBufferPointer { buffer in
+            table.withUnsafeBufferPointer { table in
+                var value: UInt32 = 0xFFFF_FFFF
+                for byte in buffer { value = value >> 8 ^ table[Int((value ^ UInt32(byte)) & 0xFF)] }
+                return value ^ 0xFFFF_FFFF
+            }
+        }
+    }
+}

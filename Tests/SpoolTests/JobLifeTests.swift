@@ -1,0 +1,238 @@
+import DurableFiles
+import Foundation
+import Spool
+import TestSupport
+import Testing
+import TextFormats
+
+@Suite struct JobLifeTests {
+    @Test("a submitted job is claimed, completed and stands in done with one final line")
+    func completes() throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let id = try spool.submit(fixture.submission()).record.id
+        #expect(try spool.record(id)?.state == .queued)
+        let outcome = try claimFirst(spool) { claim in
+            #expect(claim.job.payload == Array("{}".utf8))
+            #expect(try spool.record(id)?.state == .running)
+            try claim.record.progress(40, note: "half way")
+            #expect(try spool.record(id)?.progress == 40)
+            try claim.complete(result: ["answer": 42], usage: nil)
+        }
+        #expect(outcome == "claimed")
+        let record = try #require(try spool.record(id))
+        #expect(record.state == .completed)
+        #expect(record.progress == 100)
+        #expect(record.result?["answer"] == 42)
+        #expect(record.facts["kind"] == "report")
+        #expect(try fixture.places(id) == ["done"])
+        #expect(try fixture.finalLines(id).count == 1)
+    }
+
+    @Test("the same id with the same content is the same job, with other content a conflict")
+    func admitsOnce() throws {
+        let fixture = try SpoolFixture()
+        let first = fixture.submission("a")
+        _ = try fixture.spool.submit(first)
+        guard case .existing(let record) = try fixture.another().submit(first) else {
+            Issue.record("submitted twice")
+            return
+        }
+        #expect(record.id == first.id)
+        #expect(try fixture.places(first.id) == ["queued"])
+        #expect(throws: SpoolError.self) { try fixture.spool.submit(fixture.submission("b", id: first.id)) }
+    }
+
+    @Test("a claim excludes other claims, also of another process, until it ends")
+    func claimExcludes() throws {
+        let fixture = try SpoolFixture()
+        let id = try fixture.spool.submit(fixture.submission()).record.id
+        let name = try #require(try fixture.spool.names(in: .queued).first)
+        let other = try fixture.another()
+        _ = try claimFirst(fixture.spool) { claim in
+            switch try other.claim(name) {
+            case .busy: break
+            default: Issue.record("claimed twice")
+            }
+            #expect(try other.recoverOrphans().requeued.isEmpty)
+            try claim.complete(result: .null, usage: nil)
+        }
+        switch try other.claim(name) {
+        case .gone: break
+        default: Issue.record("claimed after its end")
+        }
+        #expect(try fixture.places(id) == ["done"])
+    }
+
+    @Test("a failed attempt goes back to queued with its count and due time; a dropped claim counts nothing")
+    func retries() throws {
+        let fixture = try SpoolFixture()
+        let id = try fixture.spool.submit(fixture.submission()).record.id
+        let due = fixture.clock.now.addingTimeInterval(60)
+        _ = try claimFirst(fixture.spool) { claim in
+            try claim.retry(JobFailure(code: "timeout", detail: "slow", isRetryable: true), due: due)
+        }
+        var name = try #require(try fixture.spool.names(in: .queued).first)
+        #expect(name.attempt == 1)
+        #expect(name.due == due)
+        #expect(try fixture.spool.record(id)?.error?.code == "timeout")
+        _ = try claimFirst(fixture.spool) { claim in _ = claim.job }
+        name = try #require(try fixture.spool.names(in: .queued).first)
+        #expect(name.attempt == 1)
+        #expect(name.crashes == 0)
+    }
+
+    @Test("a dead letter is retried as the next run, by the command and by hand", arguments: [true, false])
+    func deadLetter(byHand: Bool) throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let id = try spool.submit(fixture.submission()).record.id
+        _ = try claimFirst(spool) { claim in
+            try claim.record.journal(.model, ["text": "paid for"])
+            try claim.bury(JobFailure(code: "bad_request", detail: "no", isRetryable: false))
+        }
+        #expect(try fixture.places(id) == ["dead"])
+        #expect(try spool.record(id)?.error?.code == "bad_request")
+        if byHand {
+            let name = try #require(try spool.names(in: .dead).first)
+            try LinuxFileSystem().rename(spool.layout.path(.dead, name), spool.layout.path(.queued, name))
+        } else {
+            #expect(try spool.retry(id).state == .queued)
+        }
+        _ = try claimFirst(spool) { claim in
+            #expect(claim.job.run == 2)
+            #expect(claim.job.attempt == 0)
+            #expect(claim.record.replay.count == 1)
+            try claim.complete(result: .null, usage: nil)
+        }
+        #expect(try fixture.finalLines(id).map(\.state) == [.failed, .completed])
+        #expect(try fixture.places(id) == ["done"])
+    }
+
+    @Test("cancelling a waiting job ends it at once; a running one by its mark")
+    func cancels() throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let waiting = try spool.submit(fixture.submission("a")).record.id
+        #expect(try spool.cancel(waiting).state == .cancelled)
+        #expect(try fixture.places(waiting) == ["done"])
+        #expect(throws: SpoolError.self) { try spool.cancel(waiting) }
+
+        let running = try spool.submit(fixture.submission("b")).record.id
+        _ = try claimFirst(spool) { claim in
+            let run = claim.job.run
+            #expect(try spool.cancel(running).state == .running)
+            #expect(spool.isCancelRequested(running, run: run))
+            try claim.cancel()
+        }
+        #expect(try spool.record(running)?.state == .cancelled)
+        #expect(!spool.isCancelRequested(running, run: 1))
+    }
+
+    @Test("jobs of one key run one at a time in the order they were admitted, others are not held up")
+    func ordered() throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let key = SpoolFixture.key
+        let first = try spool.submit(fixture.submission("1", key: key)).record.id
+        fixture.clock.advance(by: 1)
+        let second = try spool.submit(fixture.submission("2", key: key)).record.id
+        let names = try spool.names(in: .queued)
+        let secondName = try #require(names.first { $0.id == second })
+        let other = try fixture.another()
+        guard case .blocked(let head) = try other.claim(secondName) else {
+            Issue.record("the second overtook the first")
+            return
+        }
+        #expect(head == first)
+        _ = try claimFirst(spool) { claim in
+            #expect(claim.job.id == first)
+            guard case .blocked = try other.claim(secondName) else {
+                Issue.record("two of one key at once")
+                return
+            }
+            try claim.complete(result: .null, usage: nil)
+        }
+        _ = try claimFirst(other) { claim in
+            #expect(claim.job.id == second)
+            try claim.complete(result: .null, usage: nil)
+        }
+    }
+
+    @Test("a head that was cancelled, removed by hand or never admitted does not block its key", arguments: 0..<3)
+    func nothingBlocksForGood(how: Int) throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let head = fixture.submission("1", key: SpoolFixture.key)
+        if how == 2 {
+            // Stops after the order file has the id and before the job file stands.
+            fixture.files.set(.none)
+            _ = try fixture.another().submit(fixture.submission("0", key: SpoolFixture.key))
+            _ = try claimFirst(spool) { try $0.complete(result: .null, usage: nil) }
+            let files = FaultyFileSystem()
+            let dying = try JobSpool(root: spool.layout.root, files: files, now: fixture.clock.read)
+            _ = try dying.submit(fixture.submission("x"))
+            let before = try spool.names(in: .queued).count
+            files.set(.stopBefore("rename \(spool.layout.root)/tmp/\(head.id)"))
+            #expect(throws: SpoolError.self) { try dying.submit(head) }
+            files.crash()
+            #expect(try spool.names(in: .queued).count == before)
+        } else {
+            _ = try spool.submit(head)
+            if how == 0 { _ = try spool.cancel(head.id) }
+            if how == 1 {
+                let name = try #require(try spool.names(in: .queued).first)
+                try LinuxFileSystem().remove(spool.layout.path(.queued, name))
+            }
+        }
+        fixture.clock.advance(by: 1)
+        let follower = try spool.submit(fixture.submission("2", key: SpoolFixture.key)).record.id
+        let name = try #require(try spool.names(in: .queued).first { $0.id == follower })
+        guard case .claimed(let claim) = try fixture.another().claim(name) else {
+            Issue.record("blocked by a job that will never run")
+            return
+        }
+        try claim.complete(result: .null, usage: nil)
+    }
+
+    @Test("an event stream resumes at an offset, and starts over when the offset no longer fits")
+    func streams() throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let id = try spool.submit(fixture.submission()).record.id
+        _ = try claimFirst(spool) { claim in
+            try claim.record.event(["event": "delta", "text": "Hel"])
+            let part = try #require(try spool.lines(id, from: 0, epoch: nil))
+            try claim.record.event(["event": "delta", "text": "lo"])
+            try claim.record.event(["event": "tool", "name": "quotes"])
+            let rest = try #require(try spool.lines(id, from: part.next, epoch: part.epoch))
+            #expect(!rest.isReset)
+            #expect(rest.lines.map { $0.fields["event"] } == ["delta", "tool"])
+            #expect(rest.lines.first?.fields["text"] == "lo")
+            let odd = try #require(try spool.lines(id, from: part.next - 1, epoch: part.epoch))
+            #expect(odd.isReset)
+            #expect(try spool.lines(id, from: part.next, epoch: "7-ffff")?.isReset == true)
+            try claim.complete(result: .null, usage: nil)
+        }
+    }
+
+    @Test("pruning removes what is final and old, keeps the rest, and refuses a clock that jumped")
+    func prunes() throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let done = try spool.submit(fixture.submission("a")).record.id
+        _ = try claimFirst(spool) { try $0.complete(result: .null, usage: nil) }
+        let dead = try spool.submit(fixture.submission("b")).record.id
+        _ = try claimFirst(spool) { try $0.bury(JobFailure(code: "x", detail: "", isRetryable: false)) }
+        let waiting = try spool.submit(fixture.submission("c", dueIn: 1e7)).record.id
+        #expect(try spool.prune(olderThanDays: 30).jobs == 0)
+        fixture.clock.advance(by: 40 * 86_400)
+        #expect(throws: SpoolError.self) { try spool.prune(olderThanDays: 30) }
+        try LinuxFileSystem().remove(spool.layout.path(.control, "pruned"))
+        #expect(try spool.prune(olderThanDays: 30).jobs == 1)
+        #expect(try spool.record(done) == nil)
+        #expect(try fixture.places(done).isEmpty)
+        #expect(try fixture.places(dead) == ["dead"])
+        #expect(try spool.record(waiting)?.state == .queued)
+    }
+}

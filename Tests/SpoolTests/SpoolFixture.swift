@@ -1,0 +1,68 @@
+// A spool in a temporary folder, and submissions for it.
+
+import DurableFiles
+import Foundation
+import Spool
+import TestSupport
+import TextFormats
+
+struct SpoolFixture {
+    let folder: TemporaryDirectory
+    let clock = ManualClock()
+    let files: FaultyFileSystem
+    let spool: JobSpool
+
+    init() throws {
+        folder = try TemporaryDirectory()
+        files = FaultyFileSystem()
+        spool = try JobSpool(root: folder.path + "/spool", files: files, now: clock.read)
+    }
+
+    /// Another process on the same spool.
+    func another() throws -> JobSpool { try JobSpool(root: spool.layout.root, now: clock.read) }
+
+    func submission(
+        _ payload: String = "{}", id: JobID? = nil, user: String = "alice", key: OrderKey? = nil, dueIn: Double = 0
+    ) -> Submission {
+        Submission(
+            id: id ?? JobID.make(now: clock.now), user: user, lane: .scheduled, priority: 5,
+            due: clock.now.addingTimeInterval(dueIn), orderKey: key, holdKey: "offline", payload: Array(payload.utf8),
+            fingerprint: "of \(payload)", facts: ["kind": "report", "user_id": .string(user)])
+    }
+
+    static let key = OrderKey("00112233445566778899aabbccddeeff")
+
+    /// Where the files of a job are, over all live and last folders.
+    func places(_ id: JobID, in spool: JobSpool? = nil) throws -> [String] {
+        let spool = spool ?? self.spool
+        var places: [String] = []
+        for folder in [Folder.queued, .running, .dead] {
+            places += try spool.names(in: folder).filter { $0.id == id }.map { _ in folder.rawValue }
+        }
+        for day in try spool.doneDays() {
+            places += try spool.doneNames(day: day).filter { $0.id == id }.map { _ in "done" }
+        }
+        return places
+    }
+
+    func finalLines(_ id: JobID, in spool: JobSpool? = nil) throws -> [StatusRecord] {
+        let chunk = try (spool ?? self.spool).lines(id, from: 0, epoch: nil)
+        return (chunk?.lines ?? []).compactMap(\.status).filter { $0.state.isFinal }
+    }
+}
+
+/// Claims the first waiting job that can be had and gives it to `body`.
+func claimFirst(_ spool: JobSpool, _ body: (consuming Claim) throws -> Void) throws -> String {
+    for name in try spool.names(in: .queued).sorted(by: { $0.id < $1.id }) {
+        switch try spool.claim(name) {
+        case .claimed(let claim):
+            try body(claim)
+            return "claimed"
+        case .busy: return "busy"
+        case .blocked: continue
+        case .gone: continue
+        case .finished: return "finished"
+        }
+    }
+    return "nothing"
+}
