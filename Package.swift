@@ -59,7 +59,7 @@ let rooms: [Room] = [
     Room(
         name: "nanobot",
         imports: ["TextFormats", "Runtime", "Accounts", "Scheduler", "Jobs", "Tenants", "Spool", "DurableFiles"],
-        products: [arguments], hasTests: false),
+        products: [arguments, logging], hasTests: false),
 ]
 
 /// What the tests of every room may use besides the room itself.

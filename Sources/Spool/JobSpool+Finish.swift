@@ -23,13 +23,8 @@ extension JobSpool {
         var final = final
         final.due = nil
         final.file = lastName(name, final.state).description
-        do throws(SpoolError) {
-            try file.append(final.line, sync: true)
-        } catch {
-            // An orphan with or without `.fin` is recovered alike: this only keeps the folder tidy.
-            try? files.rename(finishing, here)
-            throw error
-        }
+        // When this fails the file stays an orphan named `.fin`: recovered like any, but not counted as a crash.
+        try file.append(final.line, sync: true)
         settle(finishing, name, final.state)
         try? order?.end([id])  // a follower that finds the id checks its final line anyway
         removeCancelMark(id, run: name.run)

@@ -24,12 +24,14 @@ public struct OrphanReaper: Sendable {
         public var failures: [SpoolError] = []
     }
 
-    /// - Parameter own: jobs running in this process; they are skipped without touching their files.
-    public func pass(except own: Set<JobID> = []) throws(SpoolError) -> Pass {
+    /// - Parameters:
+    ///   - own: jobs running in this process; they are skipped without touching their files.
+    ///   - uncounted: jobs whose ending this living process could not write down (full disk): no crash of theirs.
+    public func pass(except own: Set<JobID> = [], uncounted: Set<JobID> = []) throws(SpoolError) -> Pass {
         var pass = Pass()
         for name in try spool.names(in: .running) where !own.contains(name.id) {
             do throws(SpoolError) {
-                try recover(name, &pass)
+                try recover(name, isCounted: !uncounted.contains(name.id) && !name.isFinishing, &pass)
             } catch {
                 pass.failures.append(error)
             }
@@ -37,7 +39,7 @@ public struct OrphanReaper: Sendable {
         return pass
     }
 
-    private func recover(_ name: JobFileName, _ pass: inout Pass) throws(SpoolError) {
+    private func recover(_ name: JobFileName, isCounted: Bool, _ pass: inout Pass) throws(SpoolError) {
         let id = name.id
         let files = spool.files
         let source = spool.layout.path(.running, name)
@@ -63,15 +65,15 @@ public struct OrphanReaper: Sendable {
             pass.settled.append(id)
             return
         }
-        try giveBack(name, file, history, &pass)
+        try giveBack(name, file, history, isCounted: isCounted, &pass)
     }
 
     /// A crash counts only when the claim completed no step; enough of them, while run alone, bury the job.
-    private func giveBack(_ name: JobFileName, _ file: StatusFile, _ history: StatusHistory, _ pass: inout Pass)
-        throws(SpoolError)
-    {
+    private func giveBack(
+        _ name: JobFileName, _ file: StatusFile, _ history: StatusHistory, isCounted: Bool, _ pass: inout Pass
+    ) throws(SpoolError) {
         let wasClaimed = history.last?.state == .running
-        let counted = wasClaimed && !history.hasStepSinceClaim
+        let counted = isCounted && wasClaimed && !history.hasStepSinceClaim
         let next = name.recovered(countingCrash: counted)
         var status = history.last ?? StatusRecord(state: .queued, name: next, at: spool.now())
         status.facts = nil
@@ -95,7 +97,9 @@ public struct OrphanReaper: Sendable {
 
 extension JobSpool {
     /// One pass of an `OrphanReaper`.
-    public func recoverOrphans(except own: Set<JobID> = []) throws(SpoolError) -> OrphanReaper.Pass {
-        try OrphanReaper(self).pass(except: own)
+    public func recoverOrphans(except own: Set<JobID> = [], uncounted: Set<JobID> = []) throws(SpoolError)
+        -> OrphanReaper.Pass
+    {
+        try OrphanReaper(self).pass(except: own, uncounted: uncounted)
     }
 }

@@ -1,0 +1,63 @@
+// What an operator sets for the HTTP side; every bound of this room has its name here. A plain value.
+
+import Foundation
+
+/// Settings of the HTTP server.
+public struct APIOptions: Sendable {
+    /// Host name or address to bind; see `BindingPolicy`.
+    public var host: String
+    /// 0 lets the system choose; `onRunning` tells which it was.
+    public var port: Int
+    /// The one admin token. nil or empty: no token, loopback only, Host and Origin checked.
+    public var adminToken: String?
+    /// The service's version, as in GET / and /health.
+    public var version: String
+    /// Reads one file of the documentation assets by its path below drf-spectacular-sidecar's static folder, such as
+    /// "swagger-ui-dist/swagger-ui-bundle.js"; nil for a file it does not have. Called once per file, on a pool thread.
+    /// Without it /docs and /redoc are plain pages made from openapi.json.
+    public var documentationAsset: (@Sendable (String) -> [UInt8]?)?
+    /// Called once, when the socket is bound, with the port.
+    public var onRunning: @Sendable (Int) -> Void
+    /// Now; tests give their own.
+    public var now: @Sendable () -> Date
+
+    /// Largest body in bytes; beyond it: 413.
+    public var maxBodyBytes = 1 << 20
+    /// Most jobs in one POST /jobs.
+    public var maxBatchJobs = 1_000
+    /// Seconds a chat is waited for when the request does not say.
+    public var defaultChatWait = 30.0
+    /// Longest `wait`, in seconds.
+    public var maxWait = 60.0
+    /// Most open event streams; beyond it: 503.
+    public var maxStreams = 2_000
+    /// Most open connections; beyond it the system's backlog holds new ones.
+    public var maxConnections = 10_000
+    /// Seconds after which a connection without a request in progress, or with one that no longer arrives, is closed.
+    public var idleTimeout: Int64 = 75
+    /// Seconds between heartbeats on a quiet event stream.
+    public var heartbeatInterval = 15.0
+    /// Seconds one write to an event stream may take before its client counts as gone.
+    public var writeTimeout: Int64 = 60
+    /// Seconds between looks at a job someone waits for, should a notification be lost.
+    public var safetyInterval: Int64 = 5
+    /// Threads for calls that block.
+    public var blockingThreads = 8
+    /// Most calls waiting for or using those threads; beyond it: 503.
+    public var maxBlockingCalls = 4_096
+
+    public init(
+        host: String = "127.0.0.1", port: Int = 8_000, adminToken: String? = nil, version: String,
+        documentationAsset: (@Sendable (String) -> [UInt8]?)? = nil,
+        onRunning: @escaping @Sendable (Int) -> Void = { _ in },
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.host = host
+        self.port = port
+        self.adminToken = adminToken
+        self.version = version
+        self.documentationAsset = documentationAsset
+        self.onRunning = onRunning
+        self.now = now
+    }
+}

@@ -1,0 +1,73 @@
+// The HTTP side of nanobot: puts routes, middleware and bounds together into one Hummingbird application.
+// Made and run by Runtime inside its ServiceGroup; nothing here blocks an event loop.
+
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import WireTypes
+
+/// The HTTP API as an application that a ServiceGroup can run.
+///
+/// On graceful shutdown it takes no new connections, lets requests in progress finish, and ends long polls and event
+/// streams at once: their clients reconnect and resume.
+public struct APIServer: Sendable {
+    private let options: APIOptions
+    private let services: APIServices
+    private let logger: Logger
+
+    /// - Throws: ProblemDetails `binding_refused` when `options.host` may not be bound, see `BindingPolicy`.
+    public init(options: APIOptions, services: APIServices, logger: Logger) throws(ProblemDetails) {
+        if let refusal = BindingPolicy.check(host: options.host, adminToken: options.adminToken) {
+            throw ProblemDetails(status: 500, code: "binding_refused", detail: refusal)
+        }
+        self.options = options
+        self.services = services
+        self.logger = logger
+    }
+
+    /// The application; make and run one per server.
+    public func makeApplication() -> some ApplicationProtocol {
+        let bridge = BlockingBridge(threads: options.blockingThreads, limit: options.maxBlockingCalls)
+        let meter = RequestMeter()
+        let slots = StreamSlots(limit: options.maxStreams)
+        let directory = RouteDirectory(groups(bridge, meter, slots).flatMap(\.routes))
+        let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
+        router.add(middleware: EnvelopeMiddleware(routes: directory, meter: meter))
+        router.add(middleware: AccessMiddleware(policy: AccessPolicy(adminToken: options.adminToken)))
+        for route in directory.routes { router.on(RouterPath(route.path), method: route.method, use: route.handler) }
+
+        let channel = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ClientDeparture()], idleTimeout: .seconds(options.idleTimeout))
+        return Application(
+            router: router, server: .http1(configuration: channel),
+            configuration: ApplicationConfiguration(
+                address: .hostname(options.host, port: options.port), serverName: nil, backlog: 1_024,
+                availableConnectionsDelegate: .maximum(options.maxConnections, logger: logger)),
+            services: [bridge],
+            onServerRunning: { [options] channel in options.onRunning(channel.localAddress?.port ?? options.port) },
+            logger: logger)
+    }
+
+    private func groups(
+        _ bridge: BlockingBridge, _ meter: RequestMeter, _ slots: StreamSlots
+    ) -> [any RouteGroup] {
+        let waiter = JobWaiter(
+            jobs: services.jobs, watcher: services.watcher, bridge: bridge, safetyInterval: options.safetyInterval)
+        let streams = EventStream(
+            waiter: waiter, slots: slots, heartbeatInterval: options.heartbeatInterval,
+            writeTimeout: options.writeTimeout)
+        return [
+            ServiceRoutes(options: options, status: services.status, bridge: bridge, meter: meter, slots: slots),
+            DocumentationRoutes(assets: DocumentationAssets(read: options.documentationAsset), bridge: bridge),
+            UserRoutes(options: options, services: services, bridge: bridge),
+            ChatRoutes(
+                options: options, jobs: services.jobs, bridge: bridge, waiter: waiter, streams: streams),
+            ReportRoutes(options: options, services: services, bridge: bridge, waiter: waiter),
+            ScheduleRoutes(options: options, services: services, bridge: bridge),
+            SessionRoutes(options: options, services: services, bridge: bridge),
+            JobRoutes(options: options, services: services, bridge: bridge, waiter: waiter, streams: streams),
+            QueueRoutes(jobs: services.jobs, bridge: bridge),
+        ]
+    }
+}

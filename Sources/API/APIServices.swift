@@ -1,0 +1,35 @@
+// Everything the API serves, handed in by Runtime. A plain value of shared, thread-safe objects.
+
+import Accounts
+import Jobs
+import Scheduler
+import Tenants
+
+/// The rooms behind the API. All calls on them block and go through `BlockingBridge`.
+public struct APIServices: Sendable {
+    public var accounts: Accounts
+    public var configs: UserConfigManager
+    public var workspaces: WorkspaceManager
+    public var jobs: JobClient
+    public var watcher: StatusWatcher
+    public var scheduler: ReportScheduler
+    public var conversations: any ConversationDirectory
+    public var reports: any ReportLibrary
+    public var status: any ServiceStatus
+
+    public init(
+        accounts: Accounts, configs: UserConfigManager, workspaces: WorkspaceManager, jobs: JobClient,
+        watcher: StatusWatcher, scheduler: ReportScheduler, conversations: any ConversationDirectory,
+        reports: any ReportLibrary, status: any ServiceStatus
+    ) {
+        self.accounts = accounts
+        self.configs = configs
+        self.workspaces = workspaces
+        self.jobs = jobs
+        self.watcher = watcher
+        self.scheduler = scheduler
+        self.conversations = conversations
+        self.reports = reports
+        self.status = status
+    }
+}

@@ -1,0 +1,57 @@
+// Where the API gets a user's conversations from. Implemented in Runtime over the agent's session files.
+
+import Foundation
+import Tenants
+import TextFormats
+
+/// One conversation.
+public struct ConversationSummary: Sendable, Hashable {
+    public var session: SessionID
+    public var title: String?
+    public var createdAt: Date
+    public var updatedAt: Date
+    public var messageCount: Int
+
+    public init(session: SessionID, title: String?, createdAt: Date, updatedAt: Date, messageCount: Int) {
+        self.session = session
+        self.title = title
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.messageCount = messageCount
+    }
+}
+
+/// One message of a conversation.
+public struct ConversationMessage: Sendable, Hashable {
+    /// Unique within the conversation: the cursor of paging.
+    public var id: String
+    /// user, assistant or tool.
+    public var role: String
+    public var content: String
+    public var createdAt: Date?
+    /// The job that brought it, where known.
+    public var jobID: String?
+
+    public init(id: String, role: String, content: String, createdAt: Date?, jobID: String?) {
+        self.id = id
+        self.role = role
+        self.content = content
+        self.createdAt = createdAt
+        self.jobID = jobID
+    }
+}
+
+/// Called on BlockingBridge's threads, several at once; may block on files. Every call throws TenantError, among them
+/// `.userNotFound`; reading creates nothing.
+public protocol ConversationDirectory: Sendable {
+    /// Newest change first. `limit` 1…201; `after`: the raw id of the last session of the page before.
+    func conversations(of user: UserID, limit: Int, after: String?) throws -> [ConversationSummary]
+    /// nil when there is no such session.
+    func conversation(_ session: SessionID, of user: UserID) throws -> ConversationSummary?
+    /// Oldest first; nil when there is no such session. `after`: the id of the last message of the page before.
+    func messages(of session: SessionID, user: UserID, limit: Int, after: String?) throws -> [ConversationMessage]?
+    /// nil when there is no such session.
+    func setTitle(_ title: String, session: SessionID, user: UserID) throws -> ConversationSummary?
+    /// false when there was no such session.
+    func delete(_ session: SessionID, user: UserID) throws -> Bool
+}

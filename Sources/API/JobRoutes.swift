@@ -1,0 +1,140 @@
+// /jobs, /users/{id}/jobs and a job's event stream.
+
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Jobs
+import Spool
+import Tenants
+import TextFormats
+import WireTypes
+
+struct JobRoutes: RouteGroup {
+    let options: APIOptions
+    let services: APIServices
+    let bridge: BlockingBridge
+    let waiter: JobWaiter
+    let streams: EventStream
+
+    var routes: [Route] {
+        [
+            Route(.get, "/jobs") { request, _ in
+                let user = try request.query("user_id").map(Self.queryUser)
+                return try await list(request, user: user)
+            },
+            Route(.get, "/users/{user_id}/jobs") { request, context in
+                try await list(request, user: try context.pathUser())
+            },
+            Route(.post, "/jobs") { request, _ in try await submit(request) },
+            Route(.get, "/jobs/{job_id}") { request, context in
+                let wait = try request.wait(max: options.maxWait) ?? 0
+                let view = try await waiter.view(try context.pathJob(), waiting: wait, context: context)
+                return .tagged(view.json.bytes(), mediaType: "application/json", for: request)
+            },
+            Route(.post, "/jobs/{job_id}/cancel") { _, context in
+                let id = try context.pathJob()
+                return .json(try await bridge.run { [jobs = services.jobs] in try jobs.cancel(id) }.json)
+            },
+            Route(.post, "/jobs/{job_id}/retry") { _, context in
+                let id = try context.pathJob()
+                let view = try await bridge.run { [jobs = services.jobs] in try jobs.retry(id) }
+                return .accepted(view.json, location: "/jobs/\(id)")
+            },
+            Route(.get, "/jobs/{job_id}/events") { request, context in try await events(request, context) },
+        ]
+    }
+
+    private static func queryUser(_ text: String) throws -> UserID {
+        do { return try UserID(text) } catch { throw FieldError(field: "user_id", detail: error.detail) }
+    }
+
+    /// Newest first.
+    private func list(_ request: Request, user: UserID?) async throws -> Response {
+        let page = try Page(request)
+        let state = try request.queryChoice("state", of: JobState.self)
+        let kind = try request.queryChoice("kind", of: JobKind.self)
+        let after = try page.after.map { text in
+            guard let id = JobID(text) else { throw FieldError(field: "after", detail: "must be a job id") }
+            return id
+        }
+        let views = try await bridge.run { [services] in
+            if let user { try services.workspaces.require(user) }
+            return try services.jobs.list(
+                JobFilter(state: state, user: user, kind: kind), limit: page.fetchCount, after: after)
+        }
+        return page.reply(views.map { (cursor: "\($0.id)", json: $0.json) }, to: request)
+    }
+
+    private func submit(_ request: Request) async throws -> Response {
+        let body = try await request.json(maxBytes: options.maxBodyBytes)
+        if let entries = body.array { return try await submitBatch(entries, request) }
+        if let entries = body["jobs"]?.array, body.object?.count == 1 { return try await submitBatch(entries, request) }
+        var members = body.object ?? [:]
+        if let key = try request.idempotencyKey(), members["idempotency_key"] == nil {
+            members["idempotency_key"] = .string(key)
+        }
+        let json = body.object == nil ? body : .object(members)
+        let job = try JobRequest.parse(json, now: options.now())
+        let submitted = try await bridge.run { [jobs = services.jobs] in try jobs.submit(job, source: .api) }
+        let ticket = JobTicket(jobID: "\(submitted.id)", status: submitted.state.rawValue)
+        return .accepted(ticket.json, location: ticket.statusURL)
+    }
+
+    /// Each entry stands or falls alone; the answers are in the order of the entries.
+    private func submitBatch(_ entries: [JSON], _ request: Request) async throws -> Response {
+        guard (1...options.maxBatchJobs).contains(entries.count) else {
+            throw FieldError(field: "body", detail: "a batch has from 1 to \(options.maxBatchJobs) jobs")
+        }
+        let key = try request.idempotencyKey()
+        let now = options.now()
+        let parsed = entries.enumerated().map { index, entry -> Result<JobRequest, JobError> in
+            do throws(JobError) {
+                return .success(try JobRequest.parse(Self.keyed(entry, key, index), now: now))
+            } catch {
+                return .failure(error)
+            }
+        }
+        let jobs = parsed.compactMap { try? $0.get() }  // the errors are answered below, each in its place
+        let submitted = try await bridge.run { [client = services.jobs] in client.submitBatch(jobs) }
+        var outcomes = submitted.makeIterator()
+        let rows = parsed.map { entry -> JSON in
+            switch entry {
+            case .failure(let error): return Self.row(error)
+            case .success: return outcomes.next().map(Self.row) ?? Self.row(JobError(.storage, "was not tried"))
+            }
+        }
+        return .json(.array(rows), status: .accepted)
+    }
+
+    /// One key on a batch means one key per entry, so that repeating the batch repeats none of its jobs.
+    private static func keyed(_ entry: JSON, _ key: String?, _ index: Int) -> JSON {
+        guard let key, var members = entry.object, members["idempotency_key"] == nil else { return entry }
+        members["idempotency_key"] = .string("\(Fingerprint.sha256Hex(Array(key.utf8)))-\(index)")
+        return .object(members)
+    }
+
+    private static func row(_ outcome: Result<SubmittedJob, JobError>) -> JSON {
+        switch outcome {
+        case .success(let job):
+            let ticket = JobTicket(jobID: "\(job.id)", status: job.state.rawValue)
+            return ticket.json
+        case .failure(let error): return row(error)
+        }
+    }
+
+    private static func row(_ error: JobError) -> JSON { ["error": ProblemDetails(error).json] }
+
+    /// The stream, from the start or from Last-Event-ID.
+    private func events(_ request: Request, _ context: APIContext) async throws -> Response {
+        let id = try context.pathJob()
+        _ = try await waiter.view(id)
+        // An id that is none of ours cannot fit: the replay says so with `reset`.
+        let last = request.headers[.lastEventID] ?? request.query("last_event_id")
+        let position = last.map { StreamPosition($0) ?? StreamPosition(epoch: "unknown", offset: .max / 2) }
+        if let position, try await streams.isOver(id, at: position) {
+            // A browser's EventSource reconnects for ever unless it is told that there is nothing to come.
+            return .noContent
+        }
+        return try streams.response(for: id, from: position, context: context)
+    }
+}

@@ -1,0 +1,31 @@
+// GET /queue, POST /queue/pause and /queue/resume: the queue as a whole.
+
+import Hummingbird
+import Jobs
+import Spool
+import TextFormats
+
+struct QueueRoutes: RouteGroup {
+    let jobs: JobClient
+    let bridge: BlockingBridge
+
+    var routes: [Route] {
+        [
+            Route(.get, "/queue") { _, _ in .json(try await bridge.run { [jobs] in try jobs.queue() }.json) },
+            Route(.post, "/queue/pause") { _, _ in
+                .json(
+                    try await bridge.run { [jobs] in
+                        try jobs.pause()
+                        return try jobs.queue()
+                    }.json)
+            },
+            Route(.post, "/queue/resume") { _, _ in
+                .json(
+                    try await bridge.run { [jobs] in
+                        try jobs.resume()
+                        return try jobs.queue()
+                    }.json)
+            },
+        ]
+    }
+}

@@ -1,0 +1,52 @@
+// Where the API gets finished reports from. Implemented in Runtime over workspaces and renderers.
+
+import Foundation
+import TextFormats
+import Tenants
+
+/// A finished report's text in one format.
+public struct ReportText: Sendable, Hashable {
+    /// markdown, html, json or text.
+    public var format: ReportFormat
+    public var text: String
+
+    public init(format: ReportFormat, text: String) {
+        self.format = format
+        self.text = text
+    }
+}
+
+/// One row of a user's list of reports.
+public struct ReportSummary: Sendable, Hashable {
+    public var id: String
+    /// daily, weekly, monthly, custom.
+    public var type: String
+    public var format: ReportFormat
+    public var title: String?
+    public var createdAt: Date
+    /// Bytes.
+    public var size: Int
+
+    public init(id: String, type: String, format: ReportFormat, title: String?, createdAt: Date, size: Int) {
+        self.id = id
+        self.type = type
+        self.format = format
+        self.title = title
+        self.createdAt = createdAt
+        self.size = size
+    }
+}
+
+/// Called on BlockingBridge's threads, several at once; may block on files.
+public protocol ReportLibrary: Sendable {
+    /// - Parameter format: nil: as it was asked for.
+    /// - Returns: nil when the user has no such report (any more).
+    /// - Throws: TenantError
+    func text(of reportID: String, user: UserID, format: ReportFormat?) throws -> ReportText?
+    /// Newest first.
+    /// - Parameters:
+    ///   - limit: 1…201
+    ///   - after: the id of the last report of the page before; nil from the start.
+    /// - Throws: TenantError
+    func reports(of user: UserID, limit: Int, after: String?) throws -> [ReportSummary]
+}

@@ -1,0 +1,122 @@
+// POST /reports, GET /reports/{id}, GET /users/{id}/reports. A report's id is its job's id, everywhere.
+
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Jobs
+import Spool
+import Tenants
+import TextFormats
+import WireTypes
+
+struct ReportRoutes: RouteGroup {
+    let options: APIOptions
+    let services: APIServices
+    let bridge: BlockingBridge
+    let waiter: JobWaiter
+
+    var routes: [Route] {
+        [
+            Route(.post, "/reports") { request, _ in try await order(request) },
+            Route(.get, "/reports/{report_id}") { request, context in try await show(request, context) },
+            Route(.get, "/users/{user_id}/reports") { request, context in try await list(request, context) },
+        ]
+    }
+
+    private func order(_ request: Request) async throws -> Response {
+        let body = try await request.json(maxBytes: options.maxBodyBytes)
+        let job = try JobCall(body, kind: .report, request: request, now: options.now()).job()
+        let submitted = try await bridge.run { [jobs = services.jobs] in try jobs.submit(job, source: .api) }
+        let ticket = ReportTicket(
+            reportID: "\(submitted.id)", userID: "\(job.userID)", status: submitted.state.rawValue)
+        return .accepted(ticket.json, location: ticket.statusURL)
+    }
+
+    private func show(_ request: Request, _ context: APIContext) async throws -> Response {
+        let id = try context.pathJob("report_id")
+        let wait = try request.wait(max: options.maxWait) ?? 0
+        let view = try await waiter.view(id, waiting: wait, context: context)
+        guard view.kind == .report else {
+            throw ProblemDetails(status: 404, code: "report_not_found", detail: "no report \"\(id)\"")
+        }
+        let types = ["application/json", "text/html", "text/markdown"]
+        switch AcceptHeader(request.headers[values: .accept]).best(of: types) {
+        case "text/html": return try await document(view, as: .html, mediaType: "text/html", for: request)
+        case "text/markdown":
+            return try await document(view, as: .markdown, mediaType: "text/markdown", for: request)
+        default: return try await state(view, for: request)
+        }
+    }
+
+    private func state(_ view: JobView, for request: Request) async throws -> Response {
+        let found = view.state == .completed ? try await text(view, format: nil) : nil
+        let isLost = view.state == .completed && found == nil
+        let report = ReportView(
+            reportID: "\(view.id)", userID: "\(view.userID)", status: view.state.rawValue, progress: view.progress,
+            content: found?.text, format: found?.format.rawValue,
+            errorMessage: isLost ? "the report's file is no longer there" : view.error?.detail,
+            createdAt: view.createdAt, completedAt: view.completedAt)
+        var headers: HTTPFields = [.vary: "Accept"]
+        if !view.state.isFinal { headers[.retryAfter] = "1" }
+        return .tagged(report.json.bytes(), mediaType: "application/json", for: request, headers: headers)
+    }
+
+    /// The report itself.
+    /// - Throws: 409 `report_not_ready`, 502 `job_failed`, 409 `job_cancelled`, 404 when its file is gone.
+    private func document(
+        _ view: JobView, as format: ReportFormat, mediaType: String, for request: Request
+    ) async throws -> Response {
+        switch view.state {
+        case .completed: break
+        case .queued, .running:
+            throw ProblemDetails(
+                status: 409, code: "report_not_ready", detail: "the report is \(view.state.rawValue)",
+                jobID: "\(view.id)", retryAfter: 1)
+        case .failed, .cancelled: return try ChatRoutes.answer(view)
+        }
+        guard let found = try await text(view, format: format) else {
+            throw ProblemDetails(
+                status: 404, code: "report_not_found", detail: "the report's file is no longer there",
+                jobID: "\(view.id)")
+        }
+        var headers = HTMLPolicy.headers(HTMLPolicy.still)
+        headers[.vary] = "Accept"
+        return .tagged(
+            Array(found.text.utf8), mediaType: "\(mediaType); charset=utf-8", for: request, headers: headers)
+    }
+
+    private func text(_ view: JobView, format: ReportFormat?) async throws -> ReportText? {
+        let id = view.reportID ?? "\(view.id)"
+        let user = view.userID
+        return try await bridge.run { [reports = services.reports] in
+            try reports.text(of: id, user: user, format: format)
+        }
+    }
+
+    private func list(_ request: Request, _ context: APIContext) async throws -> Response {
+        let user = try context.pathUser()
+        let page = try Page(request)
+        let reports = try await bridge.run { [services] in
+            try services.workspaces.require(user)
+            return try services.reports.reports(of: user, limit: page.fetchCount, after: page.after)
+        }
+        return page.reply(reports.map { (cursor: $0.id, json: $0.json(user: user)) }, to: request)
+    }
+}
+
+extension ReportSummary {
+    fileprivate func json(user: UserID) -> JSON {
+        [
+            "report_id": .string(id), "user_id": .string(user.rawValue), "report_type": .string(type),
+            "status": "completed", "format": .string(format.rawValue), "title": JSON(title), "size_bytes": JSON(size),
+            "created_at": .string(RFC3339.string(createdAt)), "url": .string("/reports/\(id)"),
+        ]
+    }
+}
+
+extension WorkspaceManager {
+    /// - Throws: `.userNotFound`; nothing is created.
+    func require(_ user: UserID) throws {
+        guard try exists(user) else { throw ProblemDetails.userNotFound(user.rawValue) }
+    }
+}

@@ -1,0 +1,101 @@
+// Reading a request strictly: body, query and preferences. Wrong values become problems that name them.
+// Called on the request's task; parsing at most a mebibyte takes a few milliseconds there.
+
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import TextFormats
+import WireTypes
+
+extension Request {
+    /// The JSON body.
+    /// - Throws: 415 for another content type, 413 beyond `maxBytes`, 400 `invalid_json` with the place of the fault.
+    func json(maxBytes: Int) async throws -> JSON {
+        try checkContentType()
+        if let length = headers[.contentLength].flatMap({ Int($0) }), length > maxBytes {
+            throw ProblemDetails.tooLarge(maxBytes)
+        }
+        let buffer: ByteBuffer
+        do {
+            buffer = try await body.collect(upTo: maxBytes)
+        } catch is NIOTooManyBytesError {
+            throw ProblemDetails.tooLarge(maxBytes)
+        }
+        guard buffer.readableBytes > 0 else {
+            throw ProblemDetails(status: 400, code: "invalid_json", detail: "the body is empty; it must be JSON")
+        }
+        return try JSON.parse(Array(buffer.readableBytesView), limits: JSON.Limits(maxBytes: maxBytes))
+    }
+
+    private func checkContentType() throws(ProblemDetails) {
+        let value = headers[.contentType] ?? ""
+        let parts = value.split(separator: ";").map { $0.filter { $0 != " " }.lowercased() }
+        let isJSON = parts.first.map { $0 == "application/json" || $0.hasSuffix("+json") } ?? false
+        let isUTF8 = parts.dropFirst().allSatisfy { part in
+            !part.hasPrefix("charset=") || part == "charset=utf-8" || part == "charset=\"utf-8\""
+        }
+        guard isJSON, isUTF8 else {
+            throw ProblemDetails(
+                status: 415, code: "unsupported_media_type",
+                detail: value.isEmpty
+                    ? "the body needs Content-Type: application/json"
+                    : "the body must be application/json in UTF-8, not \(value.prefix(80))")
+        }
+    }
+
+    /// The Idempotency-Key header.
+    func idempotencyKey() throws(FieldError) -> String? {
+        guard let key = headers[.idempotencyKey] else { return nil }
+        guard (1...255).contains(key.utf8.count) else {
+            throw FieldError(field: "Idempotency-Key", detail: "must have from 1 to 255 characters")
+        }
+        return key
+    }
+
+    /// Preferences of RFC 7240, lower-case name to value ("" without one).
+    var preferences: [String: String] {
+        var found: [String: String] = [:]
+        for value in headers[values: .prefer] {
+            for part in value.split(separator: ",") {
+                let pair = part.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+                guard let name = pair.first?.lowercased(), found[name] == nil else { continue }
+                found[name] = pair.count == 2 ? pair[1].trimmingCharacters(in: ["\""]) : ""
+            }
+        }
+        return found
+    }
+
+    /// The seconds the caller would wait for the outcome: the query's `wait`, else the preference, else nil.
+    func wait(max: Double) throws(FieldError) -> Double? {
+        guard let text = query("wait") ?? preferences["wait"] else { return nil }
+        guard let seconds = Double(text), (0...max).contains(seconds) else {
+            throw FieldError(field: "wait", detail: "must be a number of seconds from 0 to \(Int(max))")
+        }
+        return seconds
+    }
+
+    /// A query parameter, percent-decoded; nil when absent or empty. Unknown parameters are nobody's business.
+    func query(_ name: String) -> String? {
+        guard let value = uri.queryParameters[name[...]].map(String.init), !value.isEmpty else { return nil }
+        return value
+    }
+
+    /// A query parameter that must be one of a few words.
+    func queryChoice<Choice: RawRepresentable & CaseIterable>(
+        _ name: String, of type: Choice.Type
+    ) throws(FieldError) -> Choice? where Choice.RawValue == String {
+        guard let text = query(name) else { return nil }
+        guard let choice = Choice(rawValue: text) else {
+            let all = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+            throw FieldError(field: name, detail: "must be one of \(all)")
+        }
+        return choice
+    }
+}
+
+extension ProblemDetails {
+    static func tooLarge(_ maxBytes: Int) -> ProblemDetails {
+        ProblemDetails(status: 413, code: "too_large", detail: "the body has more than \(maxBytes) bytes")
+    }
+}

@@ -1,0 +1,77 @@
+// The few forms an answer has. Pure; any thread.
+
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Tenants
+import TextFormats
+import WireTypes
+
+extension Response {
+    static func json(_ json: JSON, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) -> Response {
+        text(json.bytes(), mediaType: "application/json", status: status, headers: headers)
+    }
+
+    /// - Parameter mediaType: complete, with its charset where it needs one.
+    static func text(
+        _ bytes: [UInt8], mediaType: String, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
+    ) -> Response {
+        var headers = headers
+        headers[.contentType] = mediaType
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+    }
+
+    /// 202: the job will run; where to ask for it, and when it is worth it.
+    static func accepted(_ json: JSON, location: String) -> Response {
+        .json(json, status: .accepted, headers: [.location: location, .retryAfter: "1"])
+    }
+
+    static var noContent: Response { Response(status: .noContent) }
+
+    init(_ problem: ProblemDetails) {
+        var headers: HTTPFields = [:]
+        if let seconds = problem.retryAfter { headers[.retryAfter] = "\(max(1, seconds))" }
+        if let challenge = problem.challenge { headers[.wwwAuthenticate] = challenge }
+        if !problem.allow.isEmpty { headers[.allow] = problem.allow.joined(separator: ", ") }
+        self = .text(
+            problem.json.bytes(), mediaType: ProblemDetails.mediaType,
+            status: HTTPResponse.Status(code: problem.status), headers: headers)
+    }
+
+    /// The answer with its ETag, or 304 when the client has it already.
+    /// - Parameter tag: with its quotes; nil: made from the body.
+    static func tagged(
+        _ bytes: [UInt8], mediaType: String, tag: String? = nil, for request: Request, headers: HTTPFields = [:]
+    ) -> Response {
+        let tag = tag ?? "\"\(Fingerprint.sha256Hex(bytes).prefix(32))\""
+        var headers = headers
+        headers[.eTag] = tag
+        headers[.cacheControl] = "private, no-cache"
+        if request.headers[values: .ifNoneMatch].contains(where: { EntityTags($0).matches(tag) }) {
+            return Response(status: .notModified, headers: headers)
+        }
+        return .text(bytes, mediaType: mediaType, headers: headers)
+    }
+}
+
+/// The value of If-Match or If-None-Match (RFC 9110, 13.1).
+struct EntityTags {
+    private let tags: [Substring]
+    let isAny: Bool
+
+    init(_ value: String) {
+        let parts = value.split(separator: ",").map { $0.drop(while: { $0 == " " }) }
+        tags = parts.map { part in
+            var tag = part
+            while tag.last == " " { tag.removeLast() }
+            return tag.hasPrefix("W/") ? tag.dropFirst(2) : tag
+        }
+        isAny = tags == ["*"]
+    }
+
+    /// Weak comparison: whether the tag is one of these, weak or strong.
+    func matches(_ tag: String) -> Bool {
+        isAny || tags.contains(tag.hasPrefix("W/") ? tag.dropFirst(2) : tag[...])
+    }
+}

@@ -1,0 +1,44 @@
+// GET /, /health, /ready, /metrics: the calls of probes and monitors.
+
+import Foundation
+import HTTPTypes
+import Hummingbird
+import TextFormats
+import WireTypes
+
+struct ServiceRoutes: RouteGroup {
+    let options: APIOptions
+    let status: any ServiceStatus
+    let bridge: BlockingBridge
+    let meter: RequestMeter
+    let slots: StreamSlots
+
+    var routes: [Route] {
+        [
+            Route(.get, "/") { _, _ in
+                .json(ServiceInfo(name: "nanobot", version: options.version).json)
+            },
+            // Liveness: answered on the event loop, so that a stuck disk never makes a supervisor kill the process.
+            Route(.get, "/health") { _, _ in
+                let parts = [
+                    (name: "workspace_manager", isRunning: true), (name: "config_manager", isRunning: true),
+                    (name: "report_scheduler", isRunning: status.isSchedulerRunning()),
+                ]
+                return .json(Health(version: options.version, time: options.now(), services: parts).json)
+            },
+            Route(.get, "/ready") { _, _ in
+                let readiness = try await bridge.run { [status] in status.readiness() }
+                return readiness.isReady
+                    ? .json(readiness.json)
+                    : .json(readiness.json, status: .serviceUnavailable, headers: [.retryAfter: "5"])
+            },
+            Route(.get, "/metrics") { _, _ in
+                let below = try await bridge.run { [status] in status.metricsText() }
+                let own = meter.text(streams: slots.count, blockingCalls: bridge.inUse)
+                let separator = below.isEmpty || below.hasSuffix("\n") ? "" : "\n"
+                return .text(
+                    Array((below + separator + own).utf8), mediaType: "text/plain; version=0.0.4; charset=utf-8")
+            },
+        ]
+    }
+}

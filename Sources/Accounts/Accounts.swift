@@ -1,0 +1,144 @@
+// The one door to a user's life: creating, changing, cloning and deleting users, with what follows from it: schedules
+// move with the preferences, jobs go with their user. For the API, the command line and the agent's tools; any thread,
+// also in a process without workers or a running scheduler; blocking. Failure: TenantError, with nothing changed,
+// except where a method says otherwise.
+
+import Jobs
+import Scheduler
+import Tenants
+import TextFormats
+
+public final class Accounts: Sendable {
+    private let workspaces: WorkspaceManager
+    private let configs: UserConfigManager
+    private let scheduler: ReportScheduler
+    private let client: JobClient
+
+    /// - Parameter scheduler: need not be started.
+    public init(
+        workspaces: WorkspaceManager, configs: UserConfigManager, scheduler: ReportScheduler, client: JobClient
+    ) {
+        self.workspaces = workspaces
+        self.configs = configs
+        self.scheduler = scheduler
+        self.client = client
+    }
+
+    // MARK: - Coming
+
+    /// Makes a user with the default settings and the initial data over them: all of it or nothing.
+    /// - Throws: `.userExists`, `.invalidField`, `.storage`.
+    @discardableResult
+    public func create(_ id: UserID, initial: InitialUserData? = nil) throws(TenantError) -> UserConfig {
+        try announced(id) { () throws(TenantError) in try configs.create(id, initial: initial) }
+    }
+
+    /// Makes a user after another's pattern, without what belongs to that person; own schedules are not taken over.
+    /// - Throws: `.userNotFound` for the source, `.userExists` for the target, `.storage`.
+    @discardableResult
+    public func clone(from source: UserID, to target: UserID) throws(TenantError) -> UserConfig {
+        try announced(target) { () throws(TenantError) in try workspaces.clone(from: source, to: target) }
+    }
+
+    // MARK: - Changing
+
+    /// The report schedules move with it: they are worked out from the preferences, so no crash can leave them behind.
+    /// - Parameter ifMatch: the version the change is meant for; nil takes any.
+    /// - Throws: `.userNotFound`, `.invalidField`, `.versionConflict`, `.configCorrupt`, `.storage`.
+    @discardableResult
+    public func updatePreferences(
+        _ id: UserID, _ change: PreferencesChange, ifMatch: Int? = nil
+    ) throws(TenantError) -> UserConfig {
+        let config = try announced(id) { () throws(TenantError) in
+            try configs.updatePreferences(id, change, ifMatch: ifMatch)
+        }
+        scheduler.preferencesChanged(config)
+        return config
+    }
+
+    // Nothing below moves a schedule, so no scheduler is told.
+
+    @discardableResult
+    public func updateWatchlist(
+        _ id: UserID, _ change: WatchlistChange, ifMatch: Int? = nil
+    ) throws(TenantError) -> UserConfig {
+        try configs.updateWatchlist(id, change, ifMatch: ifMatch)
+    }
+
+    /// - Returns: the config and the entries that were not there before.
+    public func addToWatchlist(
+        _ id: UserID, _ kind: WatchlistKind, _ entries: [String], ifMatch: Int? = nil
+    ) throws(TenantError) -> (config: UserConfig, changed: [String]) {
+        try configs.addToWatchlist(id, kind, entries, ifMatch: ifMatch)
+    }
+
+    /// - Returns: the config and the entries that were removed.
+    public func removeFromWatchlist(
+        _ id: UserID, _ kind: WatchlistKind, _ entries: [String], ifMatch: Int? = nil
+    ) throws(TenantError) -> (config: UserConfig, changed: [String]) {
+        try configs.removeFromWatchlist(id, kind, entries, ifMatch: ifMatch)
+    }
+
+    @discardableResult
+    public func updatePersona(
+        _ id: UserID, _ change: PersonaChange, ifMatch: Int? = nil
+    ) throws(TenantError) -> UserConfig {
+        try configs.updatePersona(id, change, ifMatch: ifMatch)
+    }
+
+    /// Lays `members` over the custom data; a member that is null is removed.
+    @discardableResult
+    public func updateCustomData(
+        _ id: UserID, _ members: JSONObject, ifMatch: Int? = nil
+    ) throws(TenantError) -> UserConfig {
+        try configs.updateCustomData(id, members, ifMatch: ifMatch)
+    }
+
+    // MARK: - Going
+
+    /// Cancels the user's jobs, erases them, then the workspace. Commit point: the workspace is renamed out; before it
+    /// the user is still there and deleting can be repeated, after it the user is gone and repeating, or
+    /// `finishDeletions` at the next start, removes what a crash left.
+    /// - Throws: `.userNotFound`, `.storage`.
+    public func delete(_ id: UserID) throws(TenantError) {
+        // Known at all? Else somebody's misspelled id would cost a search through the queue.
+        let isKnown = try workspaces.exists(id) || workspaces.halfDeleted().contains(id)
+        guard isKnown else { throw TenantError(.userNotFound, "There is no user \"\(id)\".") }
+        if try workspaces.exists(id) { try eraseJobs(of: id) }
+        try announced(id) { () throws(TenantError) in try workspaces.delete(id) }
+        // Jobs that were submitted while the others were being erased; from here on none can be.
+        try eraseJobs(of: id)
+    }
+
+    /// Finishes deletions that a crash cut short. For the start of a process.
+    /// - Returns: the users they were of.
+    @discardableResult
+    public func finishDeletions() throws(TenantError) -> [UserID] {
+        for id in try workspaces.halfDeleted() {
+            // A new user of that id owns the jobs there are now; those of the old one can't run for it.
+            if try !workspaces.exists(id) { try eraseJobs(of: id) }
+        }
+        return try workspaces.sweep()
+    }
+
+    private func eraseJobs(of id: UserID) throws(TenantError) {
+        do {
+            try client.cancelAll(user: id)
+            try client.erase(user: id)
+        } catch {
+            throw TenantError(
+                .storage, "The jobs of \"\(id)\" could not be removed, repeat the deletion: \(error.detail)")
+        }
+    }
+
+    /// Marks the change before and after, see `ChangeMarks`, and tells the scheduler of this process.
+    private func announced<Value>(
+        _ id: UserID, _ change: () throws(TenantError) -> Value
+    ) throws(TenantError) -> Value {
+        scheduler.changes.mark(id)
+        let value = try change()
+        scheduler.changes.mark(id)
+        scheduler.userChanged(id)
+        return value
+    }
+}

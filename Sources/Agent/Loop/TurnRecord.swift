@@ -1,0 +1,40 @@
+// What a turn leaves in its session, and what it finds there. Used on the turn's thread. A turn without a session
+// (reports) finds and leaves nothing.
+import Foundation
+import Providers
+import Tenants
+
+struct TurnRecord {
+    let turn: Turn
+
+    private var store: SessionStore? { turn.ephemeralSession ? nil : SessionStore(workspace: turn.workspace) }
+
+    func replay() throws(AgentError) -> SessionStore.Replay {
+        guard let store else { return SessionStore.Replay() }
+        return try store.replay(turn.session, excluding: turn.jobID)
+    }
+
+    /// Appends the user's own words and the messages that last, in one durable write.
+    func keep(_ items: [TurnStateMachine.Item], isInterrupted: Bool) throws(AgentError) {
+        try store?.append(turn.session, entries(items, isInterrupted: isInterrupted))
+    }
+
+    func entries(_ items: [TurnStateMachine.Item], isInterrupted: Bool) -> [SessionEntry] {
+        let question = (message: ChatMessage.user(turn.userMessage), time: turn.now)
+        let answers = items.filter(\.isLasting).map { (message: Self.stored($0.message), time: $0.time) }
+        let mark = isInterrupted ? "i" : ""
+        return ([question] + answers).enumerated().map { index, item in
+            SessionEntry(
+                id: "\(turn.jobID):\(mark)\(index)", jobID: turn.jobID, message: item.message, time: item.time,
+                isInterrupted: isInterrupted)
+        }
+    }
+
+    /// Thoughts and a provider's private state serve the turn they were made in.
+    private static func stored(_ message: ChatMessage) -> ChatMessage {
+        var message = message
+        message.reasoning = nil
+        message.providerState = nil
+        return message
+    }
+}

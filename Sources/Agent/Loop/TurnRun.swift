@@ -1,0 +1,244 @@
+// One turn on its thread: asks the state machine what is next, does it, tells it what came of it. The order of each
+// step's durable acts is here: an answer is recorded before it is acted on, the intent of a call before it runs unless
+// running it again is harmless, its result before the model sees it, the session before the turn is reported as done.
+import DurableFiles
+import Foundation
+import HTTPTransport
+import Logging
+import Providers
+import Tenants
+import TextFormats
+
+struct TurnRun {
+    private let turn: Turn
+    private let tools: ToolRegistry
+    private let services: AgentServices
+    private let journal: any RunJournal
+    private let events: any TurnEvents
+    private let cancellation: CancellationToken
+    private let logger: Logger
+    private let record: TurnRecord
+
+    private let definitions: [ToolDefinition]
+    private let system: ChatMessage
+    private let history: [ChatMessage]
+    private let question: ChatMessage
+    private var machine: TurnStateMachine
+    private var percent = 0
+
+    init(
+        turn: Turn, tools: ToolRegistry, services: AgentServices, journal: any RunJournal, events: any TurnEvents,
+        cancellation: CancellationToken, logger: Logger
+    ) throws(AgentError) {
+        self.turn = turn
+        self.tools = tools
+        self.services = services
+        self.journal = journal
+        self.events = events
+        self.cancellation = cancellation
+        self.logger = logger
+        record = TurnRecord(turn: turn)
+        definitions = tools.definitions(for: turn.kind)
+        let replay = try record.replay()
+        history = replay.messages
+        do {
+            let prompt = try ContextBuilder(workspace: turn.workspace).systemPrompt(
+                persona: turn.config.persona, sessionSummary: replay.summary)
+            Self.report(prompt.problems, badLines: replay.badLines, logger)
+            system = .system(prompt.text)
+        } catch {
+            throw AgentError.storage(error, while: "reading the workspace for the prompt")
+        }
+        question = .user(ContextBuilder.userMessage(turn))
+        machine = TurnStateMachine(
+            limits: turn.limits, toolNames: tools.names(for: turn.kind),
+            texts: HouseTexts(language: turn.language, userMessage: turn.userMessage, kind: turn.kind))
+    }
+
+    mutating func toTheEnd() throws(AgentError) -> TurnResult {
+        do {
+            return try drive()
+        } catch {
+            throw closed(after: error)
+        }
+    }
+
+    private mutating func drive() throws(AgentError) -> TurnResult {
+        var action = machine.handle(.started)
+        while true {
+            switch action {
+            case .callModel(let call):
+                action = machine.handle(try answer(to: call))
+            case .runTools(let calls):
+                action = try run(calls)
+            case .finish(let text):
+                return try finish(text)
+            case .stop(let reason):
+                throw reason.error
+            case .fail(let error):
+                throw error
+            case .wait:
+                // Only ever the answer to a tool's result, which `run` takes.
+                throw AgentError(code: "internal_state", detail: "the turn waits for nothing", isRetryable: false)
+            }
+        }
+    }
+
+    // MARK: - The model
+
+    private mutating func answer(to call: ModelCall) throws(AgentError) -> TurnStateMachine.Event {
+        if let recorded = journal.modelResponse(step: call.step) { return try replayed(recorded, step: call.step) }
+        if let stop = stopIfAsked() { return stop }
+        let response: ChatResponse
+        do {
+            let events = events
+            response = try turn.model.provider.complete(
+                request(for: call), cancellation: cancellation, onDelta: turn.streams ? { events.delta($0) } : nil)
+        } catch {
+            // The provider says "cancelled" for every reason; the token knows which one it was.
+            return stopIfAsked() ?? .failed(error)
+        }
+        let time = services.now()
+        try recorded(while: "recording the model's answer") {
+            let line: JSON = ["response": response.json, "at": .string(RFC3339.string(time))]
+            try journal.recordModelResponse(step: call.step, line)
+        }
+        advance(step: call.step)
+        // The time as the journal gives it back, so that a resumed turn stores the same.
+        return .responded(response, at: RFC3339.date(RFC3339.string(time)) ?? time)
+    }
+
+    private func replayed(_ recorded: JSON, step: Int) throws(AgentError) -> TurnStateMachine.Event {
+        guard let response = recorded["response"].flatMap(ChatResponse.init(json:)),
+            let time = (recorded["at"]?.string).flatMap(RFC3339.date)
+        else {
+            throw AgentError(
+                code: "journal_corrupt",
+                detail: "the recorded answer of step \(step) cannot be read; submit the job anew", isRetryable: false)
+        }
+        return .responded(response, at: time)
+    }
+
+    private func request(for call: ModelCall) -> ChatRequest {
+        let budget = ContextBudget(limits: turn.limits, tools: definitions, squeeze: call.squeeze)
+        let left = turn.limits.deadline.map { $0.timeIntervalSince(services.now()) } ?? .infinity
+        return ChatRequest(
+            model: turn.model.model,
+            messages: budget.fit(system: system, history: history, turn: [question] + machine.transcript),
+            tools: definitions, toolChoice: call.mayUseTools ? .auto : .none, maxTokens: turn.limits.outputTokens,
+            stream: turn.streams, timeout: max(1, min(turn.limits.modelCallSeconds, left)),
+            idleTimeout: turn.limits.idleSeconds, user: Self.mark(of: turn))
+    }
+
+    /// The same for all requests of a user, and nobody can tell from it who that is.
+    private static func mark(of turn: Turn) -> String {
+        String(Fingerprint.sha256Hex(Array("\(turn.user)\0\(turn.config.incarnation)".utf8)).prefix(32))
+    }
+
+    // MARK: - Tools
+
+    private mutating func run(_ calls: [PlannedCall]) throws(AgentError) -> TurnStateMachine.Action {
+        var action = TurnStateMachine.Action.wait
+        for planned in calls {
+            guard let result = try result(of: planned) else {
+                return machine.handle(stopIfAsked() ?? .stopRequested(.cancelled))
+            }
+            action = machine.handle(.toolFinished(index: planned.index, result: result))
+        }
+        return action
+    }
+
+    /// - Returns: nil when the turn is to stop before this call.
+    private func result(of planned: PlannedCall) throws(AgentError) -> String? {
+        let state = journal.toolState(callKey: planned.key)
+        // What was recorded is what the model was told, whatever the rules say today.
+        if case .result(let text) = state { return text }
+        if let refusal = planned.refusal { return refusal }
+        if stopIfAsked() != nil { return nil }
+        let isIdempotent = tools.isIdempotent(planned.call.name)
+        if state == .intentOnly, !isIdempotent { return try recordedResult(Self.unknownOutcome(planned), of: planned) }
+        if !isIdempotent {
+            try recorded(while: "recording a tool call") {
+                try journal.recordIntent(
+                    callKey: planned.key, name: planned.call.name, arguments: planned.call.arguments)
+            }
+        }
+        events.tool(name: planned.call.name, phase: .start)
+        let context = ToolContext(
+            turn: turn, services: services, callID: "\(turn.jobID):\(planned.key)", cancellation: cancellation)
+        let text = tools.run(planned, context)
+        let result = try recordedResult(text, of: planned)
+        events.tool(name: planned.call.name, phase: .end)
+        return result
+    }
+
+    private func recordedResult(_ text: String, of planned: PlannedCall) throws(AgentError) -> String {
+        try recorded(while: "recording a tool's result") {
+            try journal.recordResult(callKey: planned.key, text)
+        }
+        return text
+    }
+
+    private static func unknownOutcome(_ planned: PlannedCall) -> String {
+        ToolFailure(
+            code: "outcome_unknown",
+            detail: "the process stopped while \(planned.call.name) ran: it may have taken effect or not. Look before "
+                + "you repeat it, and tell the user if it matters"
+        ).text
+    }
+
+    // MARK: - Ends
+
+    private func finish(_ text: String) throws(AgentError) -> TurnResult {
+        // A cancel that came after the last answer still counts: the final line is not written yet.
+        if case .stopRequested(let reason)? = stopIfAsked(), reason == .cancelled { throw reason.error }
+        try record.keep(machine.items, isInterrupted: false)
+        return TurnResult(
+            text: text, usage: machine.usage, steps: machine.steps, model: machine.model ?? turn.model.fullName)
+    }
+
+    /// Leaves the session in order after a failure and adds what the turn has cost.
+    private mutating func closed(after error: AgentError) -> AgentError {
+        // Answers the calls that have no result; a machine that is finished already stays as it is.
+        _ = machine.handle(.stopRequested(.cancelled))
+        if error.code != TurnStop.drain.error.code {
+            do {
+                try record.keep(machine.items, isInterrupted: true)
+            } catch {
+                logger.error("an interrupted turn is missing in its session", metadata: ["error": "\(error)"])
+            }
+        }
+        return error.with(usage: machine.usage)
+    }
+
+    private func stopIfAsked() -> TurnStateMachine.Event? {
+        if cancellation.isCancelled { return .stopRequested(TurnStop(reason: cancellation.reason)) }
+        if let deadline = turn.limits.deadline, services.now() >= deadline { return .stopRequested(.timeout) }
+        return nil
+    }
+
+    // MARK: - Telling
+
+    private func recorded(while doing: String, _ body: () throws -> Void) throws(AgentError) {
+        do {
+            try body()
+        } catch {
+            throw AgentError(code: "journal", detail: "\(doing): \(error)", isRetryable: true, cause: error)
+        }
+    }
+
+    /// Nobody knows how many steps a turn has: each takes a third of what is left.
+    private mutating func advance(step: Int) {
+        percent = max(percent, percent + (95 - percent) / 3)
+        events.progress(percent)
+    }
+
+    private static func report(_ problems: [String], badLines: Int, _ logger: Logger) {
+        for problem in problems {
+            logger.warning("a part of the workspace is left out of the prompt", metadata: ["problem": "\(problem)"])
+        }
+        if badLines > 0 {
+            logger.warning("lines of the session cannot be read", metadata: ["lines": "\(badLines)"])
+        }
+    }
+}

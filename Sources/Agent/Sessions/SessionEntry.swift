@@ -1,0 +1,52 @@
+// One message of a stored conversation, and its line in the file. Plain values; any thread.
+import Foundation
+import Providers
+import TextFormats
+
+public struct SessionEntry: Sendable, Hashable {
+    /// `<job>:<n>`, or `<job>:i<n>` for a turn that was cut short: what makes appending it twice harmless.
+    public var id: String
+    public var jobID: String
+    public var message: ChatMessage
+    public var time: Date
+    /// Of a turn that did not come to its end. Left out once the same job's whole turn is in the file.
+    public var isInterrupted: Bool
+
+    public init(id: String, jobID: String, message: ChatMessage, time: Date, isInterrupted: Bool = false) {
+        self.id = id
+        self.jobID = jobID
+        self.message = message
+        self.time = time
+        self.isInterrupted = isInterrupted
+    }
+
+    /// {"id", "role", "content", tool_calls?, tool_call_id?, name?, "timestamp", "job_id", interrupted?}
+    public var json: JSON {
+        var fields: JSONObject = ["id": .string(id)]
+        if let message = message.json.object { fields.merge(message) }
+        fields["timestamp"] = .string(RFC3339.string(time))
+        fields["job_id"] = .string(jobID)
+        if isInterrupted { fields["interrupted"] = true }
+        return .object(fields)
+    }
+
+    public init?(json: JSON) {
+        guard let id = json["id"]?.string, let job = json["job_id"]?.string,
+            let time = (json["timestamp"]?.string).flatMap(RFC3339.date), let message = ChatMessage(json: json)
+        else { return nil }
+        self.init(id: id, jobID: job, message: message, time: time, isInterrupted: json["interrupted"]?.bool ?? false)
+    }
+}
+
+/// What a list of conversations shows of one.
+public struct SessionSummary: Sendable, Hashable {
+    public var id: String
+    /// The one that was set, else the beginning of the first message; nil while there is none.
+    public var title: String?
+    public var createdAt: Date
+    /// The time of the last message.
+    public var updatedAt: Date
+    public var messageCount: Int
+    /// Lines that could not be read. They stay in the file.
+    public var badLines: Int
+}

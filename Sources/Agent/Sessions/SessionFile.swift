@@ -1,0 +1,91 @@
+// Reads the bytes of sessions/<session>.jsonl: one JSON object a line, the first {"t":"meta","session_id","created_at",
+// "title"}; later meta lines replace what they name. Pure. Nothing makes it fail: a line it cannot read is counted, and
+// what stands after the last newline was never acknowledged.
+import Foundation
+import TextFormats
+
+struct SessionFile: Sendable {
+    private(set) var sessionID: String?
+    private(set) var createdAt: Date?
+    private(set) var title: String?
+    /// Of the conversation's older part, if something has written one.
+    private(set) var summary: String?
+    /// In the order of the file, each id once, without what a later whole turn of the same job replaces.
+    private(set) var entries: [SessionEntry] = []
+    private(set) var badLines = 0
+
+    private static let newline = UInt8(ascii: "\n")
+    /// Messages and the members of one meta line are bounded far below this.
+    private static let lineLimits = JSON.Limits(maxBytes: 16 << 20)
+
+    /// - Parameter lastLines: how many lines from the end are read; the meta line in front always is.
+    init(_ bytes: [UInt8], lastLines: Int = .max) {
+        let lines = Self.wholeLines(bytes)
+        let skipped = max(0, lines.count - lastLines)
+        for (index, line) in lines.enumerated() where index >= skipped || Self.isMeta(line) { read(line) }
+        removeRepeated()
+    }
+
+    /// Bytes up to and including the last newline.
+    static func wholeSize(_ bytes: [UInt8]) -> Int {
+        (bytes.lastIndex(of: newline) ?? -1) + 1
+    }
+
+    /// The ids of one job's lines, found without reading the others.
+    static func ids(of job: String, in bytes: [UInt8]) -> Set<String> {
+        let beginning = Array("{\"id\":\(JSON.string(job + ":").text().dropLast())".utf8)
+        var ids: Set<String> = []
+        for line in wholeLines(bytes) where line.starts(with: beginning) {
+            // A damaged line of the job counts as not written: it is written again.
+            guard let json = try? JSON.parse(Array(line), limits: lineLimits), let entry = SessionEntry(json: json)
+            else { continue }
+            ids.insert(entry.id)
+        }
+        return ids
+    }
+
+    static func metaLine(session: String, createdAt: Date, title: String?) -> JSON {
+        [
+            "t": "meta", "session_id": .string(session), "created_at": .string(RFC3339.string(createdAt)),
+            "title": JSON(title),
+        ]
+    }
+
+    private static func wholeLines(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] {
+        bytes[..<wholeSize(bytes)].split(separator: newline)
+    }
+
+    private static let metaBeginning = Array("{\"t\":\"meta\"".utf8)
+
+    private static func isMeta(_ line: ArraySlice<UInt8>) -> Bool { line.starts(with: metaBeginning) }
+
+    private mutating func read(_ line: ArraySlice<UInt8>) {
+        // What is wrong with the line does not matter: it stays in the file for a person to look at.
+        guard let json = try? JSON.parse(Array(line), limits: Self.lineLimits) else {
+            badLines += 1
+            return
+        }
+        if json["t"]?.string == "meta" {
+            readMeta(json)
+        } else if let entry = SessionEntry(json: json) {
+            entries.append(entry)
+        } else {
+            badLines += 1
+        }
+    }
+
+    private mutating func readMeta(_ json: JSON) {
+        if let id = json["session_id"]?.string { sessionID = id }
+        if createdAt == nil { createdAt = (json["created_at"]?.string).flatMap(RFC3339.date) }
+        if let text = json["title"]?.string { title = text.isEmpty ? nil : text }
+        if let text = json["summary"]?.string { summary = text }
+    }
+
+    private mutating func removeRepeated() {
+        let whole = Set(entries.filter { !$0.isInterrupted }.map(\.jobID))
+        var seen: Set<String> = []
+        entries = entries.filter { entry in
+            seen.insert(entry.id).inserted && !(entry.isInterrupted && whole.contains(entry.jobID))
+        }
+    }
+}

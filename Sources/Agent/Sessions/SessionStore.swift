@@ -1,0 +1,219 @@
+// The conversations of one workspace, a file of JSON lines each: sessions/<SessionID.fileName>. Only appended to; a torn
+// last line is cut at the next append, everything else stays for ever. Changes take the workspace's session lock, so any
+// thread and any process may call. Throws AgentError `storage`, `session_not_found` or `session_full`.
+import DurableFiles
+import Foundation
+import Providers
+import Tenants
+import TextFormats
+
+public final class SessionStore: Sendable {
+    /// A session of this size, in bytes, takes no further turn.
+    public static let maxBytes = 64 << 20
+    /// Characters of a title.
+    public static let maxTitleCharacters = 80
+    /// The last turn may go beyond `maxBytes`; more than this is not read.
+    private static let readBytes = 128 << 20
+    /// Lines read for a replay: more than the window, since some may be left out.
+    private static let replayLines = 400
+
+    private static let lock = "\(Workspace.sessions)/.lock"
+    private let directory: SealedDirectory
+
+    public init(workspace: Workspace) { directory = workspace.directory }
+
+    // MARK: - Reading
+
+    /// What a new turn of the session begins with.
+    struct Replay: Sendable {
+        var messages: [ChatMessage] = []
+        var summary: String?
+        var badLines = 0
+    }
+
+    /// - Parameter job: entries of this job are left out: it is about to make them (again).
+    func replay(_ session: SessionID, excluding job: String) throws(AgentError) -> Replay {
+        guard let bytes = try read(path(session)) else { return Replay() }
+        guard bytes.count < Self.maxBytes else {
+            throw AgentError(
+                code: "session_full",
+                detail: "the session \"\(session)\" holds \(bytes.count >> 20) MiB; begin a new one, or delete it",
+                isRetryable: false)
+        }
+        let file = SessionFile(bytes, lastLines: Self.replayLines)
+        let older = file.entries.filter { $0.jobID != job }
+        return Replay(messages: ReplayWindow.messages(older), summary: file.summary, badLines: file.badLines)
+    }
+
+    /// Messages in order, oldest first.
+    /// - Parameters:
+    ///   - limit: at most so many.
+    ///   - after: the id of the entry before the first wanted one; nil, or an id that is not there: from the start.
+    public func messages(
+        _ session: SessionID, limit: Int, after: String? = nil
+    ) throws(AgentError) -> [SessionEntry] {
+        let entries = try existing(session).entries
+        let start = after.flatMap { id in entries.firstIndex { $0.id == id } }.map { $0 + 1 } ?? 0
+        return Array(entries[start...].prefix(max(0, limit)))
+    }
+
+    /// The last messages, oldest first.
+    public func lastMessages(_ session: SessionID, limit: Int) throws(AgentError) -> [SessionEntry] {
+        Array(try existing(session).entries.suffix(max(0, limit)))
+    }
+
+    /// All sessions, the one used last first. Files whose session cannot be told are left out.
+    public func list() throws(AgentError) -> [SessionSummary] {
+        let files: [SealedEntry]
+        do {
+            files = try directory.list(Workspace.sessions)
+        } catch {
+            if error.code == .notFound { return [] }
+            throw AgentError.storage(error, while: "listing the sessions")
+        }
+        var summaries: [SessionSummary] = []
+        for entry in files where entry.kind == .regular && entry.name.hasSuffix(".jsonl") {
+            // Deleted since it was listed: as if it had never been there.
+            guard let bytes = try read(entry.path) else { continue }
+            if let summary = Self.summary(SessionFile(bytes), of: entry) { summaries.append(summary) }
+        }
+        return summaries.sorted { ($0.updatedAt, $0.id) > ($1.updatedAt, $1.id) }
+    }
+
+    /// - Throws: `session_not_found`.
+    public func summary(_ session: SessionID) throws(AgentError) -> SessionSummary {
+        let file = try existing(session)
+        return Self.summary(file, id: session.rawValue, modified: Date(timeIntervalSince1970: 0))
+    }
+
+    // MARK: - Changing
+
+    /// Appends what is not there yet, in one durable write; appending the same entries again changes nothing.
+    /// Commit point: the fsync of the append.
+    public func append(_ session: SessionID, _ entries: [SessionEntry]) throws(AgentError) {
+        guard let first = entries.first else { return }
+        try locked("appending to the session") { () throws(AgentError) in
+            let bytes = try trimmed(session)
+            var present: Set<String> = []
+            for job in Set(entries.map(\.jobID)) { present.formUnion(SessionFile.ids(of: job, in: bytes)) }
+            let new = entries.filter { !present.contains($0.id) }
+            guard !new.isEmpty else { return }
+            var lines = new.map(\.json)
+            if bytes.isEmpty {
+                let title = entries.first { $0.message.role == .user }.flatMap { Self.title(from: $0.message.content) }
+                let meta = SessionFile.metaLine(session: session.rawValue, createdAt: first.time, title: title)
+                lines.insert(meta, at: 0)
+            }
+            try write(lines, to: session)
+        }
+    }
+
+    /// - Parameter title: cut to 80 characters; empty to have none.
+    public func setTitle(_ session: SessionID, _ title: String, at time: Date) throws(AgentError) -> SessionSummary {
+        try locked("setting the title") { () throws(AgentError) in
+            guard try !trimmed(session).isEmpty else { throw Self.notFound(session) }
+            let line: JSON = [
+                "t": "meta", "session_id": .string(session.rawValue), "title": .string(Self.title(from: title) ?? ""),
+                "updated_at": .string(RFC3339.string(time)),
+            ]
+            try write([line], to: session)
+        }
+        return try summary(session)
+    }
+
+    /// - Returns: false when there was none.
+    @discardableResult
+    public func delete(_ session: SessionID) throws(AgentError) -> Bool {
+        try locked("deleting the session") { () throws(AgentError) in
+            do throws(FileError) {
+                try directory.remove(path(session))
+                return true
+            } catch {
+                if error.code == .notFound { return false }
+                throw AgentError.storage(error, while: "deleting the session")
+            }
+        }
+    }
+
+    // MARK: - Files
+
+    private func path(_ session: SessionID) -> String { "\(Workspace.sessions)/\(session.fileName)" }
+
+    private func read(_ path: String) throws(AgentError) -> [UInt8]? {
+        do {
+            return try directory.read(path, maxBytes: Self.readBytes)
+        } catch {
+            if error.code == .notFound { return nil }
+            throw AgentError.storage(error, while: "reading a session")
+        }
+    }
+
+    private func existing(_ session: SessionID) throws(AgentError) -> SessionFile {
+        guard let bytes = try read(path(session)) else { throw Self.notFound(session) }
+        return SessionFile(bytes)
+    }
+
+    /// The file's whole lines, after cutting a torn last one. Under the lock.
+    private func trimmed(_ session: SessionID) throws(AgentError) -> [UInt8] {
+        guard let bytes = try read(path(session)) else { return [] }
+        let size = SessionFile.wholeSize(bytes)
+        guard size < bytes.count else { return bytes }
+        do {
+            try directory.truncate(path(session), to: size)
+        } catch {
+            throw AgentError.storage(error, while: "cutting a torn line of the session")
+        }
+        return Array(bytes[..<size])
+    }
+
+    private func write(_ lines: [JSON], to session: SessionID) throws(AgentError) {
+        let bytes = lines.flatMap { $0.bytes() + [UInt8(ascii: "\n")] }
+        do {
+            try directory.append(path(session), bytes, durable: true)
+        } catch {
+            throw AgentError.storage(error, while: "writing the session")
+        }
+    }
+
+    private func locked<Value>(
+        _ doing: String, _ body: () throws(AgentError) -> Value
+    ) throws(AgentError) -> Value {
+        do {
+            return try directory.withLock(Self.lock, body)
+        } catch let error as AgentError {
+            throw error
+        } catch let error as FileError {
+            throw AgentError.storage(error, while: doing)
+        } catch {
+            throw AgentError(code: "storage", detail: "\(doing): \(error)", isRetryable: true, cause: error)
+        }
+    }
+
+    // MARK: - Summaries
+
+    private static func notFound(_ session: SessionID) -> AgentError {
+        AgentError(code: "session_not_found", detail: "there is no session \"\(session)\"", isRetryable: false)
+    }
+
+    private static func title(from text: String) -> String? {
+        let line = text.split(whereSeparator: \.isNewline).first ?? ""
+        let clean = line.trimmingCharacters(in: .whitespaces)
+        guard !clean.isEmpty else { return nil }
+        return clean.count <= maxTitleCharacters ? clean : clean.prefix(maxTitleCharacters - 1) + "…"
+    }
+
+    private static func summary(_ file: SessionFile, of entry: SealedEntry) -> SessionSummary? {
+        // A damaged first line: readable names still tell the session.
+        guard let id = file.sessionID ?? SessionID(fileName: entry.name)?.rawValue else { return nil }
+        // A file copied to another name by hand is not a second session of that id.
+        guard (try? SessionID(id))?.fileName == entry.name else { return nil }
+        return summary(file, id: id, modified: entry.modified)
+    }
+
+    private static func summary(_ file: SessionFile, id: String, modified: Date) -> SessionSummary {
+        let created = file.createdAt ?? file.entries.first?.time ?? modified
+        return SessionSummary(
+            id: id, title: file.title, createdAt: created, updatedAt: file.entries.last?.time ?? created,
+            messageCount: file.entries.count, badLines: file.badLines)
+    }
+}

@@ -1,0 +1,41 @@
+// What a tool is. Tools are shared by all turns and hold no tenant: who it is for comes in with every call.
+import Foundation
+import HTTPTransport
+import TextFormats
+
+/// Something the model may call.
+public protocol Tool: Sendable {
+    /// [a-z0-9_]{1,64}, unique in a registry.
+    var name: String { get }
+    /// What it does and when to use it, for the model.
+    var description: String { get }
+    /// JSON Schema of the arguments; an object schema.
+    var parameters: JSON { get }
+    /// Running it twice with the same arguments leaves what running it once leaves: it is simply run again when a crash
+    /// left its outcome unknown.
+    var isIdempotent: Bool { get }
+    /// It changes nothing; turns that only read (reports) are offered these tools alone.
+    var isReadOnly: Bool { get }
+
+    /// Runs on the turn's thread and blocks.
+    /// - Parameter arguments: an object, otherwise unchecked.
+    /// - Returns: the result as the model reads it, JSON text; the registry bounds it.
+    /// - Throws: `ToolFailure` to tell the model; any other error is told as an internal one.
+    func run(_ arguments: JSON, _ context: ToolContext) throws -> String
+}
+
+/// The call a tool is run for.
+public struct ToolContext: Sendable {
+    public var turn: Turn
+    public var services: AgentServices
+    /// `<job>:<step>:<index>`: the root of the ids of everything the call creates, the same however often it is run.
+    public var callID: String
+    public var cancellation: CancellationToken
+
+    public init(turn: Turn, services: AgentServices, callID: String, cancellation: CancellationToken) {
+        self.turn = turn
+        self.services = services
+        self.callID = callID
+        self.cancellation = cancellation
+    }
+}

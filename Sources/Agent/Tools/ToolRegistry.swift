@@ -1,0 +1,74 @@
+// The tools of the house by name, and the one way to run them: whatever a tool does, the model gets a bounded text.
+// Immutable after it is made; any thread.
+import DurableFiles
+import Foundation
+import Logging
+import Providers
+import TextFormats
+
+public final class ToolRegistry: Sendable {
+    private let tools: [String: any Tool]
+    private let logger: Logger
+
+    /// - Parameter tools: of two with one name the later wins.
+    public init(_ tools: [any Tool], logger: Logger) {
+        self.tools = Dictionary(tools.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+        self.logger = logger
+    }
+
+    /// The tools that need nothing but a workspace and `AgentServices`.
+    public static func standard(logger: Logger) -> ToolRegistry {
+        ToolRegistry(
+            [
+                ReadFileTool(), WriteFileTool(), EditFileTool(), ListDirTool(), FindFilesTool(), GrepTool(),
+                WatchlistTool(), MemoryTool(), QuotesTool(), FeedsTool(), ProfileTool(), PreferencesTool(),
+                ScheduleTool(),
+            ], logger: logger)
+    }
+
+    /// What a turn of that kind may call, sorted by name so that the request's bytes are the same every time.
+    public func definitions(for kind: TurnKind) -> [ToolDefinition] {
+        offered(for: kind).map {
+            ToolDefinition(name: $0.name, description: $0.description, parameters: $0.parameters)
+        }
+    }
+
+    func names(for kind: TurnKind) -> Set<String> { Set(offered(for: kind).map(\.name)) }
+
+    /// False for unknown names: what nobody knows must not be run again.
+    func isIdempotent(_ name: String) -> Bool { tools[name]?.isIdempotent ?? false }
+
+    /// A report's words come from data files and feeds that others write: they must not reach anything that changes
+    /// the user's data.
+    private func offered(for kind: TurnKind) -> [any Tool] {
+        tools.values.filter { kind != .report || $0.isReadOnly }.sorted { $0.name < $1.name }
+    }
+
+    /// Runs one call. Never fails: a failure is a text for the model.
+    func run(_ planned: PlannedCall, _ context: ToolContext) -> String {
+        guard let tool = tools[planned.call.name], let arguments = planned.call.parsedArguments else {
+            return ToolFailure(code: "unknown_tool", detail: "there is no tool \"\(planned.call.name)\"").text
+        }
+        let limit = context.turn.limits.toolResultCharacters
+        do {
+            let result = try tool.run(arguments, context)
+            return ResultBound(limit: limit, logger: logger).bounded(result, planned, context.turn)
+        } catch {
+            return String(failure(error, of: tool, context).text.prefix(limit))
+        }
+    }
+
+    private func failure(_ error: any Error, of tool: any Tool, _ context: ToolContext) -> ToolFailure {
+        if let failure = error as? ToolFailure { return failure }
+        if let error = error as? FieldError { return ToolFailure(error) }
+        if let error = error as? FileError { return ToolFailure(error, path: "") }
+        if let error = error as? AgentError { return ToolFailure(code: error.code, detail: error.detail) }
+        logger.error(
+            "a tool failed",
+            metadata: [
+                "tool": "\(tool.name)", "job.id": "\(context.turn.jobID)", "user.id": "\(context.turn.user)",
+                "error": "\(error)",
+            ])
+        return ToolFailure(code: "tool_failed", detail: "\(tool.name) failed: \(String("\(error)".prefix(500)))")
+    }
+}

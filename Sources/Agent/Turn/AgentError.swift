@@ -1,0 +1,52 @@
+// The one error of this room. What is retryable is decided here, where it is made.
+import DurableFiles
+import Providers
+
+/// Why a turn, or an operation on a session or on memory, did not succeed.
+public struct AgentError: Error, Sendable, CustomStringConvertible {
+    /// Stable snake_case. From this room: `cancelled`, `timeout`, `drained`, `storage`, `journal`, `journal_corrupt`,
+    /// `session_not_found`, `session_full`, `memory_full`, `invalid_text`, `internal_state`; besides these the provider's own codes
+    /// (`rate_limited`, `quota`, `authentication`, …).
+    public var code: String
+    /// What happened and what to do about it.
+    public var detail: String
+    /// Whether the same turn can succeed later without a person's help.
+    public var isRetryable: Bool
+    /// Seconds the provider asked to wait.
+    public var retryAfter: Double?
+    /// What the turn has cost so far, replayed calls included.
+    public var usage: TokenUsage
+    /// The error underneath, for the caller that made it (such as a journal's).
+    public var cause: (any Error)?
+
+    public init(
+        code: String, detail: String, isRetryable: Bool, retryAfter: Double? = nil, usage: TokenUsage = .zero,
+        cause: (any Error)? = nil
+    ) {
+        self.code = code
+        self.detail = detail
+        self.isRetryable = isRetryable
+        self.retryAfter = retryAfter
+        self.usage = usage
+        self.cause = cause
+    }
+
+    public var description: String { "\(code): \(detail)" }
+
+    init(_ error: ProviderError) {
+        self.init(
+            code: error.code.rawValue, detail: error.detail, isRetryable: error.isRetryable,
+            retryAfter: error.retryAfter, cause: error)
+    }
+
+    /// The disk did not do what a session, memory or context needs; faults of a disk pass.
+    static func storage(_ error: FileError, while doing: String) -> AgentError {
+        AgentError(code: "storage", detail: "\(doing): \(error.description)", isRetryable: true, cause: error)
+    }
+
+    func with(usage: TokenUsage) -> AgentError {
+        var copy = self
+        copy.usage = usage
+        return copy
+    }
+}

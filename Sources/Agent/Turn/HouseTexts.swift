@@ -1,0 +1,43 @@
+// The few sentences nanobot itself says in a turn: to the model (always English) and, where a model gave no answer, to
+// the user (in the user's language). Pure values.
+
+struct HouseTexts: Sendable {
+    private let isChinese: Bool
+
+    /// The language of the words wins over the preference: a chat answers in the language it is written in.
+    init(language: String, userMessage: String, kind: TurnKind) {
+        let prefersChinese = language.lowercased().hasPrefix("zh")
+        let hasLetters = userMessage.contains(where: \.isLetter)
+        isChinese = kind == .chat && hasLetters ? userMessage.unicodeScalars.contains(where: Self.isHan) : prefersChinese
+    }
+
+    private static func isHan(_ scalar: Unicode.Scalar) -> Bool {
+        (0x3400...0x9FFF).contains(scalar.value) || (0x20000...0x3FFFF).contains(scalar.value)
+    }
+
+    // MARK: - To the model
+
+    let continueAnswer =
+        "Your answer was cut off at the output limit. Continue exactly where it stopped; repeat nothing, add no preface."
+    let finalisation =
+        "You have not answered yet. Write the final answer for the user now, as plain text, from what is known so far. "
+        + "Say plainly what could not be found out. Call no tools."
+    let toolsUsedUp =
+        "The tool calls for this turn are used up. Write the final answer for the user now from the results above, in "
+        + "the user's language. Say plainly what is missing. Call no tools."
+
+    // MARK: - To the user
+
+    var emptyAnswer: String {
+        isChinese
+            ? "抱歉，模型多次没有返回任何内容，这次无法给出回答。你的消息已保留，请稍后再试。"
+            : "Sorry, the model returned nothing, several times, so there is no answer this time. "
+                + "Your message is kept; please try again later."
+    }
+
+    var filteredAnswer: String {
+        isChinese
+            ? "抱歉，模型服务商的内容过滤拦截了这次回答。请换一种说法再试。"
+            : "Sorry, the model provider's content filter withheld the answer. Please try to say it differently."
+    }
+}

@@ -1,0 +1,62 @@
+// What a turn needs from outside: a record that survives the process, a way to tell how far it is, and the schedules.
+// Implemented by Runtime. Journal and events are used by the turn's own thread only.
+import Foundation
+import Tenants
+import TextFormats
+
+/// How far an earlier run got with one tool call.
+public enum ToolState: Sendable, Hashable {
+    case none
+    /// It was about to run; whether it did is unknown.
+    case intentOnly
+    case result(String)
+}
+
+/// The durable record of a job's steps. A `record…` call returns after the record is on disk.
+public protocol RunJournal: AnyObject {
+    /// The recorded answer of that model call; steps count from 0 over all runs of the job.
+    func modelResponse(step: Int) -> JSON?
+    func recordModelResponse(step: Int, _ response: JSON) throws
+    /// - Parameter callKey: `<step>:<index>`, unique within the job.
+    func toolState(callKey: String) -> ToolState
+    func recordIntent(callKey: String, name: String, arguments: String) throws
+    func recordResult(callKey: String, _ result: String) throws
+}
+
+public enum ToolPhase: String, Sendable, Hashable {
+    case start, end
+}
+
+/// Hears how a turn goes on. Nothing depends on it: it cannot fail and keeps nothing.
+public protocol TurnEvents: AnyObject {
+    /// A piece of the answer's text.
+    func delta(_ text: String)
+    func tool(name: String, phase: ToolPhase)
+    /// 0 … 100, never less than before within a run.
+    func progress(_ percent: Int)
+}
+
+/// The user's schedules, for the tools `preferences` and `schedule`. Calls block; any thread. What the model can put right
+/// (a wrong expression, an unknown zone) is thrown as `ToolFailure` or `TenantError`; all else counts as an internal error.
+public protocol ScheduleBook: Sendable {
+    /// Changes preferences; schedules derived from them move with them.
+    func updatePreferences(user: UserID, _ change: PreferencesChange) throws -> UserConfig
+    func schedules(user: UserID) throws -> JSON
+    /// - Parameter id: derived from job and step: adding the same id again changes nothing.
+    func addSchedule(user: UserID, expression: String, timezone: String?, message: String, id: String) throws -> JSON
+    /// - Returns: false when there is none of that id.
+    func removeSchedule(user: UserID, id: String) throws -> Bool
+}
+
+/// What all turns share: services that take the tenant as an argument.
+public struct AgentServices: Sendable {
+    public var configs: UserConfigManager
+    public var schedules: any ScheduleBook
+    public var now: @Sendable () -> Date
+
+    public init(configs: UserConfigManager, schedules: any ScheduleBook, now: @escaping @Sendable () -> Date) {
+        self.configs = configs
+        self.schedules = schedules
+        self.now = now
+    }
+}

@@ -1,0 +1,134 @@
+// Translates a request into libcurl's options. Used on the thread that runs the transfer, for one exchange.
+import CCurl
+import Glibc
+
+/// Sets the options of one exchange and owns the header list libcurl reads during it.
+final class TransferOptions {
+    private let easy: UnsafeMutableRawPointer
+    private var list: UnsafeMutablePointer<curl_slist>?
+    private var failure: CURLcode = CURLE_OK
+
+    init(easy: UnsafeMutableRawPointer) {
+        self.easy = easy
+    }
+
+    /// Call when the exchange has ended.
+    func free() {
+        curl_slist_free_all(list)
+        list = nil
+    }
+
+    func set(
+        _ request: HTTPRequest, exchange: Exchange, policy: EgressPolicy, errorText: UnsafeMutablePointer<CChar>
+    ) throws(TransportError) {
+        check(ccurl_set_error_buffer(easy, errorText))
+        check(ccurl_set_text(easy, CURLOPT_URL, request.url))
+        setConnection(request, policy: policy)
+        setMethodAndBody(request)
+        setHeaders(request)
+        setCallbacks(Unmanaged.passUnretained(exchange).toOpaque(), policy: policy)
+        guard failure == CURLE_OK else {
+            throw TransportError(curl: failure, text: "")
+        }
+    }
+
+    private func check(_ code: CURLcode) {
+        if failure == CURLE_OK { failure = code }
+    }
+
+    private func setConnection(_ request: HTTPRequest, policy: EgressPolicy) {
+        check(ccurl_set_long(easy, CURLOPT_NOSIGNAL, 1))
+        check(ccurl_allow_only_http(easy))
+        check(ccurl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0))
+        check(ccurl_never_wait_for_resolver(easy))
+        check(ccurl_prefer_http2_over_tls(easy))
+        check(ccurl_set_long(easy, CURLOPT_TCP_KEEPALIVE, 1))
+        // 0 would mean libcurl's 300 s.
+        let milliseconds = max(1, min(request.connectTimeout, request.deadline, 86_400) * 1000)
+        check(ccurl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Int(milliseconds)))
+        if policy == .publicInternetOnly || EgressPolicy.isLoopback(url: request.url) {
+            check(ccurl_set_text(easy, CURLOPT_PROXY, ""))
+        }
+    }
+
+    private func setMethodAndBody(_ request: HTTPRequest) {
+        if let body = request.body {
+            check(body.withUnsafeBytes { ccurl_set_body(easy, $0.baseAddress, $0.count) })
+        }
+        switch (request.method, request.body) {
+        case ("GET", nil): check(ccurl_set_long(easy, CURLOPT_HTTPGET, 1))
+        case ("HEAD", nil): check(ccurl_set_long(easy, CURLOPT_NOBODY, 1))
+        case ("POST", nil): check(ccurl_set_body(easy, nil, 0))
+        case ("POST", _): break
+        default: check(ccurl_set_text(easy, CURLOPT_CUSTOMREQUEST, request.method))
+        }
+    }
+
+    private func setHeaders(_ request: HTTPRequest) {
+        for header in request.headers {
+            // "Name:" would remove the header; an empty value is written "Name;".
+            append(header.value.isEmpty ? "\(header.name);" : "\(header.name): \(header.value)")
+        }
+        // Without this libcurl waits up to a second for "100 Continue" before it sends a large body.
+        append("Expect:")
+        if !request.hasHeader("Content-Type") { append("Content-Type:") }
+        if !request.hasHeader("User-Agent") { append("User-Agent: nanobot") }
+        check(ccurl_set_list(easy, CURLOPT_HTTPHEADER, list))
+        // "": every coding this libcurl knows.
+        if !request.hasHeader("Accept-Encoding") { check(ccurl_set_text(easy, CURLOPT_ACCEPT_ENCODING, "")) }
+    }
+
+    private func append(_ line: String) {
+        guard let longer = curl_slist_append(list, line) else {
+            check(CURLE_OUT_OF_MEMORY)
+            return
+        }
+        list = longer
+    }
+
+    private func setCallbacks(_ context: UnsafeMutableRawPointer, policy: EgressPolicy) {
+        check(ccurl_set_header(easy, Self.headerLine, context))
+        check(ccurl_set_write(easy, Self.body, context))
+        check(ccurl_set_opensocket(easy, Self.openSocket, context))
+        if policy == .publicInternetOnly { check(ccurl_set_prereq(easy, Self.beforeRequest, context)) }
+    }
+
+    // MARK: - Callbacks: C functions, the exchange comes as their context and outlives the transfer
+
+    private static let headerLine: ccurl_bytes_callback = { bytes, size, count, context in
+        let exchange = Unmanaged<Exchange>.fromOpaque(context!).takeUnretainedValue()
+        let length = size * count
+        return exchange.takeHeaderLine(UnsafeRawBufferPointer(start: bytes, count: length)) ? length : 0
+    }
+
+    private static let body: ccurl_bytes_callback = { bytes, size, count, context in
+        let exchange = Unmanaged<Exchange>.fromOpaque(context!).takeUnretainedValue()
+        let length = size * count
+        return exchange.takeBody(UnsafeRawBufferPointer(start: bytes, count: length)) ? length : 0
+    }
+
+    /// Fresh connections: the last moment at which the resolved address can be refused before a packet is sent. The
+    /// socket is closed in children: they have no business with a tenant's connections.
+    private static let openSocket: curl_opensocket_callback = { context, _, address in
+        let exchange = Unmanaged<Exchange>.fromOpaque(context!).takeUnretainedValue()
+        guard let address, exchange.permits(address: TransferOptions.bytes(of: address)) else { return -1 }
+        let type = address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue)
+        return socket(address.pointee.family, type, address.pointee.protocol)
+    }
+
+    /// Every request, also those on a connection kept open, where no socket is opened.
+    private static let beforeRequest: curl_prereq_callback = { context, peer, _, _, _ in
+        let exchange = Unmanaged<Exchange>.fromOpaque(context!).takeUnretainedValue()
+        guard let peer, exchange.permits(peer: String(cString: peer)) else { return Int32(CURL_PREREQFUNC_ABORT) }
+        return Int32(CURL_PREREQFUNC_OK)
+    }
+
+    private static func bytes(of address: UnsafeMutablePointer<curl_sockaddr>) -> [UInt8] {
+        guard let raw = ccurl_address(address) else { return [] }
+        switch address.pointee.family {
+        case AF_INET: return withUnsafeBytes(of: raw.loadUnaligned(as: sockaddr_in.self).sin_addr) { Array($0) }
+        case AF_INET6: return withUnsafeBytes(of: raw.loadUnaligned(as: sockaddr_in6.self).sin6_addr) { Array($0) }
+        default: return []
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// Steering jobs: cancel, retry, pause, and the end of a user. Any thread, blocking. Failure: JobError.
+
+import Foundation
+import Spool
+import Tenants
+
+extension JobClient {
+    /// Cancels a job. One that waits is cancelled when this returns; one that runs ends within about a second.
+    ///
+    /// - Returns: the job as it stands then; cancelling twice gives the same answer.
+    /// - Throws: `not_found`; `invalid_state` when it has completed or failed.
+    @discardableResult
+    public func cancel(_ id: JobID) throws(JobError) -> JobView {
+        let record: JobRecord
+        do throws(SpoolError) {
+            record = try spool.cancel(id)
+        } catch {
+            if error.code == .state, let view = try view(id), view.state == .cancelled { return view }
+            throw JobError(error, id)
+        }
+        return try known(record)
+    }
+
+    /// Begins the next run of a dead letter.
+    /// - Throws: `not_found`; `invalid_state` when the job is none.
+    @discardableResult
+    public func retry(_ id: JobID) throws(JobError) -> JobView {
+        try known(try spoolCall(id) { () throws(SpoolError) in try spool.retry(id) })
+    }
+
+    private func known(_ record: JobRecord) throws(JobError) -> JobView {
+        guard let view = try view(record) else {
+            throw JobError(.corrupt, "the job's record names neither kind nor user", jobID: record.id)
+        }
+        return view
+    }
+
+    /// Nothing new is started until `resume`, by any process, also after restarts. What runs goes on.
+    public func pause() throws(JobError) {
+        try spoolCall(nil) { () throws(SpoolError) in try spool.pause() }
+    }
+
+    public func resume() throws(JobError) {
+        try spoolCall(nil) { () throws(SpoolError) in try spool.resume() }
+    }
+
+    // MARK: - The end of a user
+
+    /// Cancels all jobs of a user that have not ended.
+    /// - Returns: how many still run: they end within about a second, and `cancelAll` may be asked again.
+    @discardableResult
+    public func cancelAll(user: UserID) throws(JobError) -> Int {
+        var running = 0
+        // queued/ again at the end: a job may go back there while running/ is read.
+        var seen: Set<JobID> = []
+        for folder in [Folder.queued, .running, .queued] {
+            for name in try names(in: folder) where name.user == user.rawValue && seen.insert(name.id).inserted {
+                do throws(SpoolError) {
+                    if try !spool.cancel(name.id).state.isFinal { running += 1 }
+                } catch {
+                    // It ended meanwhile, or was never wholly admitted.
+                    guard error.code == .state || error.code == .notFound else { throw JobError(error, name.id) }
+                }
+            }
+        }
+        return running
+    }
+
+    /// Removes every trace of a user's jobs: job files, status files, order files. Cancel them first.
+    /// - Returns: how many are held by a worker still and were left: call again until it is 0.
+    @discardableResult
+    public func erase(user: UserID) throws(JobError) -> Int {
+        try spoolCall(nil) { () throws(SpoolError) in try spool.erase(user: user.rawValue) }
+    }
+}

@@ -1,0 +1,84 @@
+// Asking about jobs. Reads only, never makes anything; any thread, blocking.
+
+import Foundation
+import Spool
+import Tenants
+import TextFormats
+
+extension JobClient {
+    /// - Returns: nil when there is no such job (or it is so old that it was removed).
+    /// - Throws: `storage`.
+    public func view(_ id: JobID) throws(JobError) -> JobView? {
+        guard let record = try spoolCall(id, { () throws(SpoolError) in try spool.record(id) }) else { return nil }
+        return try view(record)
+    }
+
+    /// A record whose first line was lost in a crash and written anew by a claim has no facts: the job file has them.
+    func view(_ record: JobRecord) throws(JobError) -> JobView? {
+        if let view = Self.view(record, facts: record.facts) { return view }
+        let payload = try spoolCall(record.id) { () throws(SpoolError) in try spool.payload(record.id) }
+        // An unreadable job file cannot say more than its name does.
+        if let payload, let job = try? AdmittedJob(payload: payload, now: now()) {
+            var facts = job.request.facts
+            facts["incarnation"] = .string(job.incarnation)
+            if let view = Self.view(record, facts: facts) { return view }
+        }
+        guard let name = record.file.flatMap({ JobFileName($0) }), let user = try? UserID(name.user) else { return nil }
+        return JobView(record, facts: [:], kind: JobKind(lane: name.lane), userID: user)
+    }
+
+    private static func view(_ record: JobRecord, facts: JSONObject) -> JobView? {
+        guard let kind = facts["kind"]?.string.flatMap(JobKind.init(rawValue:)), let text = facts["user_id"]?.string,
+            let user = try? UserID(text)  // no user id: not written by us
+        else { return nil }
+        return JobView(record, facts: facts, kind: kind, userID: user)
+    }
+
+    /// Jobs, newest first.
+    ///
+    /// Folders are listed by name, and only the records of jobs whose names fit are read, until `limit` are found.
+    /// A filter by a final state may have to read past many others: done/ does not tell them apart.
+    /// - Parameters:
+    ///   - limit: how many at most.
+    ///   - after: the last job of the page before: only older ones are given.
+    public func list(_ filter: JobFilter, limit: Int, after: JobID? = nil) throws(JobError) -> [JobView] {
+        guard limit > 0 else { return [] }
+        var found: [JobView] = []
+        var listing = JobListing(spool: spool, filter: filter, after: after)
+        while found.count < limit, let id = try listing.next() {
+            if let view = try view(id), matches(view, filter) { found.append(view) }
+        }
+        return found
+    }
+
+    private func matches(_ view: JobView, _ filter: JobFilter) -> Bool {
+        if let state = filter.state, view.state != state { return false }
+        if let user = filter.user, view.userID != user { return false }
+        if let kind = filter.kind, view.kind != kind { return false }
+        return true
+    }
+
+    /// The queue in numbers. For a very long queue those of the waiting may be some seconds old.
+    public func queue() throws(JobError) -> QueueSummary {
+        let waiting = try census.count()
+        let running = try names(in: .running)
+        let dead = try names(in: .dead)
+        var lanes: [Lane: QueueSummary.LaneCount] = [:]
+        for (lane, count) in waiting.lanes { lanes[lane, default: .init()].queued = count }
+        for name in running { lanes[name.lane, default: .init()].running += 1 }
+        let time = now()
+        return QueueSummary(
+            queued: waiting.total, running: running.count, dead: dead.count, lanes: lanes,
+            oldestQueuedSeconds: max(0, waiting.oldestDue.map { time.timeIntervalSince($0) } ?? 0),
+            isPaused: spool.isPaused, holds: options.holds().filter { $0.value > time })
+    }
+
+    func names(in folder: Folder) throws(JobError) -> [JobFileName] {
+        try spoolCall(nil) { () throws(SpoolError) in try spool.names(in: folder) }
+    }
+
+    /// The lines of a job's status file, for event streams; see `JobSpool.lines`.
+    public func lines(_ id: JobID, from offset: Int, epoch: String?) throws(JobError) -> StatusChunk? {
+        try spoolCall(id) { () throws(SpoolError) in try spool.lines(id, from: offset, epoch: epoch) }
+    }
+}

@@ -1,0 +1,189 @@
+// The one door to the queue: HTTP, command line, schedules and dropped files all submit, ask, cancel and retry here,
+// whether a server runs or not. Every method blocks for the disk and may be called from any thread.
+// Failure: JobError; after `storage` nothing was admitted, after `outcome_unknown` ask for the id it names.
+
+import DurableFiles
+import Foundation
+import Spool
+import Tenants
+import TextFormats
+
+/// Where a job came from.
+public enum JobSource: String, Sendable, CaseIterable {
+    case api, cli, drop, schedule, agent
+}
+
+public struct JobClientOptions: Sendable {
+    /// Waiting jobs one user may have; 0: no limit.
+    public var userWaitingLimit: Int
+    /// Waiting jobs there may be in all; 0: no limit.
+    public var totalWaitingLimit: Int
+    /// The provider account a job will use, `[a-z0-9_-]{1,16}`: what a 429 of that provider holds back.
+    public var holdKey: @Sendable (JobRequest) -> String
+    /// The provider accounts on hold and until when, as the workers know them; called by `queue()`.
+    public var holds: @Sendable () -> [String: Date]
+
+    public init(
+        userWaitingLimit: Int = 100, totalWaitingLimit: Int = 1_000_000,
+        holdKey: @escaping @Sendable (JobRequest) -> String = { _ in "default" },
+        holds: @escaping @Sendable () -> [String: Date] = { [:] }
+    ) {
+        self.userWaitingLimit = userWaitingLimit
+        self.totalWaitingLimit = totalWaitingLimit
+        self.holdKey = holdKey
+        self.holds = holds
+    }
+}
+
+/// The answer to a submission: from here on the job survives a power cut.
+public struct SubmittedJob: Sendable, Hashable {
+    public var id: JobID
+    /// False when the same job (same id or idempotency key, same content) had been admitted before.
+    public var isNew: Bool
+    public var state: JobState
+    /// The status file, relative to the spool: "status/2026-11-24/ab/<id>.jsonl".
+    public var statusFile: String
+}
+
+public final class JobClient: Sendable {
+    public let spool: JobSpool
+    let options: JobClientOptions
+    let now: @Sendable () -> Date
+    let census: QueueCensus
+    private let configs: UserConfigManager
+    private let keys: IdempotencyKeys
+    private let gates = SessionGates()
+
+    /// - Parameter workspaces: the same ones `configs` reads; users are looked up, never made.
+    public init(
+        spool: JobSpool, workspaces: WorkspaceManager, configs: UserConfigManager,
+        options: JobClientOptions = JobClientOptions(), now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.spool = spool
+        self.configs = configs
+        self.options = options
+        self.now = now
+        census = QueueCensus(spool: spool)
+        keys = IdempotencyKeys(folder: spool.layout.path(.keys), files: spool.files, now: now)
+    }
+
+    // MARK: - Submitting
+
+    /// Admits a job durably.
+    ///
+    /// - Parameter route: the scope of the idempotency key, such as "POST /chat": one key may be used once per route.
+    ///   nil: the job's kind.
+    /// - Throws: `user_not_found`, `session_busy`, `conflict`, `idempotency_conflict`, `user_queue_full`, `queue_full`,
+    ///   `storage`, `outcome_unknown`. Nothing is created then, except that after the last two a key may stand for an
+    ///   id: sending the same again completes it.
+    public func submit(
+        _ request: JobRequest, source: JobSource, route: String? = nil
+    ) throws(JobError) -> SubmittedJob {
+        let incarnation = try incarnation(of: request.userID)
+        var draft = JobDraft(request, incarnation: incarnation, source: source)
+        if let key = request.idempotencyKey {
+            let name = IdempotencyKeys.name(
+                user: request.userID, incarnation: incarnation, route: route ?? request.kind.rawValue, key: key)
+            if let standing = try keys.entry(name) {
+                try draft.adopt(standing)
+            } else {
+                draft.keyName = name
+            }
+        }
+        if let id = draft.request.id, try isAdmitted(id) { return try admit(draft, id) }
+        return try submitNew(draft)
+    }
+
+    /// Several jobs, answered one by one in the order given. Jobs of one session are admitted in that order; the others
+    /// side by side, so that they share their fsyncs.
+    public func submitBatch(
+        _ requests: [JobRequest], source: JobSource, route: String? = nil
+    ) -> [Result<SubmittedJob, JobError>] {
+        BatchSubmission(requests).run { request throws(JobError) in
+            try self.submit(request, source: source, route: route)
+        }
+    }
+
+    private func submitNew(_ draft: JobDraft) throws(JobError) -> SubmittedJob {
+        let user = draft.request.userID.rawValue
+        try census.reserve(user, userLimit: options.userWaitingLimit, totalLimit: options.totalWaitingLimit)
+        var isAdmitted = false
+        defer { census.settle(user, isAdmitted: isAdmitted) }
+        let job = try gates.pass(draft.request.onBusy == .reject ? draft.orderKey : nil) { () throws(JobError) in
+            try refuseIfBusy(draft)
+            return try admitReserved(draft)
+        }
+        isAdmitted = job.isNew
+        return job
+    }
+
+    /// Fixes the id under the idempotency key, if there is one, then admits.
+    private func admitReserved(_ draft: JobDraft) throws(JobError) -> SubmittedJob {
+        var draft = draft
+        let id = draft.request.id ?? JobID.make(now: now())
+        guard let name = draft.keyName else { return try admit(draft, id) }
+        let mine = IdempotencyKeys.Entry(id: id, fingerprint: draft.request.fingerprint, at: now())
+        let standing = try keys.reserve(name, mine)
+        // Somebody else used the key a moment ago: theirs is the job.
+        if standing != mine { try draft.adopt(standing) }
+        return try admit(draft, standing.id)
+    }
+
+    private func admit(_ draft: JobDraft, _ id: JobID) throws(JobError) -> SubmittedJob {
+        let submission = draft.submission(id: id, now: now(), holdKey: options.holdKey(draft.request))
+        let outcome = try spoolCall(id) { () throws(SpoolError) in try spool.submit(submission) }
+        let record = outcome.record
+        if draft.request.onBusy == .interrupt, !record.state.isFinal { interrupt(before: id, draft.orderKey) }
+        var isNew = false
+        if case .created = outcome { isNew = true }
+        return SubmittedJob(
+            id: id, isNew: isNew, state: record.state, statusFile: spool.relativeStatusPath(id))
+    }
+
+    private func isAdmitted(_ id: JobID) throws(JobError) -> Bool {
+        try spoolCall(id) { () throws(SpoolError) in try spool.record(id) } != nil
+    }
+
+    private func incarnation(of user: UserID) throws(JobError) -> String {
+        do {
+            return try configs.get(user).incarnation
+        } catch {
+            throw JobError(error)
+        }
+    }
+
+    // MARK: - One job at a time per session
+
+    private func refuseIfBusy(_ draft: JobDraft) throws(JobError) {
+        guard draft.request.onBusy == .reject, let key = draft.orderKey else { return }
+        let live = try spoolCall(nil) { () throws(SpoolError) in try spool.liveJobs(orderKey: key) }
+        guard let first = live.first(where: { $0.id != draft.request.id }) else { return }
+        throw JobError(
+            .sessionBusy, "the session has a job that has not ended; wait for it, or send on_busy \"enqueue\"",
+            jobID: first.id, retryAfter: 1)
+    }
+
+    /// The new job is durable; cancelling what runs before it comes second, so a failure in between loses nothing.
+    private func interrupt(before id: JobID, _ key: OrderKey?) {
+        guard let key else { return }
+        // Where the order or a mark cannot be read or written, the new job simply waits its turn, as with `enqueue`.
+        guard let live = try? spool.liveJobs(orderKey: key) else { return }
+        for job in live.prefix(while: { $0.id != id }) where job.state == .running {
+            _ = try? spool.cancel(job.id)
+        }
+    }
+
+    // MARK: - Housekeeping
+
+    /// Forgets idempotency keys older than 7 days. To be called about once a day.
+    public func pruneKeys() throws(JobError) { try keys.prune() }
+
+    /// Runs a call of the spool and translates its error.
+    func spoolCall<Value>(_ id: JobID?, _ body: () throws(SpoolError) -> Value) throws(JobError) -> Value {
+        do {
+            return try body()
+        } catch {
+            throw JobError(error, id)
+        }
+    }
+}

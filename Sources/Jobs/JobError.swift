@@ -1,0 +1,117 @@
+// What goes wrong at the door to the queue, in the words its callers (API, CLI, drop box, scheduler) pass on.
+// Pure values; any thread.
+
+import DurableFiles
+import Spool
+import Tenants
+import TextFormats
+
+/// Why a job was not taken in, or a question about a job could not be answered.
+public struct JobError: Error, Sendable, CustomStringConvertible {
+    public enum Kind: String, Sendable, CaseIterable {
+        /// The text is no JSON.
+        case invalidJSON = "invalid_json"
+        /// JSON, but no acceptable job: `field` names the key.
+        case invalidJob = "invalid_job"
+        /// More than `JobRequest.maxBytes`.
+        case tooLarge = "too_large"
+        case userNotFound = "user_not_found"
+        /// `on_busy` is `reject` and the session has a live job.
+        case sessionBusy = "session_busy"
+        /// The id is taken by a job of other content.
+        case conflict
+        /// The idempotency key was used with other content.
+        case idempotencyConflict = "idempotency_conflict"
+        /// The user has as many waiting jobs as one user may have.
+        case userQueueFull = "user_queue_full"
+        /// The queue has as many waiting jobs as it may have.
+        case queueFull = "queue_full"
+        /// No such job.
+        case notFound = "not_found"
+        /// The job is not in a state that allows this.
+        case invalidState = "invalid_state"
+        /// The disk refused: nothing was acknowledged.
+        case storage
+        /// The disk failed at a moment that leaves open whether the job exists: ask for `jobID`, or send it again.
+        case outcomeUnknown = "outcome_unknown"
+        /// A file of the queue or of the user is damaged.
+        case corrupt
+    }
+
+    public var kind: Kind
+    /// One sentence for whoever sent the job, with what to do about it.
+    public var detail: String
+    /// The dotted path of the key at fault.
+    public var field: String?
+    public var jobID: JobID?
+    /// Seconds after which trying again makes sense.
+    public var retryAfter: Int?
+
+    public init(_ kind: Kind, _ detail: String, field: String? = nil, jobID: JobID? = nil, retryAfter: Int? = nil) {
+        self.kind = kind
+        self.detail = detail
+        self.field = field
+        self.jobID = jobID
+        self.retryAfter = retryAfter
+    }
+
+    /// Stable, snake_case; part of every outside interface.
+    public var code: String { kind.rawValue }
+
+    public var description: String {
+        let place = field.map { "\($0): " } ?? ""
+        return "\(code): \(place)\(detail)"
+    }
+
+    /// True where the same job can be taken in later without anybody changing it.
+    public var isPassing: Bool {
+        switch kind {
+        case .userQueueFull, .queueFull, .storage, .outcomeUnknown: return true
+        case .invalidJSON, .invalidJob, .tooLarge, .userNotFound, .sessionBusy, .conflict, .idempotencyConflict,
+            .notFound, .invalidState, .corrupt:
+            return false
+        }
+    }
+}
+
+// MARK: - From the errors of the rooms below
+
+extension JobError {
+    /// How long a sender should wait for a full or failing disk, in seconds.
+    private static let storageRetrySeconds = 5
+
+    init(_ error: FieldError) {
+        self.init(.invalidJob, error.detail, field: error.field.isEmpty ? nil : error.field)
+    }
+
+    init(_ error: FileError, jobID: JobID? = nil) {
+        self.init(.storage, "the disk refused: \(error)", jobID: jobID, retryAfter: Self.storageRetrySeconds)
+    }
+
+    init(_ error: TenantError) {
+        switch error.code {
+        case .userNotFound: self.init(.userNotFound, error.detail, field: "user_id")
+        case .configCorrupt: self.init(.corrupt, error.detail)
+        case .storage: self.init(.storage, error.detail, retryAfter: Self.storageRetrySeconds)
+        case .invalidUserID, .invalidSessionID, .userExists, .versionConflict, .invalidField, .reportNotFound:
+            self.init(.invalidJob, error.detail, field: error.field)
+        }
+    }
+
+    init(_ error: SpoolError, _ id: JobID?) {
+        let id = error.id ?? id
+        switch error.code {
+        case .conflict: self.init(.conflict, error.detail, field: "id", jobID: id)
+        case .storage, .unusable:
+            self.init(.storage, error.detail, jobID: id, retryAfter: Self.storageRetrySeconds)
+        case .outcomeUnknown:
+            self.init(
+                .outcomeUnknown, "\(error.detail); ask for the job by its id, or send it again with that id", jobID: id,
+                retryAfter: Self.storageRetrySeconds)
+        case .notFound: self.init(.notFound, error.detail, jobID: id)
+        case .state, .takenOver: self.init(.invalidState, error.detail, jobID: id)
+        case .corrupt: self.init(.corrupt, error.detail, jobID: id)
+        case .invalid: self.init(.invalidJob, error.detail, jobID: id)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+// A job as everybody outside sees it: API, CLI, lists. Made from the job's record. Pure values; any thread.
+
+import Foundation
+import Spool
+import Tenants
+import TextFormats
+
+public struct JobView: Sendable, Hashable {
+    public var id: JobID
+    public var kind: JobKind
+    public var userID: UserID
+    public var sessionID: String?
+    public var state: JobState
+    /// 0–100.
+    public var progress: Int
+    public var run: Int
+    public var attempt: Int
+    /// When it was admitted.
+    public var createdAt: Date
+    /// Not before then: its `run_at`, or the end of a backoff.
+    public var runAt: Date
+    public var startedAt: Date?
+    public var completedAt: Date?
+    /// A chat's answer, once there is one.
+    public var response: String?
+    public var error: JobViewError?
+    public var usage: JSON?
+    /// What it is doing, in a few words.
+    public var note: String?
+    /// The user's incarnation it was admitted for.
+    public var incarnation: String
+    /// The whole final result, as the handler wrote it.
+    public var result: JSON?
+
+    /// The report's id is the job's.
+    public var reportID: String? { kind == .report ? id.description : nil }
+
+    /// - Parameter facts: what admission wrote down about the job.
+    init(_ record: JobRecord, facts: JSONObject, kind: JobKind, userID: UserID) {
+        id = record.id
+        self.kind = kind
+        self.userID = userID
+        sessionID = facts["session_id"]?.string
+        state = record.state
+        progress = record.progress
+        run = record.run
+        attempt = record.attempt
+        createdAt = facts["created_at"]?.string.flatMap { RFC3339.date($0) } ?? record.createdAt
+        runAt = record.runAt ?? createdAt
+        startedAt = record.startedAt
+        completedAt = record.completedAt
+        response = record.result?["response"]?.string
+        error = record.error.map { JobViewError(code: $0.code, detail: $0.detail) }
+        usage = record.usage
+        note = record.note
+        incarnation = facts["incarnation"]?.string ?? ""
+        result = record.result
+    }
+
+    public var json: JSON {
+        var members: JSONObject = [
+            "job_id": .string(id.description), "kind": .string(kind.rawValue), "user_id": .string(userID.rawValue),
+            "session_id": JSON(sessionID), "status": .string(state.rawValue), "progress": JSON(progress),
+            "run": JSON(run), "attempt": JSON(attempt), "created_at": .string(RFC3339.string(createdAt)),
+            "run_at": .string(RFC3339.string(runAt)), "started_at": JSON(startedAt.map(RFC3339.string)),
+            "completed_at": JSON(completedAt.map(RFC3339.string)),
+        ]
+        if let reportID { members["report_id"] = .string(reportID) } else { members["response"] = JSON(response) }
+        members["error"] = error?.json ?? .null
+        members["usage"] = usage ?? .null
+        return .object(members)
+    }
+}
+
+/// Why a job did not succeed.
+public struct JobViewError: Sendable, Hashable {
+    /// Stable, snake_case.
+    public var code: String
+    public var detail: String
+
+    public var json: JSON { ["code": .string(code), "detail": .string(detail)] }
+}
+
+/// Which jobs a list shall show; nil: all.
+public struct JobFilter: Sendable, Hashable {
+    public var state: JobState?
+    public var user: UserID?
+    public var kind: JobKind?
+
+    public init(state: JobState? = nil, user: UserID? = nil, kind: JobKind? = nil) {
+        self.state = state
+        self.user = user
+        self.kind = kind
+    }
+}

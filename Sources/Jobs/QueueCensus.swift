@@ -1,0 +1,149 @@
+// How many jobs wait, by user and by lane, from the names in queued/. Counting reads the whole folder, so between two
+// counts what this process admits is added on; before somebody is refused it is counted anew. Any thread.
+
+import Foundation
+import Spool
+import Synchronization
+
+final class QueueCensus: Sendable {
+    struct Count: Sendable {
+        var total = 0
+        var users: [String: Int] = [:]
+        var lanes: [Lane: Int] = [:]
+        /// When the job that has been due longest became due.
+        var oldestDue: Date?
+    }
+
+    /// A folder with fewer names is counted anew for every question.
+    private static let cheapCount = 2_000
+    /// At most one part in this many of the time is spent counting.
+    private static let restFactor = 20.0
+    /// Seconds between two counts while nobody is refused.
+    private static let shortestRest: TimeInterval = 2
+
+    private struct Tally {
+        var total = 0
+        var users: [String: Int] = [:]
+
+        mutating func add(_ user: String, _ number: Int) {
+            total += number
+            let sum = users[user, default: 0] + number
+            users[user] = sum == 0 ? nil : sum
+        }
+    }
+
+    private struct State {
+        var count: Count?
+        /// Admitted by this process since the count was begun.
+        var added = Tally()
+        /// Being admitted by this process: whether a listing sees them is anybody's guess, so they count in addition.
+        var pending = Tally()
+        var isCounting = false
+        /// Read from the monotonic clock: a moved wall clock must not stop the counting.
+        var countedAt: ContinuousClock.Instant?
+        var cost: TimeInterval = 0
+    }
+
+    private let spool: JobSpool
+    private let state = Mutex(State())
+
+    init(spool: JobSpool) { self.spool = spool }
+
+    /// Takes one place in the queue for a job of `user`. Every call that returns is followed by one of `settle`.
+    /// - Throws: `user_queue_full`, `queue_full`, `storage`.
+    func reserve(_ user: String, userLimit: Int, totalLimit: Int) throws(JobError) {
+        if needsCount(rest: Self.shortestRest) { try recount() }
+        if take(user, userLimit, totalLimit) == nil { return }
+        // The count may be too high: jobs that have left the queue since are still in it.
+        if needsCount(rest: 0) { try recount() }
+        if let refusal = take(user, userLimit, totalLimit) { throw refusal }
+    }
+
+    /// The job of a reserved place was admitted, or was not.
+    func settle(_ user: String, isAdmitted: Bool) {
+        state.withLock { state in
+            state.pending.add(user, -1)
+            if isAdmitted { state.added.add(user, 1) }
+        }
+    }
+
+    private func take(_ user: String, _ userLimit: Int, _ totalLimit: Int) -> JobError? {
+        state.withLock { state in
+            let count = state.count ?? Count()
+            let own = count.users[user, default: 0] + state.added.users[user, default: 0]
+                + state.pending.users[user, default: 0]
+            if userLimit > 0, own >= userLimit {
+                return JobError(
+                    .userQueueFull, "the user has \(own) waiting jobs, the limit is \(userLimit); wait for some to end",
+                    retryAfter: 2)
+            }
+            let total = count.total + state.added.total + state.pending.total
+            if totalLimit > 0, total >= totalLimit {
+                return JobError(
+                    .queueFull, "the queue has \(total) waiting jobs, the limit is \(totalLimit); try again later",
+                    retryAfter: 10)
+            }
+            state.pending.add(user, 1)
+            return nil
+        }
+    }
+
+    // MARK: - Counting
+
+    /// What waits now; for a very long queue, what waited some seconds ago.
+    func count() throws(JobError) -> Count {
+        if needsCount(rest: 0) { try recount() }
+        return state.withLock { $0.count ?? Count() }
+    }
+
+    private func needsCount(rest: TimeInterval) -> Bool {
+        let now = ContinuousClock.now
+        return state.withLock { state in
+            guard let count = state.count, let at = state.countedAt else { return true }
+            let isCheap = count.total + state.added.total < Self.cheapCount
+            let wait = isCheap ? rest : max(rest, state.cost * Self.restFactor)
+            return at.duration(to: now) >= .seconds(wait)
+        }
+    }
+
+    /// One caller counts; others who come meanwhile go on with the last count, if there is one.
+    private func recount() throws(JobError) {
+        let mayCount = state.withLock { state in
+            if state.isCounting, state.count != nil { return false }
+            state.isCounting = true
+            return true
+        }
+        guard mayCount else { return }
+        // What was admitted before is seen by the listing; what is admitted during it may be counted twice till the next.
+        let before = state.withLock { $0.added }
+        let start = ContinuousClock.now
+        do throws(SpoolError) {
+            let count = try count(spool)
+            let end = ContinuousClock.now
+            state.withLock { state in
+                state.count = count
+                for (user, number) in before.users { state.added.add(user, -number) }
+                state.countedAt = end
+                state.cost = start.duration(to: end) / .seconds(1)
+                state.isCounting = false
+            }
+        } catch {
+            state.withLock { $0.isCounting = false }
+            throw JobError(error, nil)
+        }
+    }
+
+    private func count(_ spool: JobSpool) throws(SpoolError) -> Count {
+        var count = Count()
+        var oldest = Int64.max
+        try spool.forEachName(in: .queued) { name in
+            count.total += 1
+            count.users[name.user, default: 0] += 1
+            count.lanes[name.lane, default: 0] += 1
+            oldest = min(oldest, name.dueMilliseconds)
+            return true
+        }
+        count.oldestDue = count.total > 0 ? Date(timeIntervalSince1970: Double(oldest) / 1000) : nil
+        return count
+    }
+}

@@ -1,0 +1,69 @@
+// Anthropic's Messages interface. Blocks on the calling thread; any number of threads. Fails with ProviderError and
+// retries nothing.
+// Source: Anthropic API reference, "Messages" and "Streaming messages".
+import Foundation
+import HTTPTransport
+import TextFormats
+
+/// A chat model behind `POST {base_url}/v1/messages`.
+public final class AnthropicProvider: ChatProvider {
+    static let apiVersion = "2023-06-01"
+
+    public let name: String
+    private let endpoint: ModelEndpoint
+    private let apiKey: @Sendable () -> String?
+    private let extraHeaders: [(name: String, value: String)]
+
+    /// - Parameters:
+    ///   - baseURL: `https://api.anthropic.com`, with or without a closing `/v1`.
+    ///   - apiKey: asked before every call; nil sends none.
+    public init(
+        name: String, baseURL: String, apiKey: @escaping @Sendable () -> String?,
+        extraHeaders: [(name: String, value: String)] = [], client: HTTPClient,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.name = name
+        self.apiKey = apiKey
+        self.extraHeaders = extraHeaders
+        var base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
+        if !base.hasSuffix("/v1") { base += "/v1" }
+        endpoint = ModelEndpoint(account: name, url: base + "/messages", client: client, now: now)
+    }
+
+    public func complete(
+        _ request: ChatRequest, cancellation: CancellationToken?, onDelta: ((String) -> Void)?
+    ) throws(ProviderError) -> ChatResponse {
+        let sink = DeltaSink(request.stream ? onDelta : nil)
+        do throws(ProviderError) {
+            return try exchange(request, cancellation: cancellation, sink: sink)
+        } catch {
+            throw sink.marking(error)
+        }
+    }
+
+    private func exchange(
+        _ request: ChatRequest, cancellation: CancellationToken?, sink: DeltaSink
+    ) throws(ProviderError) -> ChatResponse {
+        var headers = extraHeaders
+        if let key = apiKey(), !key.isEmpty { headers.append((name: "x-api-key", value: key)) }
+        headers.append((name: "anthropic-version", value: Self.apiVersion))
+        var assembler = AnthropicStreamAssembler()
+        let answer = try endpoint.post(
+            AnthropicRequestBody(request).json, headers: headers, request: request, cancellation: cancellation,
+            onEvent: request.stream
+                ? { [endpoint] event in
+                    sink.send(try assembler.take(event, endpoint: endpoint, headers: headers))
+                } : nil)
+        switch answer {
+        case .whole(let json):
+            if json["type"]?.string != "message", let complaint = ProviderComplaint(json: json) {
+                throw endpoint.reported(complaint, headers: headers)
+            }
+            let message = try AnthropicMessage(json: json, endpoint: endpoint)
+            sink.send(message.text)
+            return message.response(requested: request.model)
+        case .streamed:
+            return try assembler.finish(endpoint: endpoint).response(requested: request.model)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+// The one error of this room. Whether a retry can help is decided where the error is made, not where it is handled.
+
+/// Why a model call gave no answer.
+public struct ProviderError: Error, Sendable, Hashable, CustomStringConvertible {
+    public enum Code: String, Sendable, Hashable, CaseIterable {
+        /// Too many requests or tokens per minute: passes by itself.
+        case rateLimited = "rate_limited"
+        /// The provider has no capacity right now (529, 503).
+        case overloaded
+        /// The account is out of credit or over its budget: a person must act.
+        case quota
+        /// The key is missing, wrong or not allowed to use this model.
+        case authentication
+        /// The provider does not accept the request (also: unknown model).
+        case badRequest = "bad_request"
+        /// The conversation is longer than the model's context window.
+        case contextLength = "context_length"
+        case timeout
+        case connection
+        case cancelled
+        /// The answer was not what the protocol promises.
+        case badResponse = "bad_response"
+        /// No provider can take the call now: a server error, an open circuit breaker, or the configuration lacks it.
+        case unavailable
+    }
+
+    public var code: Code
+    /// What happened and what to do about it. Never holds a key.
+    public var detail: String
+    /// The HTTP status, where there was one.
+    public var status: Int?
+    /// Seconds to wait before the account may be used again, as the provider asked.
+    public var retryAfter: Double?
+    /// Whether the same call can succeed later without a person's help.
+    public var isRetryable: Bool
+    /// Whether a part of the answer was already handed to `onDelta`: repeating the call would say it twice.
+    public var streamed: Bool
+
+    public init(
+        code: Code, detail: String, status: Int? = nil, retryAfter: Double? = nil, isRetryable: Bool? = nil,
+        streamed: Bool = false
+    ) {
+        self.code = code
+        self.detail = detail
+        self.status = status
+        self.retryAfter = retryAfter
+        self.isRetryable = isRetryable ?? code.isUsuallyRetryable
+        self.streamed = streamed
+    }
+
+    public var description: String { "\(code.rawValue): \(detail)" }
+}
+
+extension ProviderError.Code {
+    /// Whether errors of this kind pass by themselves, where nothing more is known.
+    public var isUsuallyRetryable: Bool {
+        switch self {
+        case .rateLimited, .overloaded, .timeout, .connection, .badResponse, .unavailable: true
+        case .quota, .authentication, .badRequest, .contextLength, .cancelled: false
+        }
+    }
+}

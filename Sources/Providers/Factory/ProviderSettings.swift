@@ -1,0 +1,60 @@
+// An account as the configuration describes it, with the environment already resolved. A pure value.
+import HTTPTransport
+
+/// Which interface an account speaks.
+public enum ProviderType: String, Sendable, Hashable, CaseIterable {
+    case openai, anthropic, offline
+}
+
+/// One entry of `providers` in the configuration.
+public struct ProviderSettings: Sendable {
+    /// The name before the slash in `provider/model`.
+    public var name: String
+    public var type: ProviderType
+    /// nil: the vendor's own.
+    public var baseURL: String?
+    /// Asked before every call. Must not block for long; nil or an empty text: there is no key.
+    public var apiKey: @Sendable () -> String?
+    /// Where the key is expected, for the error when there is none: "OPENAI_API_KEY" or a file's path.
+    public var keySource: String
+    /// Calls at once.
+    public var maxConcurrent: Int
+    /// Sent with every call.
+    public var extraHeaders: [(name: String, value: String)]
+
+    public static let defaultMaxConcurrent = 64
+
+    public init(
+        name: String, type: ProviderType, baseURL: String? = nil,
+        apiKey: @escaping @Sendable () -> String? = { nil }, keySource: String? = nil,
+        maxConcurrent: Int = ProviderSettings.defaultMaxConcurrent, extraHeaders: [(name: String, value: String)] = []
+    ) {
+        self.name = name
+        self.type = type
+        self.baseURL = baseURL
+        self.apiKey = apiKey
+        self.keySource = keySource ?? "\(name.uppercased())_API_KEY"
+        self.maxConcurrent = maxConcurrent
+        self.extraHeaders = extraHeaders
+    }
+
+    /// The address calls go to.
+    public var effectiveBaseURL: String {
+        if let baseURL, !baseURL.isEmpty { return baseURL }
+        switch type {
+        case .openai: return "https://api.openai.com/v1"
+        case .anthropic: return "https://api.anthropic.com"
+        case .offline: return ""
+        }
+    }
+
+    /// A model on this machine usually wants no key; everything else does.
+    var needsKey: Bool {
+        switch type {
+        case .openai, .anthropic: !EgressPolicy.isLoopback(url: effectiveBaseURL)
+        case .offline: false
+        }
+    }
+
+    var hasKey: Bool { apiKey()?.isEmpty == false }
+}

@@ -1,0 +1,130 @@
+// What a chat completion says, whether it came whole or in pieces, and how that becomes a ChatResponse. Pure.
+import TextFormats
+
+/// The parts of one completion.
+struct OpenAICompletion: Sendable {
+    /// A call as the server gives it: id and arguments may be missing.
+    struct Call: Sendable {
+        var id = ""
+        var name = ""
+        var arguments = ""
+    }
+
+    /// Calls one answer may hold.
+    static let maxCalls = 128
+
+    var content = ""
+    var reasoning = ""
+    /// Whether the reasoning came as `reasoning_content`, the name under which it is wanted back.
+    var reasoningIsReturned = false
+    var refused = false
+    var calls: [Call] = []
+    var finishReason: String?
+    var usage = TokenUsage.zero
+    var model: String?
+
+    init() {}
+
+    init(json: JSON, endpoint: ModelEndpoint) throws(ProviderError) {
+        guard let choice = json["choices"]?[0], let message = choice["message"] else {
+            throw endpoint.badResponse("it has no choices[0].message")
+        }
+        content = Self.text(message["content"])
+        if let refusal = message["refusal"]?.string, !refusal.isEmpty {
+            content += refusal
+            refused = true
+        }
+        takeReasoning(message)
+        for call in message["tool_calls"]?.array ?? [] { calls.append(Self.call(call)) }
+        if calls.isEmpty, let call = message["function_call"], call.object != nil {
+            calls.append(Self.call(["function": call]))
+        }
+        finishReason = choice["finish_reason"]?.string
+        if let usage = Self.usage(json) { self.usage = usage }
+        model = json["model"]?.string
+    }
+
+    /// Takes the thoughts of a message or a piece of one: `reasoning_content` (DeepSeek, vLLM, Qwen) or `reasoning`
+    /// (OpenRouter, Groq, Ollama).
+    mutating func takeReasoning(_ message: JSON) {
+        if let text = message["reasoning_content"]?.string {
+            reasoning += text
+            reasoningIsReturned = reasoningIsReturned || !text.isEmpty
+        } else if let text = message["reasoning"]?.string {
+            reasoning += text
+        }
+    }
+
+    /// Content is a text, or a list of parts of which the texts count.
+    static func text(_ content: JSON?) -> String {
+        if let text = content?.string { return text }
+        return (content?.array ?? []).compactMap { part in
+            part["type"]?.string == "text" || part["type"] == nil ? part["text"]?.string : nil
+        }.joined()
+    }
+
+    private static func call(_ json: JSON) -> Call {
+        Call(
+            id: json["id"]?.string ?? "", name: json["function"]?["name"]?.string ?? "",
+            arguments: arguments(json["function"]?["arguments"]))
+    }
+
+    /// A text by the protocol; some local servers send the object itself.
+    static func arguments(_ json: JSON?) -> String {
+        guard let json, !json.isNull else { return "" }
+        return json.string ?? json.text()
+    }
+
+    /// nil if the response or chunk carries none. The names of cached tokens are the vendors': OpenAI, DeepSeek,
+    /// Moonshot, LiteLLM over Anthropic.
+    static func usage(_ json: JSON) -> TokenUsage? {
+        guard let usage = [json["usage"], json["x_groq"]?["usage"]].compactMap({ $0 }).first(where: { !$0.isNull }),
+            usage.object != nil
+        else { return nil }
+        func count(_ value: JSON?) -> Int? { value?.int.map { max($0, 0) } }
+        let prompt = count(usage["prompt_tokens"]) ?? 0
+        let details = usage["prompt_tokens_details"]
+        let cached =
+            count(details?["cached_tokens"]) ?? count(usage["prompt_cache_hit_tokens"])
+            ?? count(usage["cached_tokens"]) ?? count(usage["cache_read_input_tokens"]) ?? 0
+        let written = count(details?["cache_write_tokens"]) ?? count(usage["cache_creation_input_tokens"]) ?? 0
+        return TokenUsage(
+            promptTokens: prompt, completionTokens: count(usage["completion_tokens"]) ?? 0,
+            totalTokens: count(usage["total_tokens"]), cachedTokens: min(cached, prompt),
+            cacheWriteTokens: min(written, prompt))
+    }
+
+    func response(
+        account: String, requested: String, endpoint: ModelEndpoint, makeID: () -> String
+    ) throws(ProviderError) -> ChatResponse {
+        guard calls.count <= Self.maxCalls else {
+            throw endpoint.badResponse("\(calls.count) tool calls, more than \(Self.maxCalls)")
+        }
+        var seen: Set<String> = []
+        var toolCalls: [ToolCall] = []
+        for call in calls {
+            guard !call.name.isEmpty else { throw endpoint.badResponse("a tool call without a name") }
+            // Servers have been seen to repeat an id; the answers to the two calls must differ in theirs.
+            let id = !call.id.isEmpty && seen.insert(call.id).inserted ? call.id : makeID()
+            toolCalls.append(ToolCall(id: id, name: call.name, arguments: call.arguments))
+        }
+        let state: JSON? =
+            reasoningIsReturned ? ["account": .string(account), "returns": "reasoning_content"] : nil
+        let message = ChatMessage(
+            role: .assistant, content: content, toolCalls: toolCalls, reasoning: reasoning.isEmpty ? nil : reasoning,
+            providerState: state)
+        return ChatResponse(message: message, finishReason: reason, usage: usage, model: model ?? requested)
+    }
+
+    private var reason: FinishReason {
+        if refused { return .contentFilter }
+        switch finishReason {
+        case "length"?: return .length
+        case "content_filter"?: return .contentFilter
+        // Some servers say "stop" after tool calls.
+        case _ where !calls.isEmpty: return .toolCalls
+        case "stop"?, nil: return .stop
+        default: return .other
+        }
+    }
+}

@@ -1,0 +1,31 @@
+// What a server has refused to read so far. Compatible servers differ in which optional fields they know; a refusal
+// that names one is answered by sending the request again without it. Pure.
+
+/// Fields to leave out or to call by another name, for one model of one account.
+struct OpenAIDialect: Sendable, Hashable {
+    var omitsStreamOptions = false
+    /// OpenAI's newer models know the bound of the answer under this name only.
+    var usesMaxCompletionTokens = false
+    var omitsTemperature = false
+    var omitsUser = false
+    var omitsReasoning = false
+
+    /// The dialect to try next; nil if the error names nothing that could be left out.
+    func without(whatCaused error: ProviderError) -> OpenAIDialect? {
+        guard error.code == .badRequest, error.status == 400 || error.status == 422 else { return nil }
+        let text = error.detail.lowercased()
+        var next = self
+        if text.contains("stream_options") || text.contains("include_usage") {
+            next.omitsStreamOptions = true
+        } else if text.contains("max_completion_tokens") {
+            next.usesMaxCompletionTokens = true
+        } else if text.contains("reasoning_content") {
+            next.omitsReasoning = true
+        } else if text.contains("temperature") {
+            next.omitsTemperature = true
+        } else if text.contains("'user'") || text.contains("\"user\"") {
+            next.omitsUser = true
+        }
+        return next == self ? nil : next
+    }
+}

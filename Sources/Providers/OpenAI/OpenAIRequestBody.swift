@@ -1,0 +1,67 @@
+// A ChatRequest as the body of a chat completions call. Pure.
+import TextFormats
+
+struct OpenAIRequestBody {
+    let account: String
+    let dialect: OpenAIDialect
+
+    func json(_ request: ChatRequest) -> JSON {
+        var body: JSONObject = [
+            "model": .string(request.model), "messages": .array(request.messages.map(message)),
+        ]
+        // Not `tool_choice: none`: many servers ignore it, none can call a tool it was not told of.
+        if !request.tools.isEmpty, request.toolChoice != .none { body["tools"] = .array(request.tools.map(tool)) }
+        if let temperature = request.temperature, !dialect.omitsTemperature {
+            body["temperature"] = .double(temperature)
+        }
+        if let maxTokens = request.maxTokens {
+            body[dialect.usesMaxCompletionTokens ? "max_completion_tokens" : "max_tokens"] = .int(Int64(maxTokens))
+        }
+        if let user = request.user, !dialect.omitsUser { body["user"] = .string(user) }
+        if request.stream {
+            body["stream"] = true
+            if !dialect.omitsStreamOptions { body["stream_options"] = ["include_usage": true] }
+        }
+        return .object(body)
+    }
+
+    private func message(_ message: ChatMessage) -> JSON {
+        var fields = JSONObject([("role", .string(message.role.rawValue)), ("content", .string(message.content))])
+        switch message.role {
+        case .assistant where !message.toolCalls.isEmpty:
+            if message.content.isEmpty { fields["content"] = .null }
+            fields["tool_calls"] = .array(message.toolCalls.map(call))
+            if let reasoning = reasoningToReturn(message) { fields["reasoning_content"] = .string(reasoning) }
+        case .tool: fields["tool_call_id"] = .string(message.toolCallID ?? "")
+        default: break
+        }
+        return .object(fields)
+    }
+
+    /// Thinking models that call tools want their thoughts back with the results (DeepSeek refuses the call otherwise).
+    /// Only the account that sent them gets them: others refuse the unknown field.
+    private func reasoningToReturn(_ message: ChatMessage) -> String? {
+        guard !dialect.omitsReasoning, message.providerState?["account"]?.string == account,
+            message.providerState?["returns"]?.string == "reasoning_content"
+        else { return nil }
+        return message.reasoning
+    }
+
+    private func call(_ call: ToolCall) -> JSON {
+        // Servers parse these texts again: one broken text from the model would make every later call fail.
+        let arguments = call.parsedArguments == nil || call.arguments.isEmpty ? "{}" : call.arguments
+        return [
+            "id": .string(call.id), "type": "function",
+            "function": ["name": .string(call.name), "arguments": .string(arguments)],
+        ]
+    }
+
+    private func tool(_ tool: ToolDefinition) -> JSON {
+        [
+            "type": "function",
+            "function": [
+                "name": .string(tool.name), "description": .string(tool.description), "parameters": tool.parameters,
+            ],
+        ]
+    }
+}

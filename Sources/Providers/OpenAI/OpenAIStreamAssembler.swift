@@ -1,0 +1,90 @@
+// Puts a streamed completion together from its events. A pure value: feed events, take text, finish.
+import HTTPTransport
+import TextFormats
+
+/// Collects the chunks of one streamed completion.
+struct OpenAIStreamAssembler {
+    private var completion = OpenAICompletion()
+    /// The server's index of each call; nil where it gives none.
+    private var indices: [Int?] = []
+    private var sawChoice = false
+    private var ended = false
+
+    /// Takes one event and returns the text it adds.
+    mutating func take(
+        _ event: ServerSentEvent, endpoint: ModelEndpoint, headers: [HTTPRequest.Header]
+    ) throws(ProviderError) -> String {
+        if event.data == "[DONE]" {
+            ended = true
+            return ""
+        }
+        if event.data.isEmpty { return "" }
+        let chunk: JSON
+        do throws(JSONError) {
+            chunk = try JSON.parse(event.data)
+        } catch {
+            throw endpoint.badResponse("an event that is no JSON (\(error.detail))")
+        }
+        if let complaint = ProviderComplaint(json: chunk) { throw endpoint.reported(complaint, headers: headers) }
+        if event.name == "error" {
+            throw endpoint.reported(ProviderComplaint(message: event.data), headers: headers)
+        }
+        return take(chunk)
+    }
+
+    private mutating func take(_ chunk: JSON) -> String {
+        // Servers that report usage in every chunk count up: the last one is the whole.
+        if let usage = OpenAICompletion.usage(chunk) { completion.usage = usage }
+        if let model = chunk["model"]?.string, !model.isEmpty { completion.model = model }
+        guard let choice = chunk["choices"]?[0] else { return "" }
+        sawChoice = true
+        if let reason = choice["finish_reason"]?.string { completion.finishReason = reason }
+        guard let delta = choice["delta"] else { return "" }
+        completion.takeReasoning(delta)
+        for fragment in delta["tool_calls"]?.array ?? [] { take(fragment: fragment) }
+        if let call = delta["function_call"], call.object != nil { take(fragment: ["index": 0, "function": call]) }
+        var text = OpenAICompletion.text(delta["content"])
+        if let refusal = delta["refusal"]?.string, !refusal.isEmpty {
+            completion.refused = true
+            text += refusal
+        }
+        completion.content += text
+        return text
+    }
+
+    /// Fragments belong to the call of their index. Two deviations are in use: no index at all (then a new id, or a
+    /// name, begins a new call), and one index for all calls (then a different id does).
+    private mutating func take(fragment: JSON) {
+        let id = fragment["id"]?.string ?? ""
+        let name = fragment["function"]?["name"]?.string ?? ""
+        let index = fragment["index"]?.int
+        var place = index == nil ? indices.indices.last : indices.lastIndex { $0 == index }
+        if let known = place {
+            let call = completion.calls[known]
+            let otherID = !id.isEmpty && !call.id.isEmpty && id != call.id
+            let otherCall = index == nil && id.isEmpty && !name.isEmpty
+            if otherID || otherCall { place = nil }
+        }
+        // One above the limit is kept, so that `finish` sees that it was passed.
+        if place == nil, completion.calls.count <= OpenAICompletion.maxCalls {
+            completion.calls.append(OpenAICompletion.Call())
+            indices.append(index)
+            place = completion.calls.indices.last
+        }
+        guard let place else { return }
+        if completion.calls[place].id.isEmpty { completion.calls[place].id = id }
+        if completion.calls[place].name.isEmpty { completion.calls[place].name = name }
+        completion.calls[place].arguments += OpenAICompletion.arguments(fragment["function"]?["arguments"])
+    }
+
+    /// The completion, once the stream has ended. A stream that said neither why the model stopped nor `[DONE]` was
+    /// cut.
+    func finish(endpoint: ModelEndpoint) throws(ProviderError) -> OpenAICompletion {
+        guard ended || completion.finishReason != nil else {
+            throw ProviderError(
+                code: .connection, detail: "\(endpoint.account): the stream ended before the answer was complete")
+        }
+        guard sawChoice else { throw endpoint.badResponse("the stream held no choices") }
+        return completion
+    }
+}

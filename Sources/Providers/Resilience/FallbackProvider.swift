@@ -1,0 +1,62 @@
+// A chain of models: the next one answers when one before it cannot. Blocks on the calling thread. Goes on after errors
+// of the account (down, limited, out of credit, wrong key), never after those of the request, which the next model
+// would only repeat at a price, and never after text was delivered.
+import HTTPTransport
+import Logging
+
+/// A provider made of several.
+public struct FallbackProvider: ChatProvider {
+    private let links: [ResolvedModel]
+    private let logger: Logger
+
+    /// - Parameter links: tried in order; must not be empty.
+    public init?(_ links: [ResolvedModel], logger: Logger) {
+        guard !links.isEmpty else { return nil }
+        self.links = links
+        self.logger = logger
+    }
+
+    /// The first link's account.
+    public var name: String { links[0].provider.name }
+
+    /// `request.model` is replaced by each link's own.
+    public func complete(
+        _ request: ChatRequest, cancellation: CancellationToken?, onDelta: ((String) -> Void)?
+    ) throws(ProviderError) -> ChatResponse {
+        var errors: [ProviderError] = []
+        for (index, link) in links.enumerated() {
+            var request = request
+            request.model = link.model
+            do throws(ProviderError) {
+                return try link.provider.complete(request, cancellation: cancellation, onDelta: onDelta)
+            } catch {
+                guard !error.streamed, Self.mayHelp(after: error) else { throw error }
+                errors.append(error)
+                if index + 1 < links.count {
+                    logger.warning(
+                        "a model failed and the next one is asked",
+                        metadata: [
+                            "model": "\(link.fullName)", "next": "\(links[index + 1].fullName)", "error": "\(error)",
+                        ])
+                }
+            }
+        }
+        throw Self.joined(errors)
+    }
+
+    private static func mayHelp(after error: ProviderError) -> Bool {
+        switch error.code {
+        case .cancelled, .badRequest, .contextLength: false
+        default: true
+        }
+    }
+
+    /// The first error that can pass by itself, since then the call can still succeed later; else the first.
+    private static func joined(_ errors: [ProviderError]) -> ProviderError {
+        guard var error = errors.first(where: \.isRetryable) ?? errors.first else {
+            return ProviderError(code: .unavailable, detail: "no model was asked")
+        }
+        if errors.count > 1 { error.detail = errors.map(\.detail).joined(separator: "; then ") }
+        return error
+    }
+}

@@ -1,0 +1,158 @@
+// From a provider's refusal to a ProviderError: what it means for the next attempt. Pure.
+//
+// Status codes alone do not say it. A 429 is either "slow down", which passes, or "your money is used up", which does
+// not; a 400 may mean that the conversation is too long, which compaction repairs. Vendors tell these apart by error
+// code, type or only by their wording, so all three are looked at, the precise ones first.
+import TextFormats
+
+/// What a provider said about its refusal, whichever vendor's shape it came in.
+struct ProviderComplaint: Sendable, Equatable {
+    var message: String
+    /// Error codes and types, lower case.
+    var marks: [String]
+    /// A status named in the body; gateways report errors inside a 200.
+    var status: Int?
+
+    /// nil if `json` reports no error. Shapes: `{"error": {"message", "type", "code"}}`, `{"error": "…"}`,
+    /// `{"message"}`, `{"detail"}`, and a list of one of these.
+    init?(json: JSON) {
+        let body = json[0] ?? json
+        guard let object = body.object else { return nil }
+        let inner = object["error"]
+        if let inner, inner.isNull { return nil }
+        let source = inner?.object ?? object
+        if inner == nil, object["choices"] != nil { return nil }
+        let text = inner?.string ?? source["message"]?.string ?? source["detail"]?.string ?? source["msg"]?.string
+        guard inner != nil || text != nil else { return nil }
+        message = text ?? inner?.text() ?? ""
+        marks = ["code", "type", "status"].compactMap { source[$0]?.string?.lowercased() }
+        status = (source["code"]?.int ?? source["status"]?.int).flatMap { (400..<600).contains($0) ? $0 : nil }
+    }
+
+    init(message: String) {
+        self.message = message
+        marks = []
+    }
+
+    /// - Parameter body: what came with an error status; any bytes.
+    init(body: [UInt8]) {
+        // A body that is no JSON (a proxy's page) is shown as it is.
+        if let json = try? JSON.parse(body), let complaint = ProviderComplaint(json: json) {
+            self = complaint
+        } else {
+            self.init(message: String(decoding: body.prefix(2_000), as: UTF8.self))
+        }
+    }
+}
+
+/// Decides what a complaint means.
+enum ErrorClassifier {
+    /// - Parameters:
+    ///   - status: nil for an error reported inside a stream.
+    ///   - account: the provider's name in the configuration, for the remedy.
+    static func error(
+        status: Int?, complaint: ProviderComplaint, retryAfter: Double?, account: String, scrubber: SecretScrubber
+    ) -> ProviderError {
+        let code = code(status: status ?? complaint.status, complaint: complaint)
+        let said = scrubber.scrub(complaint.message)
+        let number = (status ?? complaint.status).map { " (\($0))" } ?? ""
+        let detail = "\(account) \(words(code))\(number)\(said.isEmpty ? "" : ": \(said)")\(remedy(code, account))"
+        return ProviderError(
+            code: code, detail: detail, status: status ?? complaint.status,
+            retryAfter: code.isUsuallyRetryable ? retryAfter : nil)
+    }
+
+    private static func code(status: Int?, complaint: ProviderComplaint) -> ProviderError.Code {
+        if let code = codeByMark(complaint.marks, status: status) { return code }
+        let text = complaint.message.lowercased()
+        switch status {
+        case 401?: return .authentication
+        case 402?: return .quota
+        case 403?: return says(text, quotaWords) ? .quota : .authentication
+        case 408?: return .timeout
+        case 409?, 425?: return .unavailable
+        case 413?: return .contextLength
+        case 429?: return says(text, quotaWords) ? .quota : .rateLimited
+        case 503?, 529?: return .overloaded
+        case let status? where status >= 500: return .unavailable
+        case 400?, 422?:
+            if says(text, contextWords) { return .contextLength }
+            return says(text, quotaWords) ? .quota : .badRequest
+        case _?: return .badRequest
+        case nil:
+            // Reported in mid-stream without any mark: the server broke off.
+            if says(text, contextWords) { return .contextLength }
+            return says(text, quotaWords) ? .quota : .unavailable
+        }
+    }
+
+    /// Codes and types are precise where they occur. A rate limit's message may well speak of billing ("add a payment
+    /// method to raise the limit"): its mark settles that before the words are read.
+    private static func codeByMark(_ marks: [String], status: Int?) -> ProviderError.Code? {
+        for mark in marks {
+            switch mark {
+            case "insufficient_quota", "billing_error", "billing_not_active", "billing_hard_limit_reached",
+                "insufficient_balance", "arrearage", "quota_exceeded", "account_deactivated":
+                return .quota
+            case "context_length_exceeded", "request_too_large", "exceed_context_size_error", "string_above_max_length":
+                return .contextLength
+            case "invalid_api_key", "authentication_error", "permission_error", "permission_denied":
+                return .authentication
+            case "overloaded_error", "overloaded", "engine_overloaded", "engine_overloaded_error": return .overloaded
+            default: break
+            }
+        }
+        guard status == nil || status == 429 else { return nil }
+        for mark in marks where mark.contains("rate_limit") || mark == "too_many_requests" { return .rateLimited }
+        guard status == nil else { return nil }
+        for mark in marks {
+            switch mark {
+            case "invalid_request_error", "not_found_error": return .badRequest
+            case "timeout_error": return .timeout
+            case "api_error", "server_error", "internal_server_error": return .unavailable
+            default: break
+            }
+        }
+        return nil
+    }
+
+    private static let quotaWords = [
+        "insufficient_quota", "exceeded your current quota", "insufficient balance", "insufficient credit",
+        "insufficient fund", "credit balance is too low", "out of credit", "billing", "arrear", "payment required",
+        "spending limit", "quota exceeded",
+    ]
+
+    private static let contextWords = [
+        "maximum context length", "context length", "context window", "context size", "context_length",
+        "prompt is too long", "input is too long", "too many tokens", "reduce the length", "input length and",
+    ]
+
+    private static func says(_ text: String, _ words: [String]) -> Bool {
+        words.contains { text.contains($0) }
+    }
+
+    private static func words(_ code: ProviderError.Code) -> String {
+        switch code {
+        case .rateLimited: "limits the rate of requests"
+        case .overloaded: "is overloaded"
+        case .quota: "refuses: the account has no quota or credit left"
+        case .authentication: "does not accept the API key"
+        case .badRequest: "does not accept the request"
+        case .contextLength: "refuses: the conversation is too long for the model"
+        case .timeout: "did not answer in time"
+        case .connection: "cannot be reached"
+        case .cancelled: "was cancelled"
+        case .badResponse: "answered with something that is no chat completion"
+        case .unavailable: "has an error of its own"
+        }
+    }
+
+    private static func remedy(_ code: ProviderError.Code, _ account: String) -> String {
+        switch code {
+        case .quota: " — add credit to the account or raise its limit"
+        case .authentication: " — check the key of provider \"\(account)\" (api_key_env, api_key_file)"
+        case .badRequest: " — check the model's name and base_url of provider \"\(account)\""
+        default: ""
+        }
+    }
+}

@@ -1,0 +1,82 @@
+// Reads server-sent events from bytes as they arrive. A pure value: feed it, take the events. One thread at a time.
+// Source: WHATWG HTML, "Server-sent events", parsing an event stream.
+
+/// One event.
+public struct ServerSentEvent: Sendable, Hashable {
+    /// The `event` field; "message" where the stream names none.
+    public var name: String
+    /// The `data` lines joined by line feeds.
+    public var data: String
+
+    public init(name: String = "message", data: String) {
+        self.name = name
+        self.data = data
+    }
+}
+
+/// Splits bytes, cut anywhere, into events.
+public struct EventStreamParser: Sendable {
+    /// A line, or the data of one event, longer than this ends the stream with `tooLong`.
+    public static let maxEventBytes = 8 << 20
+
+    public struct TooLong: Error, Sendable {}
+
+    private var line: [UInt8] = []
+    private var data: [UInt8] = []
+    private var hasData = false
+    private var name = ""
+    private var afterCarriageReturn = false
+    private var atStart = true
+
+    public init() {}
+
+    /// Takes the next bytes and returns the events they complete. An event the stream's end cuts off never comes out.
+    public mutating func feed(_ bytes: some Sequence<UInt8>) throws(TooLong) -> [ServerSentEvent] {
+        var events: [ServerSentEvent] = []
+        for byte in bytes {
+            let isSecondOfPair = afterCarriageReturn && byte == 0x0a
+            afterCarriageReturn = byte == 0x0d
+            if isSecondOfPair { continue }
+            if byte == 0x0a || byte == 0x0d {
+                if let event = endLine() { events.append(event) }
+            } else {
+                line.append(byte)
+            }
+            guard line.count + data.count <= Self.maxEventBytes else { throw TooLong() }
+        }
+        return events
+    }
+
+    private mutating func endLine() -> ServerSentEvent? {
+        defer { line.removeAll(keepingCapacity: true) }
+        if atStart {
+            atStart = false
+            if line.starts(with: [0xef, 0xbb, 0xbf]) { line.removeFirst(3) }
+        }
+        if line.isEmpty { return endEvent() }
+        // A line that begins with a colon is a comment; servers send them to keep the connection open.
+        let colon = line.firstIndex(of: 0x3a) ?? line.endIndex
+        var value = line[colon...].dropFirst()
+        if value.first == 0x20 { value = value.dropFirst() }
+        switch String(decoding: line[..<colon], as: UTF8.self) {
+        case "data":
+            if hasData { data.append(0x0a) }
+            data.append(contentsOf: value)
+            hasData = true
+        case "event": name = String(decoding: value, as: UTF8.self)
+        default: break
+        }
+        return nil
+    }
+
+    private mutating func endEvent() -> ServerSentEvent? {
+        defer {
+            data.removeAll(keepingCapacity: true)
+            hasData = false
+            name = ""
+        }
+        guard hasData else { return nil }
+        return ServerSentEvent(
+            name: name.isEmpty ? "message" : name, data: String(decoding: data, as: UTF8.self))
+    }
+}

@@ -1,0 +1,140 @@
+// One JSON request to a model's HTTP interface and its answer, whole or as a stream of events; what the vendors'
+// interfaces have in common. Blocks on the calling thread; fails with ProviderError, keys taken out of every text.
+import Foundation
+import HTTPTransport
+import TextFormats
+
+/// Where and how an account is reached.
+struct ModelEndpoint: Sendable {
+    enum Answer {
+        /// A complete response. A server that does not stream gives one although a stream was asked for.
+        case whole(JSON)
+        /// All events were handed over.
+        case streamed
+    }
+
+    /// The largest response, in bytes: far above any model's longest answer.
+    static let maxResponseBytes = 32 << 20
+    static let connectTimeout = 15.0
+
+    let account: String
+    let url: String
+    let client: HTTPClient
+    let now: @Sendable () -> Date
+
+    /// Posts `body` and waits for the answer.
+    ///
+    /// - Parameters:
+    ///   - headers: sent with the request; all their values are treated as secrets.
+    ///   - onEvent: takes the events of a stream; without it none is expected.
+    func post(
+        _ body: JSON, headers: [HTTPRequest.Header], request: ChatRequest, cancellation: CancellationToken?,
+        onEvent: ((ServerSentEvent) throws -> Void)?
+    ) throws(ProviderError) -> Answer {
+        let scrubber = SecretScrubber(headers.flatMap { [$0.value, Self.withoutScheme($0.value)] })
+        let streams = onEvent != nil
+        let message = HTTPRequest(
+            method: "POST", url: url,
+            headers: headers + [
+                (name: "Content-Type", value: "application/json"),
+                (name: "Accept", value: streams ? "text/event-stream" : "application/json"),
+            ],
+            body: body.bytes(), deadline: request.timeout, connectTimeout: Self.connectTimeout,
+            // A server that does not stream is silent until the answer is complete.
+            idleTimeout: streams ? request.idleTimeout : request.timeout, maxResponseBytes: Self.maxResponseBytes)
+        let reader = EventReader(onEvent)
+        let response: HTTPResponse
+        do throws(TransportError) {
+            response = try client.send(
+                message, cancellation: cancellation, onHead: reader.takeHead,
+                onBody: streams ? reader.takeBody : nil)
+        } catch {
+            throw providerError(error, scrubber: scrubber)
+        }
+        guard response.isSuccess else { throw refusal(response, scrubber: scrubber) }
+        if streams, !reader.isWhole { return .streamed }
+        return .whole(try complete(streams ? reader.collected : response.body, scrubber: scrubber))
+    }
+
+    /// An error that the provider reported inside a response or a stream it began with 200.
+    func reported(_ complaint: ProviderComplaint, headers: [HTTPRequest.Header]) -> ProviderError {
+        let scrubber = SecretScrubber(headers.flatMap { [$0.value, Self.withoutScheme($0.value)] })
+        return ErrorClassifier.error(
+            status: nil, complaint: complaint, retryAfter: nil, account: account, scrubber: scrubber)
+    }
+
+    func badResponse(_ what: String) -> ProviderError {
+        ProviderError(
+            code: .badResponse,
+            detail: "\(account) answered with something that is no chat completion: \(what) — check base_url")
+    }
+
+    // MARK: -
+
+    private func complete(_ body: [UInt8], scrubber: SecretScrubber) throws(ProviderError) -> JSON {
+        do throws(JSONError) {
+            return try JSON.parse(body)
+        } catch {
+            let start = scrubber.scrub(String(decoding: body.prefix(80), as: UTF8.self))
+            throw badResponse("\(error.detail) (it begins with \"\(start)\")")
+        }
+    }
+
+    private func refusal(_ response: HTTPResponse, scrubber: SecretScrubber) -> ProviderError {
+        if (300..<400).contains(response.status) {
+            let target = scrubber.scrub(response.header("location") ?? "nowhere")
+            return ProviderError(
+                code: .badRequest,
+                detail: "\(account) redirects to \(target) — set base_url of provider \"\(account)\" to the address "
+                    + "that answers",
+                status: response.status)
+        }
+        return ErrorClassifier.error(
+            status: response.status, complaint: ProviderComplaint(body: response.body),
+            retryAfter: RetryAfter.seconds(header: response.header, now: now()), account: account, scrubber: scrubber)
+    }
+
+    private func providerError(_ error: TransportError, scrubber: SecretScrubber) -> ProviderError {
+        if let cause = error.cause as? ProviderError { return cause }
+        if error.cause is EventStreamParser.TooLong {
+            return badResponse("an event of more than \(EventStreamParser.maxEventBytes) bytes")
+        }
+        let code: ProviderError.Code =
+            switch error.code {
+            case .connect, .dns, .tls, .broken, .other: .connection
+            case .timeout, .idle: .timeout
+            case .cancelled: .cancelled
+            case .tooLarge, .aborted: .badResponse
+            case .refusedAddress, .invalidURL, .invalidRequest: .badRequest
+            }
+        return ProviderError(
+            code: code, detail: "\(account): \(scrubber.scrub(error.detail))", isRetryable: error.isRetryable)
+    }
+
+    /// "Bearer abc" hides "abc" too.
+    private static func withoutScheme(_ value: String) -> String {
+        value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : value
+    }
+}
+
+/// Sorts a successful response's bytes into events, or collects them if the server answered as a whole.
+private final class EventReader {
+    private let onEvent: ((ServerSentEvent) throws -> Void)?
+    private var parser = EventStreamParser()
+    private(set) var isWhole = false
+    private(set) var collected: [UInt8] = []
+
+    init(_ onEvent: ((ServerSentEvent) throws -> Void)?) { self.onEvent = onEvent }
+
+    func takeHead(_ head: HTTPResponse) throws {
+        isWhole = head.header("content-type")?.lowercased().hasPrefix("application/json") ?? false
+    }
+
+    func takeBody(_ bytes: [UInt8]) throws {
+        if isWhole {
+            collected += bytes
+        } else {
+            for event in try parser.feed(bytes) { try onEvent?(event) }
+        }
+    }
+}

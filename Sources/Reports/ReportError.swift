@@ -1,0 +1,19 @@
+// The room's one error type. Rendering itself cannot fail: only what is read from outside can be wrong.
+
+/// Why a report could not be described or rendered.
+public struct ReportError: Error, Sendable, Hashable, CustomStringConvertible {
+    public enum Code: String, Sendable, CaseIterable {
+        /// The page template in the program does not compile; every build is tested against it.
+        case template
+    }
+
+    public var code: Code
+    public var detail: String
+
+    public init(code: Code, detail: String) {
+        self.code = code
+        self.detail = detail
+    }
+
+    public var description: String { "\(code.rawValue): \(detail)" }
+}

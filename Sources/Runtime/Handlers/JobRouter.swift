@@ -1,0 +1,108 @@
+// The pool's handler: opens the job file, checks that its user is still the one it was admitted for, hands the job to the
+// handler of its kind. Called on worker threads, many at once; no state of a job is kept here.
+
+import Agent
+import Foundation
+import Jobs
+import Logging
+import Spool
+import Tenants
+import TextFormats
+import Workers
+
+/// What every kind of job starts from.
+struct JobSetting {
+    var request: JobRequest
+    var workspace: Workspace
+    var config: UserConfig
+    /// When the job's time is over, by the job's own clock.
+    var deadline: Date
+}
+
+public struct JobRouter: JobHandler {
+    private let chat: ChatJobHandler
+    private let report: ReportJobHandler
+    private let heartbeat: HeartbeatJobHandler
+    private let workspaces: WorkspaceManager
+    private let configs: UserConfigManager
+    private let now: @Sendable () -> Date
+    private let logger: Logger
+
+    init(
+        chat: ChatJobHandler, report: ReportJobHandler, heartbeat: HeartbeatJobHandler, workspaces: WorkspaceManager,
+        configs: UserConfigManager, now: @escaping @Sendable () -> Date, logger: Logger
+    ) {
+        self.chat = chat
+        self.report = report
+        self.heartbeat = heartbeat
+        self.workspaces = workspaces
+        self.configs = configs
+        self.now = now
+        self.logger = logger
+    }
+
+    public func policy(for job: ClaimedJob) -> JobPolicy {
+        // A job file that cannot be read fails in `run` with its reason; until then the defaults hold.
+        guard let admitted = try? AdmittedJob(payload: job.payload, now: now()) else { return JobPolicy() }
+        return JobPolicy(
+            timeout: TimeInterval(admitted.request.timeout), maxAttempts: admitted.request.maxAttempts,
+            expiresAt: job.isOperatorRetry ? nil : admitted.request.expiresAt)
+    }
+
+    public func run(_ job: ClaimedJob, record: RunRecord, cancellation: CancellationFlag) -> JobOutcome {
+        let setting: JobSetting
+        do throws(JobFailureError) {
+            setting = try open(job)
+        } catch {
+            return .failed(error.failure, usage: nil)
+        }
+        var logger = logger
+        logger[metadataKey: "job.id"] = "\(job.id)"
+        logger[metadataKey: "user.id"] = "\(job.user)"
+        switch setting.request.kind {
+        case .chat: return chat.run(job, setting, record, cancellation, logger)
+        case .report: return report.run(job, setting, record, cancellation, logger)
+        case .heartbeat: return heartbeat.run(job, setting, record, cancellation, logger)
+        }
+    }
+
+    /// Name and content must agree, and the user must be the person the job was admitted for.
+    private func open(_ job: ClaimedJob) throws(JobFailureError) -> JobSetting {
+        let admitted: AdmittedJob
+        do throws(JobError) {
+            admitted = try AdmittedJob(payload: job.payload, now: now())
+        } catch {
+            throw .final("invalid_job", "The job file cannot be read: \(error.detail)")
+        }
+        let request = admitted.request
+        guard request.userID.rawValue == job.user, request.id == nil || request.id == job.id else {
+            throw .final(
+                "contradiction", "The job file's name says user \(job.user) and id \(job.id), its content does not.")
+        }
+        do throws(TenantError) {
+            let config = try configs.get(request.userID)
+            guard admitted.incarnation.isEmpty || admitted.incarnation == config.incarnation else {
+                throw TenantError(.userNotFound, "The user the job was made for was deleted.")
+            }
+            let workspace = try workspaces.open(request.userID)
+            return JobSetting(
+                request: request, workspace: workspace, config: config,
+                deadline: now().addingTimeInterval(TimeInterval(request.timeout)))
+        } catch {
+            if error.code == .storage {
+                throw JobFailureError(
+                    failure: JobFailure(code: "storage", detail: error.detail, isRetryable: true))
+            }
+            throw .final(error.code.rawValue, error.detail)
+        }
+    }
+}
+
+/// A `JobFailure` on its way out.
+struct JobFailureError: Error {
+    var failure: JobFailure
+
+    static func final(_ code: String, _ detail: String) -> JobFailureError {
+        JobFailureError(failure: JobFailure(code: code, detail: detail, isRetryable: false))
+    }
+}

@@ -1,0 +1,101 @@
+// Where a spool's run record and an agent's turn meet: the journal and the events of a turn become lines of the job's
+// status file, and the pool's cancellation flag becomes the turn's token. Used by the worker's thread only.
+
+import Agent
+import Foundation
+import HTTPTransport
+import Logging
+import Spool
+import TextFormats
+import Workers
+
+/// `RunJournal` over the journal lines of a status file.
+final class SpoolJournal: RunJournal {
+    private let record: RunRecord
+    private var models: [Int: JSON] = [:]
+    private var tools: [String: ToolState] = [:]
+
+    init(_ record: RunRecord) {
+        self.record = record
+        for line in record.replay {
+            switch line.kind {
+            case .model:
+                if let step = line.fields["step"]?.int, let response = line.fields["response"] {
+                    models[step] = response
+                }
+            case .intent:
+                if let key = line.fields["call"]?.string, tools[key] == nil { tools[key] = .intentOnly }
+            case .result:
+                if let key = line.fields["call"]?.string, let text = line.fields["result"]?.string {
+                    tools[key] = .result(text)
+                }
+            }
+        }
+    }
+
+    func modelResponse(step: Int) -> JSON? { models[step] }
+
+    func recordModelResponse(step: Int, _ response: JSON) throws {
+        try record.journal(.model, ["step": JSON(step), "response": response])
+        models[step] = response
+    }
+
+    func toolState(callKey: String) -> ToolState { tools[callKey] ?? .none }
+
+    func recordIntent(callKey: String, name: String, arguments: String) throws {
+        try record.journal(
+            .intent, ["call": .string(callKey), "name": .string(name), "arguments": .string(arguments)])
+        tools[callKey] = .intentOnly
+    }
+
+    func recordResult(callKey: String, _ result: String) throws {
+        try record.journal(.result, ["call": .string(callKey), "result": .string(result)])
+        tools[callKey] = .result(result)
+    }
+}
+
+/// `TurnEvents` as event lines. A line that cannot be written is only missed by those who watch.
+final class SpoolEvents: TurnEvents {
+    private let record: RunRecord
+    private let logger: Logger
+    private var hasFailed = false
+
+    init(_ record: RunRecord, logger: Logger) {
+        self.record = record
+        self.logger = logger
+    }
+
+    func delta(_ text: String) { write { try record.event(["event": "delta", "text": .string(text)]) } }
+
+    func tool(name: String, phase: ToolPhase) {
+        write { try record.event(["event": "tool", "name": .string(name), "phase": .string(phase.rawValue)]) }
+    }
+
+    func progress(_ percent: Int) { write { try record.progress(percent) } }
+
+    private func write(_ body: () throws -> Void) {
+        do {
+            try body()
+        } catch {
+            if !hasFailed { logger.warning("events of a job are not written", metadata: ["error": "\(error)"]) }
+            hasFailed = true
+        }
+    }
+}
+
+extension CancellationFlag {
+    /// A token for one turn that is cancelled with this flag, under the name the agent knows the reason by.
+    func turnToken() -> CancellationToken {
+        let token = CancellationToken()
+        onSet { reason in
+            let stop: TurnStop
+            switch reason {
+            case .cancelled: stop = .cancelled
+            case .timeout: stop = .timeout
+            case .drain: stop = .drain
+            }
+            token.cancel(reason: stop.rawValue)
+        }
+        return token
+    }
+}

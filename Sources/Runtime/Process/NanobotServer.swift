@@ -1,0 +1,179 @@
+// Runs the parts of a server until SIGTERM or SIGINT, and stops them in order: workers drain first, while polls are
+// still answered; then the scheduler, the drop box, and the HTTP side last. Async shell around blocking parts.
+
+import API
+import DurableFiles
+import Foundation
+import Jobs
+import Logging
+import Metrics
+import Scheduler
+import ServiceLifecycle
+import Spool
+import Tenants
+import TextFormats
+import Workers
+
+/// Which parts of a server one process runs.
+public struct ServerParts: OptionSet, Sendable {
+    public let rawValue: Int
+    public init(rawValue: Int) { self.rawValue = rawValue }
+
+    public static let api = ServerParts(rawValue: 1)
+    public static let workers = ServerParts(rawValue: 2)
+    public static let scheduler = ServerParts(rawValue: 4)
+    public static let dropBox = ServerParts(rawValue: 8)
+    public static let all: ServerParts = [.api, .workers, .scheduler, .dropBox]
+}
+
+public struct NanobotServer: Sendable {
+    public static let version = "0.1.0"
+    /// Seconds running jobs have to reach their next step after SIGTERM.
+    public static let drainTime: TimeInterval = 20
+    /// Exit status when a worker does not come back: the supervisor starts the service anew and the jobs resume.
+    public static let wedgedStatus: Int32 = 70
+
+    private let services: NanobotServices
+    private let parts: ServerParts
+    private let environment: [String: String]
+    private let onRunning: @Sendable (Int) -> Void
+
+    /// - Parameter onRunning: told the bound port once requests are answered.
+    public init(
+        services: NanobotServices, parts: ServerParts, environment: [String: String],
+        onRunning: @escaping @Sendable (Int) -> Void = { _ in }
+    ) {
+        self.services = services
+        self.parts = parts
+        self.environment = environment
+        self.onRunning = onRunning
+    }
+
+    /// Returns after a graceful stop.
+    /// - Throws: when a part cannot start (address taken, refused binding, too many workers for the descriptors).
+    public func run() async throws {
+        let logger = services.logger
+        let settings = services.settings
+        if parts.contains(.api), let refusal = BindingPolicy.check(host: settings.host, adminToken: settings.adminToken) {
+            throw SettingsError(place: "server.host", detail: refusal)
+        }
+        let metrics = MetricsStore()
+        MetricsSystem.bootstrap(metrics)
+        let state = ServiceState(spool: services.spool, client: services.client, metrics: metrics)
+        var group: [any Service] = []
+        if parts.contains(.api) { group.append(try makeAPI(state).makeApplication()) }
+        let housekeeper = Housekeeper(services)
+        group.append(BlockingService(name: "housekeeper", start: { housekeeper.start() }, stop: { housekeeper.stop() }))
+        if parts.contains(.dropBox) { group.append(makeDropBox()) }
+        if parts.contains(.scheduler) { group.append(makeScheduler(state)) }
+        if parts.contains(.workers) { group.append(try makeWorkers(state)) }
+        if !parts.contains(.api) {
+            SupervisorNotice.send(SupervisorNotice.ready, to: environment["NOTIFY_SOCKET"])
+            onRunning(0)
+        }
+        var configuration = ServiceGroupConfiguration(
+            services: group.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(Int64(NanobotServer.drainTime) + 10)
+        try await ServiceGroup(configuration: configuration).run()
+    }
+
+    private func makeAPI(_ state: ServiceState) throws -> APIServer {
+        let socket = environment["NOTIFY_SOCKET"]
+        let running = onRunning
+        var options = APIOptions(
+            host: services.settings.host, port: services.settings.port, adminToken: services.settings.adminToken,
+            version: NanobotServer.version, documentationAsset: documentationAssets(),
+            onRunning: { port in
+                SupervisorNotice.send(SupervisorNotice.ready, to: socket)
+                running(port)
+            }, now: services.now)
+        options.defaultChatWait = 30
+        return try APIServer(
+            options: options,
+            services: APIServices(
+                accounts: services.accounts, configs: services.configs, workspaces: services.workspaces,
+                jobs: services.client, watcher: StatusWatcher(spool: services.spool), scheduler: services.scheduler,
+                conversations: ConversationShelf(workspaces: services.workspaces, now: services.now),
+                reports: ReportShelf(workspaces: services.workspaces, renderer: services.renderer), status: state),
+            logger: services.logger)
+    }
+
+    private func documentationAssets() -> (@Sendable (String) -> [UInt8]?)? {
+        guard let folder = services.settings.documentationAssets else { return nil }
+        guard let directory = try? SealedDirectory(path: folder) else {
+            services.logger.warning("documentation assets not found: plain pages", metadata: ["folder": "\(folder)"])
+            return nil
+        }
+        // A missing asset is the "no" the API expects; it then shows the plain page.
+        return { name in try? directory.read(name) }
+    }
+
+    private func makeDropBox() -> BlockingService {
+        let logger = services.logger
+        let box = DropBox(
+            client: services.client, spool: services.spool,
+            options: DropBoxOptions(
+                now: services.now,
+                notify: { notice in logger.notice("drop box", metadata: ["notice": "\(notice)"]) }))
+        return BlockingService(name: "drop box", start: { box.start() }, stop: { box.stop() })
+    }
+
+    private func makeScheduler(_ state: ServiceState) -> BlockingService {
+        let scheduler = services.scheduler
+        return BlockingService(
+            name: "scheduler",
+            start: {
+                try scheduler.start()
+                state.setSchedulerRunning(true)
+            },
+            stop: {
+                state.setSchedulerRunning(false)
+                scheduler.stop()
+            })
+    }
+
+    private func makeWorkers(_ state: ServiceState) throws -> BlockingService {
+        let logger = services.logger
+        var options = WorkerOptions()
+        options.count = services.settings.workers
+        options.userLimit = services.settings.userLimits.running
+        options.onWedged = { job in
+            logger.critical("a worker does not return: the process ends", metadata: ["job.id": "\(job)"])
+            exit(NanobotServer.wedgedStatus)
+        }
+        let pool = WorkerPool(
+            spool: services.spool, handler: services.makeRouter(), options: options, logger: logger, now: services.now)
+        state.attach(pool)
+        services.holds.connect { pool.holds }
+        let socket = environment["NOTIFY_SOCKET"]
+        return BlockingService(
+            name: "workers", start: { try pool.start() },
+            stop: {
+                state.beginDraining()
+                SupervisorNotice.send(SupervisorNotice.stopping, to: socket)
+                let left = pool.drain(deadline: Date().addingTimeInterval(NanobotServer.drainTime))
+                if left > 0 { logger.warning("jobs still running at the end", metadata: ["count": "\(left)"]) }
+            })
+    }
+}
+
+/// A part with threads of its own as a `Service`: started at once, stopped when the group shuts down.
+struct BlockingService: Service {
+    let name: String
+    let start: @Sendable () throws -> Void
+    let stop: @Sendable () -> Void
+
+    func run() async throws {
+        try await BlockingService.onThread { try start() }
+        // Thrown when the group is torn down without grace: stopping is the same.
+        try? await gracefulShutdown()
+        try await BlockingService.onThread { stop() }
+    }
+
+    /// Blocking work must not hold a thread of the concurrency pool.
+    private static func onThread(_ body: @escaping @Sendable () throws -> Void) async throws {
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            Thread.detachNewThread { continuation.resume(with: Result { try body() }) }
+        }
+    }
+}

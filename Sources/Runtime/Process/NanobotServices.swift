@@ -1,0 +1,115 @@
+// Everything a process of nanobot is made of, built from one home and its settings. The command line uses the parts
+// directly; a server runs them. Making it opens the spool and starts no thread.
+
+import API
+import Accounts
+import Agent
+import DurableFiles
+import Foundation
+import Jobs
+import Logging
+import Providers
+import Reports
+import Scheduler
+import Spool
+import Synchronization
+import Tenants
+import TextFormats
+import Workers
+
+public final class NanobotServices: Sendable {
+    public let home: NanobotHome
+    public let settings: Settings
+    public let logger: Logger
+    public let now: @Sendable () -> Date
+    public let spool: JobSpool
+    public let workspaces: WorkspaceManager
+    public let configs: UserConfigManager
+    public let client: JobClient
+    public let scheduler: ReportScheduler
+    public let accounts: Accounts
+    public let factory: ProviderFactory
+    let renderer: ReportRenderer
+    let holds = HoldBoard()
+
+    /// - Throws: `SpoolError` when the spool cannot be opened, `SettingsError` for settings that contradict each other.
+    public init(
+        home: NanobotHome, settings: Settings, accountSettings: [ProviderSettings], logger: Logger,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) throws {
+        self.home = home
+        self.settings = settings
+        self.logger = logger
+        self.now = now
+        try LinuxFileSystem().ensureDirectory(home.path)
+        spool = try JobSpool(root: home.spool, now: now)
+        workspaces = WorkspaceManager(root: home.workspaces, defaultTimeZone: settings.defaultTimezone, now: now)
+        configs = UserConfigManager(workspaces: workspaces)
+        let factory = ProviderFactory(
+            settings: accountSettings, prices: settings.prices, defaultModel: settings.model,
+            fallbackModels: settings.fallbackModels, logger: logger, now: now)
+        self.factory = factory
+        let holds = holds
+        client = JobClient(
+            spool: spool, workspaces: workspaces, configs: configs,
+            options: JobClientOptions(
+                userWaitingLimit: settings.userLimits.waiting, totalWaitingLimit: settings.waitingInAll,
+                holdKey: { factory.holdKey(for: $0.model) }, holds: { holds.current() }),
+            now: now)
+        scheduler = ReportScheduler(
+            client: client, workspaces: workspaces, configs: configs,
+            changes: ChangeMarks(folder: "\(home.workspaces)/.changed"), now: now, logger: logger)
+        accounts = Accounts(workspaces: workspaces, configs: configs, scheduler: scheduler, client: client)
+        renderer = try ReportRenderer()
+    }
+
+    /// Reads the settings of a home and builds everything from them.
+    public static func open(
+        home: NanobotHome, environment: [String: String], logger: Logger, change: (inout Settings) -> Void = { _ in }
+    ) throws -> NanobotServices {
+        let reader = SettingsReader(environment: environment)
+        var settings = try reader.read(home)
+        change(&settings)
+        return try NanobotServices(
+            home: home, settings: settings, accountSettings: reader.accounts(settings), logger: logger)
+    }
+
+    /// What runs jobs in this process.
+    func makeRouter() -> JobRouter {
+        let loop = AgentLoop(
+            tools: .standard(logger: logger),
+            services: AgentServices(
+                configs: configs, schedules: SchedulerBook(accounts: accounts, scheduler: scheduler), now: now),
+            logger: logger)
+        let runner = TurnRunner(loop: loop, factory: factory, now: now)
+        return JobRouter(
+            chat: ChatJobHandler(runner: runner),
+            report: ReportJobHandler(runner: runner, renderer: renderer, now: now),
+            heartbeat: HeartbeatJobHandler(runner: runner), workspaces: workspaces, configs: configs, now: now,
+            logger: logger)
+    }
+
+    /// What deletions and creations a crash cut short is finished: called once by each server at its start.
+    func finishWhatCrashesLeft() {
+        do {
+            for user in try accounts.finishDeletions() {
+                logger.notice("a deletion cut short was finished", metadata: ["user.id": "\(user)"])
+            }
+        } catch {
+            logger.error("deletions cut short could not be finished", metadata: ["error": "\(error)"])
+        }
+        do throws(SpoolError) {
+            try spool.sweepTemporaries()
+        } catch {
+            logger.warning("old temporary files were not removed", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+/// The provider accounts on hold, as the pool of this process knows them; filled in when there is one.
+final class HoldBoard: Sendable {
+    private let source = Mutex<(@Sendable () -> [String: Date])?>(nil)
+
+    func connect(_ read: @escaping @Sendable () -> [String: Date]) { source.withLock { $0 = read } }
+    func current() -> [String: Date] { source.withLock { $0 }?() ?? [:] }
+}

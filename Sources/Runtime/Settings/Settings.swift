@@ -1,0 +1,98 @@
+// What an operator can set: config.json, then the environment over it, then flags. Pure values; any thread.
+// Reading them is in SettingsReader.swift; docs/operations.md lists every key.
+
+import Foundation
+import Providers
+import TextFormats
+
+public struct Settings: Sendable {
+    public var model = "offline"
+    public var fallbackModels: [String] = []
+    /// IANA name, for users who set none.
+    public var defaultTimezone = "UTC"
+    /// Days finished jobs are kept.
+    public var retentionDays = 30
+    public var workers = 16
+    public var host = "127.0.0.1"
+    public var port = 8_000
+    public var adminToken: String?
+    public var providers: [String: ProviderEntry] = ProviderEntry.builtIn
+    /// By "provider/model", in USD per million tokens.
+    public var prices: [String: ModelPrice] = [:]
+    public var userLimits = UserLimits()
+    /// Waiting jobs there may be in all; 0: no limit.
+    public var waitingInAll = 1_000_000
+    /// Kept as written: their meaning comes with the parts that use them.
+    public var plans: JSONObject = [:]
+    public var tools: JSONObject = [:]
+    public var dataSources: JSONObject = [:]
+    public var logLevel = "info"
+    /// Folder of Swagger UI and ReDoc (deploy/fetch-docs-assets.sh).
+    public var documentationAssets: String?
+
+    public init() {}
+
+    /// One account at a model provider.
+    public struct ProviderEntry: Sendable, Hashable {
+        public var type: ProviderType
+        public var baseURL: String?
+        /// Name of the environment variable that holds the key.
+        public var apiKeyEnvironment: String?
+        /// File that holds the key.
+        public var apiKeyFile: String?
+        public var maxConcurrent: Int
+
+        public init(
+            type: ProviderType, baseURL: String? = nil, apiKeyEnvironment: String? = nil, apiKeyFile: String? = nil,
+            maxConcurrent: Int = ProviderSettings.defaultMaxConcurrent
+        ) {
+            self.type = type
+            self.baseURL = baseURL
+            self.apiKeyEnvironment = apiKeyEnvironment
+            self.apiKeyFile = apiKeyFile
+            self.maxConcurrent = maxConcurrent
+        }
+
+        /// Accounts that need nothing but a key in the environment (or a server on this machine).
+        static let builtIn: [String: ProviderEntry] = [
+            "openai": ProviderEntry(
+                type: .openai, baseURL: "https://api.openai.com/v1", apiKeyEnvironment: "OPENAI_API_KEY"),
+            "anthropic": ProviderEntry(
+                type: .anthropic, baseURL: "https://api.anthropic.com", apiKeyEnvironment: "ANTHROPIC_API_KEY"),
+            "deepseek": ProviderEntry(
+                type: .openai, baseURL: "https://api.deepseek.com/v1", apiKeyEnvironment: "DEEPSEEK_API_KEY"),
+            "openrouter": ProviderEntry(
+                type: .openai, baseURL: "https://openrouter.ai/api/v1", apiKeyEnvironment: "OPENROUTER_API_KEY"),
+            "ollama": ProviderEntry(type: .openai, baseURL: "http://127.0.0.1:11434/v1"),
+        ]
+    }
+
+    /// What one user may use; 0 means no limit.
+    public struct UserLimits: Sendable, Hashable {
+        /// Jobs of one user that run at once.
+        public var running = 2
+        /// Jobs of one user that wait.
+        public var waiting = 100
+        public var requestsPerMinute = 60
+        public var tokensPerDay = 0
+        /// USD.
+        public var costPerMonth = 0.0
+        /// MiB.
+        public var diskMB = 100
+    }
+}
+
+/// The settings cannot be used.
+public struct SettingsError: Error, Sendable, CustomStringConvertible {
+    /// The file or variable.
+    public var place: String
+    /// What is wrong and what would be right.
+    public var detail: String
+
+    public init(place: String, detail: String) {
+        self.place = place
+        self.detail = detail
+    }
+
+    public var description: String { "\(place): \(detail)" }
+}

@@ -1,0 +1,220 @@
+// Reads config.json strictly (unknown keys are errors with a suggestion), then the environment. Called at start by every
+// command; blocking. Failure: SettingsError that names the key.
+
+import DurableFiles
+import Foundation
+import Providers
+import Tenants
+import TextFormats
+
+public struct SettingsReader: Sendable {
+    private let files: any FileSystem
+    private let environment: [String: String]
+
+    /// Bytes of a configuration file.
+    static let maximumSize = 1 << 20
+    static let workerRange = 1...4_096
+
+    public init(environment: [String: String], files: any FileSystem = LinuxFileSystem()) {
+        self.environment = environment
+        self.files = files
+    }
+
+    /// - Throws: `SettingsError`. A missing config.json is no error: the defaults hold.
+    public func read(_ home: NanobotHome) throws(SettingsError) -> Settings {
+        var settings = Settings()
+        if let json = try load(home.configuration) {
+            do throws(FieldError) {
+                try apply(json, to: &settings)
+            } catch {
+                throw SettingsError(place: home.configuration, detail: error.description)
+            }
+        }
+        try applyEnvironment(to: &settings, home)
+        return settings
+    }
+
+    private func load(_ path: String) throws(SettingsError) -> JSON? {
+        let bytes: [UInt8]
+        do throws(FileError) {
+            bytes = try files.readSystemFile(path, maxBytes: SettingsReader.maximumSize)
+        } catch {
+            if error.code == .notFound { return nil }
+            throw SettingsError(place: path, detail: error.description)
+        }
+        do throws(JSONError) {
+            return try JSON.parse(bytes)
+        } catch {
+            throw SettingsError(place: path, detail: "is not valid JSON: \(error)")
+        }
+    }
+
+    // MARK: config.json
+
+    private func apply(_ json: JSON, to settings: inout Settings) throws(FieldError) {
+        var reader = try ObjectReader(json)
+        settings.model = try reader.string("model", min: 1, max: 200) ?? settings.model
+        settings.fallbackModels = try reader.strings("fallback_models", maxCount: 16) ?? []
+        if let zone = try reader.string("default_timezone") {
+            guard TimeZoneName.isInstalled(zone) else {
+                throw reader.error("default_timezone", "is no time zone of this system, such as Europe/Berlin")
+            }
+            settings.defaultTimezone = zone
+        }
+        settings.retentionDays = try reader.int("retention_days", in: 1...36_500) ?? settings.retentionDays
+        settings.workers = try reader.int("workers", in: SettingsReader.workerRange) ?? settings.workers
+        settings.logLevel = try reader.string("log_level") ?? settings.logLevel
+        settings.documentationAssets = try reader.string("documentation_assets")
+        if var server = try reader.object("server") {
+            settings.host = try server.string("host", min: 1, max: 255) ?? settings.host
+            settings.port = try server.int("port", in: 0...65_535) ?? settings.port
+            try server.finish()
+        }
+        if let providers = try reader.object("providers") {
+            for (name, entry) in providers.members {
+                let path = providers.name(name)
+                settings.providers[name] = try provider(entry, path, over: settings.providers[name])
+            }
+        }
+        if let prices = try reader.object("prices") {
+            for (name, entry) in prices.members { settings.prices[name] = try price(entry, prices.name(name)) }
+        }
+        if let limits = try reader.object("limits") { try apply(limits, to: &settings) }
+        settings.plans = try reader.object("plans")?.members ?? [:]
+        settings.tools = try reader.object("tools")?.members ?? [:]
+        settings.dataSources = try reader.object("data_sources")?.members ?? [:]
+        try reader.finish()
+    }
+
+    private func apply(_ limits: ObjectReader, to settings: inout Settings) throws(FieldError) {
+        var limits = limits
+        if var user = try limits.object("user") {
+            let defaults = Settings.UserLimits()
+            settings.userLimits = Settings.UserLimits(
+                running: try user.int("running", in: 0...4_096) ?? defaults.running,
+                waiting: try user.int("waiting", in: 0...1_000_000) ?? defaults.waiting,
+                requestsPerMinute: try user.int("requests_per_minute", in: 0...1_000_000) ?? defaults.requestsPerMinute,
+                tokensPerDay: try user.int("tokens_per_day", in: 0...Int(Int32.max)) ?? defaults.tokensPerDay,
+                costPerMonth: try user.double("cost_per_month", in: 0...1e9) ?? defaults.costPerMonth,
+                diskMB: try user.int("disk_mb", in: 0...10_000_000) ?? defaults.diskMB)
+            try user.finish()
+        }
+        settings.waitingInAll = try limits.int("waiting", in: 0...10_000_000) ?? settings.waitingInAll
+        try limits.finish()
+    }
+
+    private func provider(_ json: JSON, _ path: String, over base: Settings.ProviderEntry?) throws(FieldError)
+        -> Settings.ProviderEntry
+    {
+        var reader = try ObjectReader(json, path: path)
+        guard let type = try reader.choice("type", of: ProviderType.self) ?? base?.type else {
+            throw reader.error("type", "is required: openai or anthropic")
+        }
+        var entry = base ?? Settings.ProviderEntry(type: type)
+        entry.type = type
+        entry.baseURL = try reader.string("base_url", min: 1, max: 2_000) ?? entry.baseURL
+        entry.apiKeyEnvironment = try reader.string("api_key_env", min: 1, max: 200) ?? entry.apiKeyEnvironment
+        entry.apiKeyFile = try reader.string("api_key_file", min: 1, max: 4_096) ?? entry.apiKeyFile
+        entry.maxConcurrent = try reader.int("max_concurrent", in: 1...4_096) ?? entry.maxConcurrent
+        try reader.finish()
+        if let url = entry.baseURL, !url.hasPrefix("http://"), !url.hasPrefix("https://") {
+            throw reader.error("base_url", "must begin with http:// or https://")
+        }
+        return entry
+    }
+
+    private func price(_ json: JSON, _ path: String) throws(FieldError) -> ModelPrice {
+        var reader = try ObjectReader(json, path: path)
+        let range = 0.0...1e6
+        let input = try reader.require(try reader.double("input", in: range), "input")
+        let output = try reader.require(try reader.double("output", in: range), "output")
+        let cached = try reader.double("cached_input", in: range) ?? input
+        try reader.finish()
+        return ModelPrice(input: input, cachedInput: cached, output: output)
+    }
+
+    // MARK: Environment
+
+    private func applyEnvironment(to settings: inout Settings, _ home: NanobotHome) throws(SettingsError) {
+        if let model = variable("NANOBOT_MODEL") { settings.model = model }
+        if let host = variable("NANOBOT_HOST") { settings.host = host }
+        if let port = try number("NANOBOT_PORT", 0...65_535) { settings.port = port }
+        if let workers = try number("NANOBOT_WORKERS", SettingsReader.workerRange) { settings.workers = workers }
+        if let days = try number("NANOBOT_RETENTION_DAYS", 1...36_500) { settings.retentionDays = days }
+        if let level = variable("NANOBOT_LOG_LEVEL") { settings.logLevel = level }
+        if let folder = variable("NANOBOT_DOCS_ASSETS") { settings.documentationAssets = folder }
+        if let zone = variable("NANOBOT_DEFAULT_TIMEZONE") {
+            guard TimeZoneName.isInstalled(zone) else {
+                throw SettingsError(
+                    place: "NANOBOT_DEFAULT_TIMEZONE", detail: "\(zone) is no time zone of this system")
+            }
+            settings.defaultTimezone = zone
+        }
+        for name in ["openai", "anthropic"] {
+            if let url = variable("\(name.uppercased())_BASE_URL") { settings.providers[name]?.baseURL = url }
+        }
+        settings.adminToken = try adminToken(home)
+    }
+
+    private func variable(_ name: String) -> String? {
+        guard let value = environment[name], !value.isEmpty else { return nil }
+        return value
+    }
+
+    private func number(_ name: String, _ range: ClosedRange<Int>) throws(SettingsError) -> Int? {
+        guard let text = variable(name) else { return nil }
+        guard let value = Int(text), range.contains(value) else {
+            throw SettingsError(
+                place: name, detail: "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    /// `NANOBOT_ADMIN_TOKEN`, else the file of `NANOBOT_ADMIN_TOKEN_FILE`, else `admin-token` in the home.
+    private func adminToken(_ home: NanobotHome) throws(SettingsError) -> String? {
+        if let token = variable("NANOBOT_ADMIN_TOKEN") { return try checked(token, "NANOBOT_ADMIN_TOKEN") }
+        let named = variable("NANOBOT_ADMIN_TOKEN_FILE")
+        let path = named ?? home.adminTokenFile
+        let token: String
+        do throws(FileError) {
+            let bytes = try files.readSystemFile(path, maxBytes: 4_096)
+            let text = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+            token = text
+        } catch {
+            if error.code == .notFound, named == nil { return nil }
+            throw SettingsError(place: path, detail: error.description)
+        }
+        return try checked(token, path)
+    }
+
+    /// Characters; shorter ones can be guessed.
+    static let shortestToken = 16
+
+    private func checked(_ token: String, _ place: String) throws(SettingsError) -> String {
+        guard token.count >= SettingsReader.shortestToken, token.allSatisfy({ $0.isASCII && !$0.isWhitespace }) else {
+            throw SettingsError(
+                place: place, detail: "a token has at least \(SettingsReader.shortestToken) ASCII characters, no spaces")
+        }
+        return token
+    }
+
+    // MARK: Accounts
+
+    /// The accounts with their keys looked up in the environment or their files each time they are needed.
+    public func accounts(_ settings: Settings) -> [ProviderSettings] {
+        let environment = environment
+        let files = files
+        return settings.providers.sorted { $0.key < $1.key }.map { name, entry in
+            ProviderSettings(
+                name: name, type: entry.type, baseURL: entry.baseURL,
+                apiKey: {
+                    if let variable = entry.apiKeyEnvironment, let key = environment[variable], !key.isEmpty { return key }
+                    guard let path = entry.apiKeyFile else { return nil }
+                    // A key file that cannot be read is a missing key: the provider's error names where it is expected.
+                    guard let bytes = try? files.readSystemFile(path, maxBytes: 16 << 10) else { return nil }
+                    return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+                },
+                keySource: entry.apiKeyEnvironment ?? entry.apiKeyFile, maxConcurrent: entry.maxConcurrent)
+        }
+    }
+}

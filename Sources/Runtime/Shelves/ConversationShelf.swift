@@ -1,0 +1,65 @@
+// The API's view of stored conversations. Called on blocking threads, several at once.
+
+import API
+import Agent
+import Foundation
+import Tenants
+
+struct ConversationShelf: ConversationDirectory {
+    let workspaces: WorkspaceManager
+    let now: @Sendable () -> Date
+
+    private func store(_ user: UserID) throws -> SessionStore { SessionStore(workspace: try workspaces.open(user)) }
+
+    /// "No such session" becomes nil, what the disk says a `TenantError`.
+    private func found<Value>(_ body: () throws(AgentError) -> Value) throws(TenantError) -> Value? {
+        do throws(AgentError) {
+            return try body()
+        } catch {
+            if error.code == "session_not_found" { return nil }
+            if error.code == "invalid_text" { throw TenantError(.invalidField, error.detail, field: "title") }
+            throw TenantError(.storage, error.detail)
+        }
+    }
+
+    private func summary(_ found: SessionSummary) -> ConversationSummary? {
+        // A file that was put there by hand may carry a name no session can have.
+        guard let session = try? SessionID(found.id) else { return nil }
+        return ConversationSummary(
+            session: session, title: found.title, createdAt: found.createdAt, updatedAt: found.updatedAt,
+            messageCount: found.messageCount)
+    }
+
+    func conversations(of user: UserID, limit: Int, after: String?) throws -> [ConversationSummary] {
+        let store = try store(user)
+        let all = try found { () throws(AgentError) in try store.list() } ?? []
+        let start = after.flatMap { id in all.firstIndex { $0.id == id } }.map { $0 + 1 } ?? 0
+        return all[start...].compactMap(summary).prefix(limit).map { $0 }
+    }
+
+    func conversation(_ session: SessionID, of user: UserID) throws -> ConversationSummary? {
+        let store = try store(user)
+        return try found { () throws(AgentError) in try store.summary(session) }.flatMap(summary)
+    }
+
+    func messages(of session: SessionID, user: UserID, limit: Int, after: String?) throws -> [ConversationMessage]? {
+        let store = try store(user)
+        let entries = try found { () throws(AgentError) in try store.messages(session, limit: limit, after: after) }
+        return entries?.map { entry in
+            ConversationMessage(
+                id: entry.id, role: entry.message.role.rawValue, content: entry.message.content,
+                createdAt: entry.time, jobID: entry.jobID)
+        }
+    }
+
+    func setTitle(_ title: String, session: SessionID, user: UserID) throws -> ConversationSummary? {
+        let store = try store(user)
+        let time = now()
+        return try found { () throws(AgentError) in try store.setTitle(session, title, at: time) }.flatMap(summary)
+    }
+
+    func delete(_ session: SessionID, user: UserID) throws -> Bool {
+        let store = try store(user)
+        return try found { () throws(AgentError) in try store.delete(session) } ?? false
+    }
+}

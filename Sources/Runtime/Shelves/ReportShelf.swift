@@ -1,0 +1,49 @@
+// The API's view of stored reports. Reads the user's workspace; renders another form when one is asked for.
+// Called on blocking threads, several at once.
+
+import API
+import Foundation
+import MarketData
+import Reports
+import Tenants
+import TextFormats
+
+struct ReportShelf: ReportLibrary {
+    let workspaces: WorkspaceManager
+    let renderer: ReportRenderer
+
+    func text(of reportID: String, user: UserID, format: ReportFormat?) throws -> ReportText? {
+        let workspace = try workspaces.open(user)
+        let found: (report: ReportFile, text: String)
+        do throws(TenantError) {
+            found = try workspace.readReport(reportID)
+        } catch {
+            if error.code == .reportNotFound { return nil }
+            throw error
+        }
+        guard let format, format != found.report.format else {
+            return ReportText(format: found.report.format, text: found.text)
+        }
+        return ReportText(format: format, text: renderer.render(document(found, workspace), as: format))
+    }
+
+    private func document(_ found: (report: ReportFile, text: String), _ workspace: Workspace) -> ReportDocument {
+        let sidecar = found.report.sidecar
+        let markdown = found.report.format == .markdown ? found.text : sidecar["markdown"]?.string ?? found.text
+        return ReportDocument(
+            title: sidecar["title"]?.string ?? found.report.id, markdown: markdown,
+            generatedAt: sidecar["generated_at"]?.string.flatMap(RFC3339.date) ?? found.report.createdAt,
+            model: sidecar["model"]?.string ?? "", language: sidecar["language"]?.string ?? "en",
+            sources: sidecar["sources"]?.array?.compactMap(\.string) ?? [])
+    }
+
+    func reports(of user: UserID, limit: Int, after: String?) throws -> [ReportSummary] {
+        let workspace = try workspaces.open(user)
+        return try workspace.listReports(limit: limit, after: after).map { file in
+            ReportSummary(
+                id: file.id, type: file.sidecar["type"]?.string ?? "custom", format: file.format,
+                title: file.sidecar["title"]?.string, createdAt: file.createdAt,
+                size: (try? workspace.directory.status(file.path).size) ?? 0)  // removed meanwhile: nothing to measure
+        }
+    }
+}

@@ -1,0 +1,64 @@
+// What can go wrong with a user, a workspace or a config. Thrown by everything public in this room, on the
+// caller's thread; `detail` names the remedy. The system's error behind a `.storage` failure is kept in `file`.
+import DurableFiles
+import TextFormats
+
+public struct TenantError: Error, Sendable, Equatable, CustomStringConvertible {
+    public enum Code: String, Sendable, CaseIterable {
+        case invalidUserID = "invalid_user_id"
+        case invalidSessionID = "invalid_session_id"
+        case userNotFound = "user_not_found"
+        case userExists = "user_exists"
+        case versionConflict = "version_conflict"
+        /// config.json cannot be used. It was left in place or set aside, see `quarantinePath`; it is never replaced.
+        case configCorrupt = "config_corrupt"
+        case invalidField = "invalid_field"
+        case reportNotFound = "report_not_found"
+        case storage = "storage"
+    }
+
+    public var code: Code
+    /// One sentence or two for people: what is wrong and what to do.
+    public var detail: String
+    /// The dotted path of the offending field ("preferences.report_time"), for `.invalidField`.
+    public var field: String?
+    /// Where the unreadable config.json was moved, for `.configCorrupt`; nil when it was left where it is.
+    public var quarantinePath: String?
+    /// The system call that failed, for `.storage`.
+    public var file: FileError?
+
+    public init(
+        _ code: Code, _ detail: String, field: String? = nil, quarantinePath: String? = nil, file: FileError? = nil
+    ) {
+        self.code = code
+        self.detail = detail
+        self.field = field
+        self.quarantinePath = quarantinePath
+        self.file = file
+    }
+
+    /// A field of the caller's input that breaks a rule.
+    public init(_ error: FieldError) {
+        self.init(.invalidField, error.detail, field: error.field)
+    }
+
+    /// A failed file operation; `doing` completes the sentence "Could not …".
+    public init(_ error: FileError, doing: String) {
+        self.init(.storage, "Could not \(doing): \(error.description)", file: error)
+    }
+
+    public var description: String {
+        let place = field.map { " (\($0))" } ?? ""
+        return "\(code.rawValue)\(place): \(detail)"
+    }
+}
+
+extension TenantError {
+    static func notFound(_ user: UserID) -> TenantError {
+        TenantError(.userNotFound, "There is no user \"\(user)\". Create it first.")
+    }
+
+    static func exists(_ user: UserID) -> TenantError {
+        TenantError(.userExists, "The user \"\(user)\" exists already. Choose another id or delete that user first.")
+    }
+}

@@ -1,0 +1,142 @@
+// One user's folder: the names in it, the config, text files. The only maker of a tenant's paths. Any thread; every
+// instance holds one descriptor, beneath which the kernel resolves all paths. Failure: TenantError.
+// Reports are in Workspace+Reports.swift, usage in Workspace+Usage.swift.
+import DurableFiles
+import Foundation
+import TextFormats
+
+public final class Workspace: Sendable {
+    public static let agents = "AGENTS.md"
+    public static let soul = "SOUL.md"
+    public static let user = "USER.md"
+    public static let heartbeat = "HEARTBEAT.md"
+    public static let config = ConfigFile.name
+    public static let memory = "memory/MEMORY.md"
+    public static let history = "memory/history.jsonl"
+    public static let sessions = "sessions"
+    public static let skills = "skills"
+    public static let reports = "reports"
+    public static let data = "data"
+    public static let schedules = "schedules.json"
+    public static let usage = "usage.jsonl"
+
+    /// The folders every workspace begins with.
+    static let folders = ["memory", sessions, skills, reports, data]
+    /// Largest text file read or written here, in bytes.
+    public static let maximumTextBytes = 16 << 20
+    /// Most entries looked at when a workspace is measured.
+    static let maximumEntries = 100_000
+
+    public let user: UserID
+    /// Where the folder stood when it was opened.
+    public let path: String
+    public let directory: SealedDirectory
+    let files: any FileSystem
+    let now: @Sendable () -> Date
+    let configFile: ConfigFile
+
+    /// - Throws: `.userNotFound` when there is no such folder.
+    init(
+        user: UserID, path: String, files: any FileSystem, defaultTimeZone: String,
+        now: @escaping @Sendable () -> Date
+    ) throws(TenantError) {
+        do {
+            directory = try SealedDirectory(path: path, files: files)
+        } catch {
+            // A link or a file of that name is no workspace: nothing is reached through it.
+            if [.notFound, .notDirectory, .symlink].contains(error.code) { throw .notFound(user) }
+            throw TenantError(error, doing: "open the workspace of \"\(user)\"")
+        }
+        self.user = user
+        self.path = path
+        self.files = files
+        self.now = now
+        configFile = ConfigFile(user: user, directory: directory, defaultTimeZone: defaultTimeZone, now: now)
+    }
+
+    /// The user's config, read from the file.
+    /// - Throws: `.configCorrupt`, `.userNotFound` (deleted meanwhile), `.storage`.
+    public func readConfig() throws(TenantError) -> UserConfig {
+        do {
+            return try configFile.read()
+        } catch {
+            // A deletion under way looks like a workspace without a config.
+            if error.code == .configCorrupt, error.quarantinePath == nil, try !isInPlace() { throw .notFound(user) }
+            throw error
+        }
+    }
+
+    /// Whether the folder still stands under its name: not renamed out by a deletion. Certain while the config's lock
+    /// is held, since a deletion holds it too.
+    func isInPlace() throws(TenantError) -> Bool {
+        do {
+            let there = try files.status(path)
+            let here = try directory.status("")
+            return there.inode == here.inode && there.device == here.device
+        } catch {
+            if error.code == .notFound { return false }
+            throw TenantError(error, doing: "look for the workspace of \"\(user)\"")
+        }
+    }
+
+    // MARK: - Text files
+
+    /// The text of a file, nil when there is none. Bytes that are no UTF-8 become U+FFFD.
+    public func readText(_ path: String, maxBytes: Int = maximumTextBytes) throws(TenantError) -> String? {
+        do {
+            return String(decoding: try directory.read(path, maxBytes: maxBytes), as: UTF8.self)
+        } catch {
+            if error.code == .notFound { return nil }
+            throw TenantError(error, doing: "read \(path) of \"\(user)\"")
+        }
+    }
+
+    /// Replaces the file, atomically and durably.
+    public func writeText(_ path: String, _ text: String) throws(TenantError) {
+        let bytes = Array(text.utf8)
+        guard bytes.count <= Self.maximumTextBytes else {
+            throw TenantError(
+                FileError(code: .tooLarge, operation: "write", path: path), doing: "write \(path) of \"\(user)\"")
+        }
+        do {
+            try directory.write(path, bytes)
+        } catch {
+            throw TenantError(error, doing: "write \(path) of \"\(user)\"")
+        }
+    }
+
+    // MARK: - Measuring
+
+    /// All regular files of the workspace, hidden ones too, and their bytes.
+    public struct DiskUsage: Sendable, Hashable {
+        public var files = 0
+        public var bytes = 0
+        /// False when there are more than 100,000 entries and counting stopped there.
+        public var isComplete = true
+    }
+
+    /// Walks the whole folder: milliseconds for hundreds of files.
+    public func diskUsage() throws(TenantError) -> DiskUsage {
+        var usage = DiskUsage()
+        let entries = try walk()
+        for entry in entries where entry.kind == .regular {
+            usage.files += 1
+            usage.bytes += entry.size
+        }
+        usage.isComplete = entries.count < Self.maximumEntries
+        return usage
+    }
+
+    /// Files and folders that are not hidden (locks, files being written). Links and special files are not ours.
+    func visible() throws(TenantError) -> [SealedEntry] {
+        try walk().filter { !$0.name.hasPrefix(".") && ($0.kind == .regular || $0.kind == .directory) }
+    }
+
+    private func walk() throws(TenantError) -> [SealedEntry] {
+        do {
+            return try directory.walk("", maxEntries: Self.maximumEntries)
+        } catch {
+            throw TenantError(error, doing: "list the workspace of \"\(user)\"")
+        }
+    }
+}

@@ -1,0 +1,32 @@
+// Whether the limit on open files fits the number of workers: a turn holds a status file, an order file, a connection and
+// what a tool opens (PLATFORM.md: 5). Checked once, before the threads start.
+
+import Glibc
+
+enum DescriptorLimit {
+    static let perWorker = 5
+    /// Server connections, watches, libraries.
+    static let reserve = 64
+
+    /// The limits of this process, the soft one raised to the hard one first.
+    static func raised() -> Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+        if limit.rlim_cur < limit.rlim_max {
+            let hard = limit.rlim_max
+            let soft = limit.rlim_cur
+            limit.rlim_cur = hard
+            if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 { limit.rlim_cur = soft }
+        }
+        return Int(clamping: limit.rlim_cur)
+    }
+
+    static func check(workers: Int, limit: Int) throws(WorkerError) {
+        let needed = workers * perWorker + reserve
+        guard limit < needed else { return }
+        throw WorkerError(
+            .tooFewDescriptors,
+            "\(workers) workers need about \(needed) open files, the limit is \(limit). "
+                + "Use --workers \(max(1, (limit - reserve) / perWorker)) or raise it (ulimit -n, LimitNOFILE=).")
+    }
+}

@@ -1,0 +1,167 @@
+// The locked shell of `DispatchIndex`: workers wait here for a name; everybody who learns of one brings it here.
+// Any thread. Nothing here touches files.
+//
+// One waiting worker, the leader, sleeps until the next time something falls due; the others sleep until signalled. Who
+// takes a job signals the next, so a new leader is found and a burst wakes workers one after the other.
+
+import Foundation
+import Spool
+
+final class Dispatcher: Sendable {
+    private struct State {
+        var index: DispatchIndex
+        var idle = 0
+        var hasLeader = false
+        var isStopped = false
+        /// Consecutive refusals of the file system.
+        var failures = 0
+    }
+
+    private let monitor: Monitor<State>
+    private let clock: @Sendable () -> Date
+
+    /// The longest sleep of the leader in seconds: due times are wall-clock times, and that clock may be set.
+    static let longestSleep: TimeInterval = 1
+    /// Milliseconds in which a busy lock is tried again.
+    static let busyWait: Int64 = 10
+    /// Milliseconds nothing is handed out after a storage error, doubling from the first to the longest.
+    static let firstBrake: Int64 = 250
+    static let longestBrake: Int64 = 5_000
+    /// Names inserted, or rows swept, per turn of the lock while a scan runs.
+    static let chunk = 1_000
+
+    init(shares: LaneShares, userLimit: Int, now: @escaping @Sendable () -> Date) {
+        monitor = Monitor(State(index: DispatchIndex(shares: shares, userLimit: userLimit)))
+        clock = now
+    }
+
+    private var now: Int64 { Milliseconds.since1970(clock()) }
+
+    // MARK: - For workers
+
+    /// Waits for a job to claim.
+    /// - Returns: nil once `stop` was called.
+    func take() -> JobFileName? {
+        var isWaiting = false
+        var isLeader = false
+        let name = monitor.wait { state -> Monitor<State>.Step<JobFileName?> in
+            if isWaiting { state.idle -= 1 }
+            if isLeader { state.hasLeader = false }
+            (isWaiting, isLeader) = (false, false)
+            if state.isStopped { return .done(nil) }
+            let now = self.now
+            if let name = state.index.next(now: now) { return .done(name) }
+            isWaiting = true
+            state.idle += 1
+            if state.hasLeader { return .wait(nil) }
+            isLeader = true
+            state.hasLeader = true
+            guard let wake = state.index.nextWake(now: now) else { return .wait(nil) }
+            return .wait(min(TimeInterval(max(1, wake - now)) / 1000, Dispatcher.longestSleep))
+        }
+        monitor.signal()
+        return name
+    }
+
+    func finished(_ id: JobID, notBefore: Date? = nil) {
+        let earliest = notBefore.map(Milliseconds.since1970) ?? 0
+        change { $0.finished(id, now: $1, notBefore: earliest) }
+    }
+
+    func busy(_ id: JobID) {
+        change { $0.returned(id, wake: $1 + Dispatcher.busyWait, now: $1) }
+    }
+
+    func postponed(_ id: JobID, until date: Date) {
+        change { $0.returned(id, wake: Milliseconds.since1970(date), now: $1) }
+    }
+
+    func blocked(_ id: JobID, by head: JobID) {
+        change { $0.blocked(id, head: head == id ? nil : head, now: $1) }
+    }
+
+    /// The file system refused the claim: nobody tries for a moment, so a full disk costs no CPU and no log flood.
+    func refused(_ id: JobID) {
+        brake()
+        change { $0.returned(id, wake: $1, now: $1) }
+    }
+
+    /// Hands nothing out for a while that doubles with each call until `worked`.
+    func brake() {
+        let now = self.now
+        monitor.withLock { state in
+            let wait = min(Dispatcher.firstBrake << Int64(min(state.failures, 8)), Dispatcher.longestBrake)
+            state.failures += 1
+            state.index.brake = now + wait
+        }
+    }
+
+    /// The file system works (again).
+    func worked() {
+        monitor.withLock { $0.failures = 0 }
+    }
+
+    // MARK: - For those who learn of jobs
+
+    func insert(_ name: JobFileName) { change { $0.insert(name, now: $1) } }
+    func remove(_ id: JobID) { change { $0.remove(id, now: $1) } }
+    func hold(_ account: String, until date: Date) {
+        change { index, _ in index.hold(account, until: Milliseconds.since1970(date)) }
+    }
+    func setPaused(_ isPaused: Bool) { change { index, _ in index.isPaused = isPaused } }
+
+    func beginScan() { change { index, _ in index.beginScan() } }
+
+    func insert(_ names: ArraySlice<JobFileName>) {
+        let now = self.now
+        monitor.withLock { state in
+            for name in names { state.index.insert(name, now: now) }
+        }
+        monitor.signal()
+    }
+
+    /// Forgets the jobs the scan did not find; the lock is let go between chunks.
+    func endScan() {
+        var row: Int32? = 0
+        while let from = row {
+            let now = self.now
+            row = monitor.withLock { $0.index.endScan(from: from, limit: Dispatcher.chunk, now: now) }
+        }
+        monitor.signal()
+    }
+
+    /// Whether a worker of this process has the job in hand.
+    func isHandedOut(_ id: JobID) -> Bool { monitor.withLock { $0.index.isHandedOut(id) } }
+
+    /// The clock was moved: for tests, and for whoever set it.
+    func clockChanged() { monitor.broadcast() }
+
+    /// Hands nothing out any more; `take` returns nil.
+    func stop() {
+        monitor.withLock { $0.isStopped = true }
+        monitor.broadcast()
+    }
+
+    struct Counts: Sendable {
+        var waiting: PerLane<Int>
+        var handedOut: Int
+        var idle: Int
+        var holds: [String: Date]
+        var isPaused: Bool
+    }
+
+    var counts: Counts {
+        let now = self.now
+        return monitor.withLock { state in
+            Counts(
+                waiting: state.index.waiting, handedOut: state.index.handedOut, idle: state.idle,
+                holds: state.index.holds(now: now).mapValues(Milliseconds.date), isPaused: state.index.isPaused)
+        }
+    }
+
+    private func change(_ body: (inout DispatchIndex, Int64) -> Void) {
+        let now = self.now
+        monitor.withLock { body(&$0.index, now) }
+        monitor.signal()
+    }
+}

@@ -1,0 +1,108 @@
+// What becomes of a job after its handler has returned: the retry policy (DESIGN §3, "Backoff"). Pure; any thread.
+
+import Foundation
+import Spool
+import TextFormats
+
+/// Which way out of the claim is taken.
+enum Ending: Sendable {
+    case complete(result: JSON, usage: JSON?)
+    case cancel(result: JSON?, usage: JSON?)
+    case bury(JobFailure, usage: JSON?)
+    case retry(JobFailure, due: Date, usage: JSON?)
+    case release(reason: String)
+    case hold(until: Date, JobFailure)
+
+    /// For log lines and metrics.
+    var label: String {
+        switch self {
+        case .complete: "completed"
+        case .cancel: "cancelled"
+        case .bury(let failure, _): failure.code == EndingRules.expiredCode ? "expired" : "failed"
+        case .retry: "retried"
+        case .release: "released"
+        case .hold: "held"
+        }
+    }
+}
+
+struct EndingRules: Sendable {
+    /// Seconds: full jitter between 0 and base · 2^attempt, at most cap
+    /// (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015).
+    var backoffBase: TimeInterval = 2
+    var backoffCap: TimeInterval = 300
+    /// A rate limit that asks for at least this many seconds holds the account instead of using an attempt.
+    var holdThreshold: TimeInterval = 5
+    /// The longest hold and the longest honoured Retry-After, in seconds: a provider's mistake must not stop a tenant.
+    var longestHold: TimeInterval = 3_600
+
+    static let expiredCode = "expired"
+    static let timeoutCode = "timeout"
+    static let rateLimitedCode = "rate_limited"
+
+    /// - Parameters:
+    ///   - attempt: failed tries before this one.
+    ///   - stopped: why the job was asked to stop, if it was.
+    ///   - random: 0 ..< 1.
+    func ending(
+        of outcome: JobOutcome, attempt: Int, policy: JobPolicy, stopped: CancellationFlag.Reason?, now: Date,
+        random: Double
+    ) -> Ending {
+        if stopped == .cancelled { return cancelled(outcome) }
+        switch outcome {
+        case .completed(let result, let usage):
+            return .complete(result: result, usage: usage)
+        case .failed(let failure, let usage):
+            return failed(failure, usage, attempt: attempt, policy: policy, now: now, random: random)
+        case .held(let until, let reason):
+            let failure = JobFailure(code: Self.rateLimitedCode, detail: reason, isRetryable: true)
+            return .hold(until: min(until, now + longestHold), failure)
+        case .released(let reason):
+            guard stopped == .timeout else { return .release(reason: reason) }
+            return timedOut(nil, attempt: attempt, policy: policy, now: now, random: random)
+        case .cancelled(let usage):
+            switch stopped {
+            case .timeout: return timedOut(usage, attempt: attempt, policy: policy, now: now, random: random)
+            case .drain: return .release(reason: "drain")
+            case .cancelled, nil: return .cancel(result: nil, usage: usage)
+            }
+        }
+    }
+
+    /// The end of a job that may not be begun any more.
+    func expired(_ expiry: Date) -> Ending {
+        let detail = "The job was not begun before its expires_at, \(RFC3339.string(expiry))."
+        return .bury(JobFailure(code: Self.expiredCode, detail: detail, isRetryable: false), usage: nil)
+    }
+
+    /// Who cancelled before the final line gets a cancelled job, whatever the handler was about to say.
+    private func cancelled(_ outcome: JobOutcome) -> Ending {
+        switch outcome {
+        case .completed(let result, let usage): .cancel(result: result, usage: usage)
+        case .failed(_, let usage), .cancelled(let usage): .cancel(result: nil, usage: usage)
+        case .released, .held: .cancel(result: nil, usage: nil)
+        }
+    }
+
+    private func timedOut(_ usage: JSON?, attempt: Int, policy: JobPolicy, now: Date, random: Double) -> Ending {
+        let detail = "The job ran longer than its timeout_s of \(Int(policy.timeout)) seconds."
+        let failure = JobFailure(code: Self.timeoutCode, detail: detail, isRetryable: true)
+        return failed(failure, usage, attempt: attempt, policy: policy, now: now, random: random)
+    }
+
+    private func failed(
+        _ failure: JobFailure, _ usage: JSON?, attempt: Int, policy: JobPolicy, now: Date, random: Double
+    ) -> Ending {
+        guard failure.isRetryable else { return .bury(failure, usage: usage) }
+        let asked = min(max(failure.retryAfter ?? 0, 0), longestHold)
+        if failure.code == Self.rateLimitedCode, asked >= holdThreshold { return .hold(until: now + asked, failure) }
+        guard attempt + 1 < policy.maxAttempts else { return .bury(failure, usage: usage) }
+        let delay = max(asked, backoff(attempt: attempt, random: random))
+        return .retry(failure, due: now + delay, usage: usage)
+    }
+
+    /// Seconds to wait after the given number of earlier failures.
+    func backoff(attempt: Int, random: Double) -> TimeInterval {
+        min(backoffCap, backoffBase * pow(2, Double(min(attempt, 30)))) * random
+    }
+}

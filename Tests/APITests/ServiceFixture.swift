@@ -1,0 +1,189 @@
+// The whole API over a real spool and real workspaces in a temporary home, with a tiny worker that a test directs.
+
+import API
+import Accounts
+import DurableFiles
+import Foundation
+import Hummingbird
+import Jobs
+import Logging
+import Scheduler
+import Spool
+import Synchronization
+import Tenants
+import TestSupport
+import Testing
+import TextFormats
+import WireTypes
+
+/// What the worker makes of a claimed job.
+enum WorkerAct: Sendable {
+    case complete(JSON)
+    case fail(code: String)
+}
+
+final class ServiceFixture: Sendable {
+    typealias Work = @Sendable (ClaimedJob, RunRecord) throws -> WorkerAct
+
+    let home: TemporaryDirectory
+    let spool: JobSpool
+    let workspaces: WorkspaceManager
+    let configs: UserConfigManager
+    let jobs: JobClient
+    let watcher: StatusWatcher
+    let scheduler: ReportScheduler
+    let accounts: Accounts
+    let shelf = StubShelf()
+
+    init() throws {
+        home = try TemporaryDirectory()
+        spool = try JobSpool(root: home.path + "/spool")
+        workspaces = try WorkspaceManager(root: home.path + "/workspaces", defaultTimeZone: "UTC")
+        configs = UserConfigManager(workspaces: workspaces)
+        jobs = try JobClient(spool: spool, workspaces: workspaces, configs: configs)
+        watcher = StatusWatcher(spool: spool)
+        scheduler = ReportScheduler(
+            client: jobs, workspaces: workspaces, configs: configs,
+            changes: ChangeMarks(folder: home.path + "/workspaces/.changed"))
+        accounts = Accounts(workspaces: workspaces, configs: configs, scheduler: scheduler, client: jobs)
+    }
+
+    var services: APIServices {
+        APIServices(
+            accounts: accounts, configs: configs, workspaces: workspaces, jobs: jobs, watcher: watcher,
+            scheduler: scheduler, conversations: shelf, reports: shelf, status: shelf)
+    }
+
+    /// Claims the job and does with it what the test says, on the calling thread.
+    func work(_ id: JobID, _ work: Work) throws {
+        for name in try spool.names(in: .queued) where name.id == id {
+            switch try spool.claim(name) {
+            case .claimed(let claim):
+                switch try work(claim.job, claim.record) {
+                case .complete(let result): try claim.complete(result: result, usage: ["total_tokens": 7])
+                case .fail(let code):
+                    try claim.bury(JobFailure(code: code, detail: "it would not work", isRetryable: false))
+                }
+            case .busy, .blocked, .gone, .finished: continue
+            }
+        }
+    }
+
+    /// From now on a thread takes every job as soon as it is queued.
+    func startWorker(_ work: @escaping Work) {
+        spool.addListener { [self] event in
+            guard case .queued(let name) = event else { return }
+            DispatchQueue.global().async {
+                do { try self.work(name.id, work) } catch { Issue.record(error) }
+            }
+        }
+    }
+
+    /// Serves on a free port of loopback while `body` runs.
+    func serve<Value: Sendable>(
+        _ change: (inout APIOptions) -> Void = { _ in }, _ body: @escaping @Sendable (ProbeClient) async throws -> Value
+    ) async throws -> Value {
+        let (ports, found) = AsyncStream.makeStream(of: Int.self)
+        var options = APIOptions(port: 0, version: "9.9.9", onRunning: { found.yield($0) })
+        change(&options)
+        var logger = Logger(label: "api-tests")
+        logger.logLevel = .critical
+        let application = try APIServer(options: options, services: services, logger: logger).makeApplication()
+        return try await withThrowingTaskGroup(of: Value?.self) { group in
+            group.addTask {
+                try await application.run()
+                return nil
+            }
+            var iterator = ports.makeAsyncIterator()
+            let port = try #require(await iterator.next())
+            group.addTask { try await body(ProbeClient(port: port)) }
+            defer { group.cancelAll() }
+            while let value = try await group.next() {
+                if let value { return value }
+            }
+            throw CancellationError()
+        }
+    }
+
+    /// A user there is, without going through HTTP.
+    @discardableResult
+    func makeUser(_ id: String) throws -> UserID {
+        let user = try UserID(id)
+        try accounts.create(user)
+        return user
+    }
+}
+
+/// Stands for Runtime's part: conversations, reports and the service's state, in memory.
+final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
+    private struct State {
+        var reports: [String: String] = [:]
+        var titles: [String: String] = ["default": "First talk", "a:b": "Odd key"]
+        var isReady = true
+    }
+
+    private let state = Mutex(State())
+
+    func put(report: String, text: String) { state.withLock { $0.reports[report] = text } }
+    func setReady(_ isReady: Bool) { state.withLock { $0.isReady = isReady } }
+
+    func text(of reportID: String, user: UserID, format: ReportFormat?) throws -> ReportText? {
+        guard let text = state.withLock({ $0.reports[reportID] }) else { return nil }
+        return ReportText(format: format ?? .markdown, text: format == .html ? "<h1>\(text)</h1>" : text)
+    }
+
+    func reports(of user: UserID, limit: Int, after: String?) throws -> [ReportSummary] {
+        let ids = state.withLock { $0.reports.keys.sorted(by: >) }.filter { after == nil || $0 < after! }
+        return ids.prefix(limit).map {
+            ReportSummary(
+                id: $0, type: "daily", format: .markdown, title: nil, createdAt: Date(timeIntervalSince1970: 0),
+                size: 1)
+        }
+    }
+
+    private func summary(_ id: String, _ title: String) throws -> ConversationSummary {
+        let time = Date(timeIntervalSince1970: 0)
+        return ConversationSummary(
+            session: try SessionID(id), title: title, createdAt: time, updatedAt: time, messageCount: 2)
+    }
+
+    func conversations(of user: UserID, limit: Int, after: String?) throws -> [ConversationSummary] {
+        let titles = state.withLock { $0.titles }.sorted { $0.key < $1.key }
+        return try titles.filter { after == nil || $0.key > after! }.prefix(limit).map(summary)
+    }
+
+    func conversation(_ session: SessionID, of user: UserID) throws -> ConversationSummary? {
+        let title = state.withLock { $0.titles[session.rawValue] }
+        return try title.map { try summary(session.rawValue, $0) }
+    }
+
+    func messages(
+        of session: SessionID, user: UserID, limit: Int, after: String?
+    ) throws -> [ConversationMessage]? {
+        guard state.withLock({ $0.titles[session.rawValue] }) != nil else { return nil }
+        let all = ["1", "2"].map {
+            ConversationMessage(id: $0, role: "user", content: "line \($0)", createdAt: nil, jobID: nil)
+        }
+        return Array(all.filter { after == nil || $0.id > after! }.prefix(limit))
+    }
+
+    func setTitle(_ title: String, session: SessionID, user: UserID) throws -> ConversationSummary? {
+        let isThere = state.withLock { state in
+            guard state.titles[session.rawValue] != nil else { return false }
+            state.titles[session.rawValue] = title
+            return true
+        }
+        return isThere ? try summary(session.rawValue, title) : nil
+    }
+
+    func delete(_ session: SessionID, user: UserID) throws -> Bool {
+        state.withLock { $0.titles.removeValue(forKey: session.rawValue) } != nil
+    }
+
+    func readiness() -> Readiness {
+        Readiness(checks: [ReadinessCheck(name: "spool_writable", isOK: state.withLock { $0.isReady })])
+    }
+
+    func isSchedulerRunning() -> Bool { true }
+    func metricsText() -> String { "nanobot_jobs_queued 0\n" }
+}

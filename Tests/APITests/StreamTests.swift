@@ -1,0 +1,157 @@
+// Server-sent events: from the start, resumed, reset, and given up.
+
+import API
+import Foundation
+import Jobs
+import Spool
+import Synchronization
+import TextFormats
+import Testing
+import WireTypes
+
+@Suite(.timeLimit(.minutes(2)))
+struct StreamTests {
+    struct Event: Equatable {
+        var name: String
+        var id: String?
+        var data: JSON
+    }
+
+    /// Splits a stream into its events; comments are left out.
+    static func events(_ text: String) throws -> [Event] {
+        try text.components(separatedBy: "\n\n").filter { !$0.isEmpty && !$0.hasPrefix(":") }.map { block in
+            var fields: [String: String] = [:]
+            for line in block.split(separator: "\n") {
+                let pair = line.components(separatedBy: ": ")
+                fields[pair[0]] = pair.dropFirst().joined(separator: ": ")
+            }
+            return Event(
+                name: fields["event"] ?? "", id: fields["id"], data: try JSON.parse(fields["data"] ?? "null"))
+        }
+    }
+
+    private func service(_ work: ServiceFixture.Work? = nil) throws -> ServiceFixture {
+        let service = try ServiceFixture()
+        try service.makeUser("alice")
+        if let work { service.startWorker(work) }
+        return service
+    }
+
+    static let talk: ServiceFixture.Work = { _, record in
+        try record.event(["event": "delta", "text": "Hel"])
+        try record.event(["event": "tool", "name": "quotes", "phase": "start"])
+        try record.event(["event": "delta", "text": "lo"])
+        try record.flush()
+        return .complete(["response": "Hello"])
+    }
+
+    @Test("a streamed chat brings states, deltas, tools, the whole reply and the end", arguments: [
+        (["stream": true] as JSON, []), ([:], [("Accept", "text/event-stream")]),
+    ] as [(JSON, [(String, String)])])
+    func chat(extra: JSON, headers: [(String, String)]) async throws {
+        try await service(Self.talk).serve { http in
+            var body: JSONObject = ["user_id": "alice", "message": "hi"]
+            body.merge(extra.object ?? [:])
+            let reply = try await http.send("POST", "/chat", json: .object(body), headers)
+            #expect(reply.header("content-type") == "text/event-stream")
+            #expect(reply.header("cache-control") == "no-cache" && reply.header("x-accel-buffering") == "no")
+            let events = try Self.events(reply.body)
+            let text = events.filter { $0.name == "delta" }.compactMap { $0.data["text"]?.string }.joined()
+            #expect(text == "Hello")
+            #expect(events.first { $0.name == "tool" }?.data == ["name": "quotes", "phase": "start"])
+            #expect(events.first?.data["status"] == "queued")
+            #expect(events.suffix(2).map(\.name) == ["message", "done"])
+            #expect(events.last { $0.name == "message" }?.data["response"] == "Hello")
+        }
+    }
+
+    @Test("from any event's id a stream goes on with exactly what came after it")
+    func resume() async throws {
+        let service = try service(Self.talk)
+        try await service.serve { http in
+            let chat = try await http.send("POST", "/chat", json: ["user_id": "alice", "message": "hi"])
+            let path = "/jobs/\(try chat.json["job_id"]?.string ?? "")/events"
+            let all = try Self.events(try await http.get(path).body)
+            for (index, event) in all.enumerated() {
+                guard let id = event.id, event.name != "done" else { continue }
+                let rest = try await http.get(path, [("Last-Event-ID", id)])
+                #expect(try Self.events(rest.body).filter { $0.name != "status" }
+                    == Array(all[(index + 1)...]).filter { $0.name != "status" })
+            }
+            let end = try #require(all.last?.id)
+            #expect(try await http.get(path, [("Last-Event-ID", end)]).status == 204)
+        }
+    }
+
+    @Test("an id that does not fit brings a reset and everything again", arguments: ["9-ffff:40", "nonsense", "0:7"])
+    func reset(id: String) async throws {
+        try await service(Self.talk).serve { http in
+            let chat = try await http.send("POST", "/chat", json: ["user_id": "alice", "message": "hi"])
+            let path = "/jobs/\(try chat.json["job_id"]?.string ?? "")/events"
+            let all = try Self.events(try await http.get(path).body)
+            let again = try Self.events(try await http.get(path, [("Last-Event-ID", id)]).body)
+            #expect(again.first?.name == "reset")
+            #expect(Array(again.dropFirst()) == all)
+        }
+    }
+
+    @Test("an open stream brings each event when it is written, and a failure as an error")
+    func live() async throws {
+        let service = try service()
+        try await service.serve({ $0.safetyInterval = 3_600 }) { http in
+            let made = try await http.send("POST", "/chat?wait=0", json: ["user_id": "alice", "message": "hi"])
+            let id = try #require(try made.json["job_id"]?.string.flatMap { JobID($0) })
+            try await http.open("GET", "/jobs/\(id)/events") { stream in
+                var text = try await stream.next() ?? ""
+                #expect(try Self.events(text).map(\.name) == ["status"])
+                try service.work(id) { _, _ in .fail(code: "no_model") }
+                while let piece = try await stream.next() { text += piece }
+                let events = try Self.events(text)
+                #expect(events.suffix(2).map(\.name) == ["error", "done"])
+                #expect(events.first { $0.name == "error" }?.data["code"] == "no_model")
+            }
+        }
+    }
+
+    @Test("a client that leaves gives its place to the next one")
+    func departure() async throws {
+        let service = try service()
+        try await service.serve({ $0.maxStreams = 1; $0.safetyInterval = 1 }) { http in
+            let made = try await http.send("POST", "/chat?wait=0", json: ["user_id": "alice", "message": "hi"])
+            let path = "/jobs/\(try made.json["job_id"]?.string ?? "")/events"
+            try await http.open("GET", path) { stream in
+                #expect(stream.status == 200)
+                _ = try await stream.next()
+                let second = try await http.get(path)
+                #expect((second.status, second.code) == (503, "too_many_streams"))
+                #expect(second.header("retry-after") != nil)
+            }
+            // Its place is free as soon as the server has seen the connection close.
+            var status = 503
+            while status == 503 { status = try await http.open("GET", path) { $0.status } }
+            #expect(status == 200)
+        }
+    }
+
+    @Test("a quiet stream brings heartbeats")
+    func heartbeat() async throws {
+        let service = try service()
+        try await service.serve({ $0.heartbeatInterval = 0; $0.safetyInterval = 1 }) { http in
+            let made = try await http.send("POST", "/chat?wait=0", json: ["user_id": "alice", "message": "hi"])
+            try await http.open("GET", "/jobs/\(try made.json["job_id"]?.string ?? "")/events") { stream in
+                var text = ""
+                while !text.contains(StreamEvent.heartbeat), let piece = try await stream.next() { text += piece }
+                #expect(text.contains(StreamEvent.heartbeat))
+            }
+        }
+    }
+
+    @Test("a position is read back as it was written, and nothing else is", arguments: [
+        ("2-a1b2:1834", true), ("0:0", true), ("a:b:1", false), (":1", false), ("1:", false), ("1:-1", false), ("", false),
+    ])
+    func positions(text: String, isPosition: Bool) {
+        let position = StreamPosition(text)
+        #expect((position != nil) == isPosition)
+        if let position { #expect(position.description == text) }
+    }
+}

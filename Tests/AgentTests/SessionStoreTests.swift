@@ -1,0 +1,168 @@
+// Conversations on disk: appending, damage, replay.
+import DurableFiles
+import Foundation
+import Providers
+import Tenants
+import Testing
+import TextFormats
+
+@testable import Agent
+
+@Suite("Sessions")
+struct SessionStoreTests {
+    let house: AgentHouse
+    let directory: SealedDirectory
+    let store: SessionStore
+
+    init() throws {
+        house = try AgentHouse()
+        let alice = try house.addUser("alice")
+        directory = try house.workspaces.open(alice).directory
+        store = try house.store(alice)
+    }
+
+    static func turn(_ job: String, _ words: String, interrupted: Bool = false) -> [SessionEntry] {
+        [ChatMessage.user(words), .assistant("re: \(words)")].enumerated().map { index, message in
+            SessionEntry(
+                id: "\(job):\(interrupted ? "i" : "")\(index)", jobID: job, message: message, time: AgentHouse.noon,
+                isInterrupted: interrupted)
+        }
+    }
+
+    func bytes(_ session: SessionID = .standard) throws -> [UInt8] {
+        try directory.read("sessions/\(session.fileName)")
+    }
+
+    @Test("Appending the same turn again changes no byte")
+    func idempotent() throws {
+        try store.append(.standard, Self.turn("j1", "hello\nworld"))
+        let before = try bytes()
+        try store.append(.standard, Self.turn("j1", "hello\nworld"))
+        #expect(try bytes() == before)
+        let lines = String(decoding: before, as: UTF8.self).split(separator: "\n")
+        let meta = try JSON.parse(String(lines[0]))
+        #expect(meta["t"] == "meta" && meta["session_id"] == "default" && meta["title"] == "hello")
+        #expect(try JSON.parse(String(lines[1]))["id"] == "j1:0")
+        #expect(lines.count == 3)
+    }
+
+    @Test("A line torn anywhere is cut at the next append, and the turn is written again", arguments: [1, 20, 150])
+    func torn(cut: Int) throws {
+        try store.append(.standard, Self.turn("j1", "one"))
+        try store.append(.standard, Self.turn("j2", "two"))
+        let whole = try bytes()
+        try directory.truncate("sessions/default.jsonl", to: whole.count - cut)
+        #expect(try store.messages(.standard, limit: 9).count < 4)
+        try store.append(.standard, Self.turn("j2", "two"))
+        #expect(try bytes() == whole)
+    }
+
+    @Test("Lines that cannot be read stay where they are and are counted")
+    func badLines() throws {
+        try store.append(.standard, Self.turn("j1", "one"))
+        let damage = Array("{\"id\":\"j9:0\",\"role\":\"\n\u{0}\u{1}\n{\"id\":1}\n".utf8) + [0xFF, 0x0A]
+        try directory.append("sessions/default.jsonl", damage)
+        let damaged = try bytes()
+        try store.append(.standard, Self.turn("j2", "two"))
+        #expect(try bytes().starts(with: damaged))
+        #expect(try store.messages(.standard, limit: 9).map(\.id) == ["j1:0", "j1:1", "j2:0", "j2:1"])
+        #expect(try store.summary(.standard).badLines == 4)
+        #expect(try store.replay(.standard, excluding: "").messages.count == 4)
+    }
+
+    @Test("Sessions with similar names never share a file")
+    func injective() throws {
+        let names = ["a:b", "a_b", "a b", "A_B", "a/b", "..", "a%3ab", "é", "e\u{301}", String(repeating: "长", count: 128)]
+        for name in names { try store.append(SessionID(name), Self.turn("j", "in \(name)")) }
+        for name in names {
+            #expect(try store.messages(SessionID(name), limit: 9).first?.message.content == "in \(name)")
+        }
+        let listed = try store.list()
+        #expect(listed.count == names.count)
+        #expect(Set(listed.map { Array($0.id.utf8) }) == Set(names.map { Array($0.utf8) }))
+    }
+
+    @Test("A title can be set and taken away, a session deleted; both say when there is none")
+    func titleAndDelete() throws {
+        #expect(throws: AgentError.self) { try store.setTitle(.standard, "x", at: AgentHouse.noon) }
+        #expect(try store.delete(.standard) == false)
+        try store.append(.standard, Self.turn("j1", "one"))
+        #expect(try store.setTitle(.standard, "My title", at: AgentHouse.noon).title == "My title")
+        #expect(try store.setTitle(.standard, "", at: AgentHouse.noon).title == nil)
+        #expect(try store.list().map(\.messageCount) == [2])
+        #expect(try store.delete(.standard))
+        #expect(try store.list().isEmpty)
+    }
+
+    @Test("Messages come in pages")
+    func pages() throws {
+        for number in 0..<5 { try store.append(.standard, Self.turn("j\(number)", "\(number)")) }
+        #expect(try store.messages(.standard, limit: 3).map(\.id) == ["j0:0", "j0:1", "j1:0"])
+        #expect(try store.messages(.standard, limit: 2, after: "j1:0").map(\.id) == ["j1:1", "j2:0"])
+        #expect(try store.lastMessages(.standard, limit: 1).map(\.id) == ["j4:1"])
+    }
+
+    @Test("An interrupted turn is shown until the job's whole turn is there, and never to the job itself")
+    func interrupted() throws {
+        try store.append(.standard, Self.turn("j1", "one", interrupted: true))
+        #expect(try store.messages(.standard, limit: 9).map(\.id) == ["j1:i0", "j1:i1"])
+        #expect(try store.replay(.standard, excluding: "j1").messages.isEmpty)
+        try store.append(.standard, Self.turn("j1", "one"))
+        #expect(try store.messages(.standard, limit: 9).map(\.id) == ["j1:0", "j1:1"])
+    }
+
+    @Test("A replay begins with a user's message and every call has one result", arguments: 0..<40)
+    func replayWindow(seed: UInt64) {
+        var random = SplitMix(state: seed)
+        var messages: [ChatMessage] = []
+        for _ in 0..<Int.random(in: 0...120, using: &random) {
+            switch Int.random(in: 0..<6, using: &random) {
+            case 0: messages.append(.user("u"))
+            case 1: messages.append(.assistant("a"))
+            case 2...3:
+                let calls = (0..<Int.random(in: 1...3, using: &random)).map {
+                    ToolCall(id: "c\($0)", name: "quotes", arguments: "{}")
+                }
+                messages.append(.assistant("", toolCalls: calls))
+            default: messages.append(.tool("r", callID: "c\(Int.random(in: 0..<4, using: &random))", name: "quotes"))
+            }
+        }
+        let entries = messages.enumerated().map { index, message in
+            SessionEntry(id: "j:\(index)", jobID: "j", message: message, time: AgentHouse.noon)
+        }
+        let window = ReplayWindow.messages(entries)
+        #expect(window.isEmpty || window[0].role == .user)
+        #expect(window.isEmpty == !messages.contains { $0.role == .user })
+        #expect(Pairing.isWhole(window))
+    }
+}
+
+/// Whether every call has exactly one result right behind it, and every result a call.
+enum Pairing {
+    static func isWhole(_ messages: [ChatMessage]) -> Bool {
+        var open: [String] = []
+        for message in messages {
+            if message.role == .tool {
+                guard let id = message.toolCallID, let index = open.firstIndex(of: id) else { return false }
+                open.remove(at: index)
+            } else {
+                guard open.isEmpty else { return false }
+                open = message.toolCalls.map(\.id)
+            }
+        }
+        return open.isEmpty
+    }
+}
+
+/// Random numbers that are the same in every run.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}
