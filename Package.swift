@@ -19,10 +19,12 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let rooms: [Room] = [
@@ -42,20 +44,21 @@ let rooms: [Room] = [
         products: [logging, yams]),
     Room(name: "Reports", imports: ["TextFormats", "MarketData", "Tenants"], products: [mustache]),
     Room(name: "Jobs", imports: ["TextFormats", "DurableFiles", "Spool", "Tenants"]),
-    Room(name: "Scheduler", imports: ["TextFormats", "Jobs", "Tenants", "DurableFiles"], products: [logging]),
+    Room(name: "Scheduler", imports: ["TextFormats", "Spool", "Jobs", "Tenants", "DurableFiles"], products: [logging]),
     Room(name: "Accounts", imports: ["TextFormats", "Tenants", "Scheduler", "Jobs"]),
     Room(name: "WireTypes", imports: ["TextFormats"], hasTests: false),
     Room(
         name: "API",
         imports: ["TextFormats", "DurableFiles", "Spool", "Accounts", "Jobs", "Scheduler", "Tenants", "WireTypes"],
-        products: [hummingbird, nioCore, nioPosix, httpTypes, lifecycle, logging], resources: [.embedInCode("Assets/openapi.json")]),
+        products: [hummingbird, hummingbirdCore, nioCore, nioPosix, httpTypes, lifecycle, logging],
+        resources: [.embedInCode("Assets/openapi.json")]),
     Room(
         name: "Runtime",
         imports: [
-            "TextFormats", "API", "Accounts", "Scheduler", "Jobs", "Reports", "Agent", "MarketData", "Providers",
-            "Tenants", "Workers", "Spool", "HTTPTransport", "DurableFiles",
+            "TextFormats", "WireTypes", "API", "Accounts", "Scheduler", "Jobs", "Reports", "Agent", "MarketData",
+            "Providers", "Tenants", "Workers", "Spool", "HTTPTransport", "DurableFiles",
         ],
-        products: [lifecycle, logging, metrics]),
+        products: [lifecycle, unixSignals, logging, metrics]),
     Room(
         name: "nanobot",
         imports: ["TextFormats", "Runtime", "Accounts", "Scheduler", "Jobs", "Tenants", "Spool", "DurableFiles"],
@@ -71,7 +74,7 @@ let modelTestSupport = Room(
 /// Test targets that belong to no single room.
 let houseTests: [(name: String, needs: [String])] = [
     ("TidyTests", []),
-    ("SystemTests", ["nanobot"]),
+    ("SystemTests", ["nanobot", "HTTPTransport", "DurableFiles", "TextFormats"]),
 ]
 
 let packages: [String: Package.Dependency] = [
@@ -106,7 +109,8 @@ func closure(_ names: [String]) -> Set<String> {
 
 let needed = closure(only + ["TestSupport"])
 let kept =
-    only.isEmpty ? Set(allRooms.map(\.name)) : needed.union(needed.contains("HTTPTransport") ? closure(["ModelTestSupport"]) : [])
+    only.isEmpty
+    ? Set(allRooms.map(\.name)) : needed.union(needed.contains("HTTPTransport") ? closure(["ModelTestSupport"]) : [])
 let tested = only.isEmpty ? kept : Set(only)
 
 let swiftSettings: [SwiftSetting] = [

@@ -38,6 +38,7 @@ struct APIContext: RequestContext {
 
 extension ProblemDetails {
     static func userNotFound(_ id: String) -> ProblemDetails {
-        ProblemDetails(status: 404, code: "user_not_found", detail: "no user \"\(id.prefix(64))\"; POST /users makes one")
+        ProblemDetails(
+            status: 404, code: "user_not_found", detail: "no user \"\(id.prefix(64))\"; POST /users makes one")
     }
 }

@@ -39,7 +39,8 @@ public struct APIOptions: Sendable {
     public var heartbeatInterval = 15.0
     /// Seconds one write to an event stream may take before its client counts as gone.
     public var writeTimeout: Int64 = 60
-    /// Seconds between looks at a job someone waits for, should a notification be lost.
+    /// Seconds between looks at a job someone waits for, should a notification be lost; also how finely heartbeats
+    /// are timed.
     public var safetyInterval: Int64 = 5
     /// Threads for calls that block.
     public var blockingThreads = 8

@@ -1,6 +1,7 @@
 // The HTTP side of nanobot: puts routes, middleware and bounds together into one Hummingbird application.
 // Made and run by Runtime inside its ServiceGroup; nothing here blocks an event loop.
 
+import Foundation
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -37,12 +38,14 @@ public struct APIServer: Sendable {
         router.add(middleware: AccessMiddleware(policy: AccessPolicy(adminToken: options.adminToken)))
         for route in directory.routes { router.on(RouterPath(route.path), method: route.method, use: route.handler) }
 
+        // Literal IPv6 addresses are bound without the brackets they have in a URL.
+        let host = options.host.trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
         let channel = HTTP1Channel.Configuration(
             additionalChannelHandlers: [ClientDeparture()], idleTimeout: .seconds(options.idleTimeout))
         return Application(
             router: router, server: .http1(configuration: channel),
             configuration: ApplicationConfiguration(
-                address: .hostname(options.host, port: options.port), serverName: nil, backlog: 1_024,
+                address: .hostname(host, port: options.port), serverName: nil, backlog: 1_024,
                 availableConnectionsDelegate: .maximum(options.maxConnections, logger: logger)),
             services: [bridge],
             onServerRunning: { [options] channel in options.onRunning(channel.localAddress?.port ?? options.port) },

@@ -6,8 +6,8 @@ import Hummingbird
 import WireTypes
 
 /// Why Host and Origin matter on loopback: a page of any web site, open in a browser on this machine, can send
-/// requests to 127.0.0.1. It cannot choose these two headers, though: a foreign page shows in Origin, and a name that was
-/// re-pointed at 127.0.0.1 (DNS rebinding) shows in Host.
+/// requests to 127.0.0.1. It cannot choose these two headers, though: a foreign page shows in Origin, and a name that
+/// was re-pointed at 127.0.0.1 (DNS rebinding) shows in Host.
 struct AccessPolicy: Sendable {
     /// Answered without a token: probes come without one, and the documentation holds nothing of any tenant.
     static let openPaths: Set<String> = ["/health", "/ready", "/docs", "/redoc", "/openapi.json"]

@@ -28,7 +28,9 @@ struct ChatRoutes: RouteGroup {
         let isAsync = request.preferences["respond-async"] != nil
         let wait = try request.wait(max: options.maxWait) ?? bodyWait ?? (isAsync ? 0 : options.defaultChatWait)
         let job = try call.job()
-        let submitted = try await bridge.run { [jobs] in try jobs.submit(job, source: .api) }
+        let submitted = try await bridge.run { [jobs] in
+            try jobs.submit(job, source: .api, route: "POST /chat")
+        }
         let ticket = JobTicket(jobID: "\(submitted.id)", status: submitted.state.rawValue)
         if isStream {
             return try streams.response(
@@ -70,6 +72,7 @@ struct ChatRoutes: RouteGroup {
 extension Request {
     /// Whether the answer is wanted as an event stream before anything else.
     var prefersEventStream: Bool {
-        AcceptHeader(headers[values: .accept]).best(of: ["application/json", "text/event-stream"]) == "text/event-stream"
+        AcceptHeader(headers[values: .accept]).best(of: ["application/json", "text/event-stream"])
+            == "text/event-stream"
     }
 }

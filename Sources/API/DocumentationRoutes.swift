@@ -59,7 +59,8 @@ struct DocumentationRoutes: RouteGroup {
     }
 
     /// The viewers style their elements from scripts and ReDoc searches in a worker made from a blob.
-    private static let viewerPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    private static let viewerPolicy =
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
         + "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; "
         + "form-action 'none'; frame-ancestors 'none'"
 
@@ -85,7 +86,8 @@ struct DocumentationRoutes: RouteGroup {
 /// Headers of every HTML answer.
 enum HTMLPolicy {
     /// A page that only shows: no scripts, nothing loaded from anywhere.
-    static let still = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    static let still =
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
         + "form-action 'none'; frame-ancestors 'none'"
 
     static func headers(_ policy: String) -> HTTPFields {

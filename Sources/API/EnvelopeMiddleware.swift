@@ -28,9 +28,16 @@ struct EnvelopeMiddleware: RouterMiddleware {
             response = answer(to: error, request: request, context: context)
         }
         finish(&response, request: request, context: context)
+        let duration = ContinuousClock.now - started
         meter.count(
             method: request.method.rawValue, route: context.endpointPath, status: response.status.code,
-            duration: ContinuousClock.now - started)
+            duration: duration)
+        context.logger.debug(
+            "Request answered",
+            metadata: [
+                "http.method": "\(request.method)", "http.path": .string(request.uri.path),
+                "http.status": "\(response.status.code)", "duration": "\(duration)",
+            ])
         return response
     }
 

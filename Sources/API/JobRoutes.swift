@@ -10,6 +10,9 @@ import TextFormats
 import WireTypes
 
 struct JobRoutes: RouteGroup {
+    /// The scope of its idempotency keys.
+    private static let submitRoute = "POST /jobs"
+
     let options: APIOptions
     let services: APIServices
     let bridge: BlockingBridge
@@ -75,7 +78,9 @@ struct JobRoutes: RouteGroup {
         }
         let json = body.object == nil ? body : .object(members)
         let job = try JobRequest.parse(json, now: options.now())
-        let submitted = try await bridge.run { [jobs = services.jobs] in try jobs.submit(job, source: .api) }
+        let submitted = try await bridge.run { [jobs = services.jobs] in
+            try jobs.submit(job, source: .api, route: Self.submitRoute)
+        }
         let ticket = JobTicket(jobID: "\(submitted.id)", status: submitted.state.rawValue)
         return .accepted(ticket.json, location: ticket.statusURL)
     }
@@ -95,7 +100,9 @@ struct JobRoutes: RouteGroup {
             }
         }
         let jobs = parsed.compactMap { try? $0.get() }  // the errors are answered below, each in its place
-        let submitted = try await bridge.run { [client = services.jobs] in client.submitBatch(jobs) }
+        let submitted = try await bridge.run { [client = services.jobs] in
+            client.submitBatch(jobs, source: .api, route: Self.submitRoute)
+        }
         var outcomes = submitted.makeIterator()
         let rows = parsed.map { entry -> JSON in
             switch entry {
@@ -130,7 +137,7 @@ struct JobRoutes: RouteGroup {
         _ = try await waiter.view(id)
         // An id that is none of ours cannot fit: the replay says so with `reset`.
         let last = request.headers[.lastEventID] ?? request.query("last_event_id")
-        let position = last.map { StreamPosition($0) ?? StreamPosition(epoch: "unknown", offset: .max / 2) }
+        let position = last.map { StreamPosition($0) ?? StreamPosition(epoch: "unknown", offset: 1) }
         if let position, try await streams.isOver(id, at: position) {
             // A browser's EventSource reconnects for ever unless it is told that there is nothing to come.
             return .noContent

@@ -41,7 +41,9 @@ struct JobWaiter: Sendable {
     /// The job as it stands.
     /// - Throws: 404 `job_not_found`.
     func view(_ id: JobID) async throws -> JobView {
-        guard let view = try await bridge.run({ [jobs] in try jobs.view(id) }) else { throw ProblemDetails.noJob("\(id)") }
+        guard let view = try await bridge.run({ [jobs] in try jobs.view(id) }) else {
+            throw ProblemDetails.noJob("\(id)")
+        }
         return view
     }
 

@@ -1,8 +1,8 @@
 // Where the API gets finished reports from. Implemented in Runtime over workspaces and renderers.
 
 import Foundation
-import TextFormats
 import Tenants
+import TextFormats
 
 /// A finished report's text in one format.
 public struct ReportText: Sendable, Hashable {

@@ -26,7 +26,9 @@ struct ReportRoutes: RouteGroup {
     private func order(_ request: Request) async throws -> Response {
         let body = try await request.json(maxBytes: options.maxBodyBytes)
         let job = try JobCall(body, kind: .report, request: request, now: options.now()).job()
-        let submitted = try await bridge.run { [jobs = services.jobs] in try jobs.submit(job, source: .api) }
+        let submitted = try await bridge.run { [jobs = services.jobs] in
+            try jobs.submit(job, source: .api, route: "POST /reports")
+        }
         let ticket = ReportTicket(
             reportID: "\(submitted.id)", userID: "\(job.userID)", status: submitted.state.rawValue)
         return .accepted(ticket.json, location: ticket.statusURL)

@@ -29,6 +29,10 @@ extension Request {
     }
 
     private func checkContentType() throws(ProblemDetails) {
+        if let encoding = headers[.contentEncoding], encoding.lowercased() != "identity" {
+            throw ProblemDetails(
+                status: 415, code: "unsupported_media_type", detail: "the body must not be compressed")
+        }
         let value = headers[.contentType] ?? ""
         let parts = value.split(separator: ";").map { $0.filter { $0 != " " }.lowercased() }
         let isJSON = parts.first.map { $0 == "application/json" || $0.hasSuffix("+json") } ?? false

@@ -103,7 +103,8 @@ struct ScheduleRoutes: RouteGroup {
             var members = schedule.job.object ?? [:]
             members["user_id"] = .string(user.rawValue)
             members["idempotency_key"] = .string(key)
-            return try jobs.submit(try JobRequest.parse(.object(members), now: now()), source: .schedule).id
+            let job = try JobRequest.parse(.object(members), now: now())
+            return try jobs.submit(job, source: .schedule, route: "POST /schedules/\(id)/run").id
         }
         let view = try await bridge.run { try jobs.view(id) }
         let ticket = JobTicket(jobID: "\(id)", status: (view?.state ?? .queued).rawValue)

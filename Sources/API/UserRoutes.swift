@@ -45,9 +45,13 @@ struct UserRoutes: RouteGroup {
         _ = try request.idempotencyKey()
         var reader = try ObjectReader(body)
         let user = try UserID(try reader.require(try reader.string("user_id"), "user_id"))
-        let initial = try reader.json("initial_data").map { json in try InitialUserData(json: json, path: "initial_data") }
+        let initial = try reader.json("initial_data").map { json in
+            try InitialUserData(json: json, path: "initial_data")
+        }
         try reader.finish()
-        let config = try await bridge.run { [accounts = services.accounts] in try accounts.create(user, initial: initial) }
+        let config = try await bridge.run { [accounts = services.accounts] in
+            try accounts.create(user, initial: initial)
+        }
         return .json(
             config.publicJSON, status: .created,
             headers: [.location: "/users/\(user)", .eTag: UserTag(config).text])
@@ -121,7 +125,7 @@ struct UserRoutes: RouteGroup {
 }
 
 /// The ETag of a user. It names the incarnation besides the version: a user deleted and made again begins at the same
-/// version and must not be taken for the old one; and what is shown, since the server's default time zone is part of it.
+/// version and must not be taken for the old one; and what is shown, for the server's default time zone is part of it.
 struct UserTag {
     let text: String
 

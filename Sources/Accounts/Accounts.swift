@@ -3,6 +3,7 @@
 // also in a process without workers or a running scheduler; blocking. Failure: TenantError, with nothing changed,
 // except where a method says otherwise.
 
+import Dispatch
 import Jobs
 import Scheduler
 import Tenants
@@ -13,11 +14,23 @@ public final class Accounts: Sendable {
     private let configs: UserConfigManager
     private let scheduler: ReportScheduler
     private let client: JobClient
+    private let pause: @Sendable (Double) -> Void
 
-    /// - Parameter scheduler: need not be started.
+    /// Running jobs of a user being deleted were told to end, which takes about a second; they are looked at this
+    /// often, with so many seconds between.
+    private static let looks = 100
+    private static let betweenLooks = 0.1
+
+    /// - Parameters:
+    ///   - scheduler: need not be started.
+    ///   - pause: blocks for that many seconds.
     public init(
-        workspaces: WorkspaceManager, configs: UserConfigManager, scheduler: ReportScheduler, client: JobClient
+        workspaces: WorkspaceManager, configs: UserConfigManager, scheduler: ReportScheduler, client: JobClient,
+        pause: @escaping @Sendable (Double) -> Void = {
+            _ = DispatchSemaphore(value: 0).wait(timeout: .now() + $0)
+        }
     ) {
+        self.pause = pause
         self.workspaces = workspaces
         self.configs = configs
         self.scheduler = scheduler
@@ -101,12 +114,14 @@ public final class Accounts: Sendable {
     /// `finishDeletions` at the next start, removes what a crash left.
     /// - Throws: `.userNotFound`, `.storage`.
     public func delete(_ id: UserID) throws(TenantError) {
-        // Known at all? Else somebody's misspelled id would cost a search through the queue.
-        let isKnown = try workspaces.exists(id) || workspaces.halfDeleted().contains(id)
-        guard isKnown else { throw TenantError(.userNotFound, "There is no user \"\(id)\".") }
-        if try workspaces.exists(id) { try eraseJobs(of: id) }
+        if try workspaces.exists(id) {
+            try eraseJobs(of: id)
+        } else if try !workspaces.halfDeleted().contains(id) {
+            // Somebody's misspelled id is not worth a search through the queue.
+            throw TenantError(.userNotFound, "There is no user \"\(id)\".")
+        }
         try announced(id) { () throws(TenantError) in try workspaces.delete(id) }
-        // Jobs that were submitted while the others were being erased; from here on none can be.
+        // Jobs that came in while the others were being erased; from here on none can.
         try eraseJobs(of: id)
     }
 
@@ -123,12 +138,16 @@ public final class Accounts: Sendable {
 
     private func eraseJobs(of id: UserID) throws(TenantError) {
         do {
-            try client.cancelAll(user: id)
-            try client.erase(user: id)
+            for look in 0..<Self.looks {
+                if look > 0 { pause(Self.betweenLooks) }
+                try client.cancelAll(user: id)
+                if try client.erase(user: id) == 0 { return }
+            }
         } catch {
             throw TenantError(
                 .storage, "The jobs of \"\(id)\" could not be removed, repeat the deletion: \(error.detail)")
         }
+        throw TenantError(.storage, "A job of \"\(id)\" does not end; repeat the deletion when it has.")
     }
 
     /// Marks the change before and after, see `ChangeMarks`, and tells the scheduler of this process.

@@ -67,12 +67,14 @@ extension FileSystem {
     }
 
     /// Up to `count` bytes from `offset`; fewer at the end of the file.
-    public func readRange(_ descriptor: Int32, from offset: Int, count: Int, path: String) throws(FileError) -> [UInt8] {
+    public func readRange(_ descriptor: Int32, from offset: Int, count: Int, path: String) throws(FileError) -> [UInt8]
+    {
         var failure: FileError?
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             filled = 0
             while filled < count {
-                let rest = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[filled..<count])
+                let rest = UnsafeMutableRawBufferPointer(
+                    rebasing: UnsafeMutableRawBufferPointer(buffer)[filled..<count])
                 do throws(FileError) {
                     let got = try read(descriptor, into: rest, at: offset + filled, path: path)
                     if got == 0 { return }

@@ -41,7 +41,8 @@ public struct FileStatus: Sendable, Hashable {
     public var mode: UInt32
 
     public init(
-        kind: FileKind, size: Int, modified: Date, inode: UInt64, device: UInt64, links: Int, owner: UInt32, mode: UInt32
+        kind: FileKind, size: Int, modified: Date, inode: UInt64, device: UInt64, links: Int, owner: UInt32,
+        mode: UInt32
     ) {
         self.kind = kind
         self.size = size

@@ -1,7 +1,7 @@
-// The drop box: whatever a person or program puts into incoming/ is answered in receipts/, and becomes a job or lands in
-// rejected/ with the reason beside it. One thread: inotify says when, a look every 2 s is the safety net.
-// start, stop and scan may be called from any thread; the notices come on the one that works. Failure: none; what cannot
-// be done now is said once and tried again.
+// The drop box: whatever a person or program puts into incoming/ is answered in receipts/, and becomes a job or lands
+// in rejected/ with the reason beside it. One thread: inotify says when, a look every 2 s is the safety net.
+// start, stop and scan may be called from any thread; the notices come on the one that works. Failure: none; what
+// cannot be done now is said once and tried again.
 
 import DurableFiles
 import Foundation
@@ -10,7 +10,7 @@ import Synchronization
 
 public struct DropBoxOptions: Sendable {
     public var now: @Sendable () -> Date
-    /// For the log. Called with no lock held that a callback could wait for, other than the drop box's own.
+    /// For the log. Called in the middle of a pass: it must not call the drop box.
     public var notify: @Sendable (DropNotice) -> Void
 
     public init(

@@ -66,11 +66,13 @@ struct DropIntake: Sendable {
             }
             let submitted: SubmittedJob
             do throws(JobError) {
-                submitted = try client.submit(request.id == nil ? request.with(id: file.id) : request, source: .drop)
+                let request = request.id == nil ? request.with(id: file.id) : request
+                submitted = try client.submit(request, source: .drop)
             } catch {
                 return try refuse(file, error, isRepeat: isRepeat)
             }
-            try answer(file, acceptance(submitted), isOurs: { $0["id"]?.string == submitted.id.description })
+            try answer(
+                file, acceptance(submitted), isOurs: { isRepeat && $0["id"]?.string == submitted.id.description })
             // The receipt is durable: now the file itself is no longer needed.
             try removeIfThere(layout.path(.admitting, file.entry))
             try removeNote(file)
@@ -106,9 +108,8 @@ struct DropIntake: Sendable {
             throw FileError(code: .invalid, operation: "open", path: path)
         }
         if let expected {
-            guard before.inode == expected.inode, before.device == expected.device, before.owner == expected.owner else {
-                throw FileError(code: .invalid, operation: "open", path: path)
-            }
+            guard before.inode == expected.inode, before.device == expected.device, before.owner == expected.owner
+            else { throw FileError(code: .invalid, operation: "open", path: path) }
         }
         guard before.size <= JobRequest.maxBytes else {
             throw FileError(code: .tooLarge, operation: "read", path: path)

@@ -31,11 +31,16 @@ struct DropWork {
     var queued = DropCandidates()
     private var retries: [FileName: Retry] = [:]
     private var reported: Set<FileName> = []
+    /// Files whose names are not UTF-8, as last reported.
+    private var unreadable = 0
     private var blocked: Retry?
     private var isFirstPass = true
     private var isFailing = false
 
-    init(layout: SpoolLayout, files: any FileSystem, intake: DropIntake, notify: @escaping @Sendable (DropNotice) -> Void) {
+    init(
+        layout: SpoolLayout, files: any FileSystem, intake: DropIntake,
+        notify: @escaping @Sendable (DropNotice) -> Void
+    ) {
         self.layout = layout
         self.files = files
         self.intake = intake
@@ -144,6 +149,7 @@ struct DropWork {
         let present = Set(names.map { FileName($0) })
         incoming.keep(only: present)
         forgetReports(.incoming, present)
+        try reportUnreadable()
         var whole: [(name: String, status: FileStatus)] = []
         for name in names {
             if let status = candidate(name), incoming.isWhole(FileName(name), status, now: now) {
@@ -207,11 +213,10 @@ struct DropWork {
             return file
         } catch {
             if error.code == .notFound { return nil }
-            if error.code == .permission {
-                reportLeft(.incoming, name, "the service may not move it: \(error)")
-                return nil
-            }
-            throw error
+            guard !error.isPassing else { throw error }
+            // One file that cannot be moved must not stand in the way of the others.
+            reportLeft(.incoming, name, "the service cannot move it: \(error)")
+            return nil
         }
     }
 
@@ -242,6 +247,15 @@ struct DropWork {
     }
 
     // MARK: - Reports
+
+    /// Such names cannot be told apart in a log or a receipt, so they are only counted.
+    private mutating func reportUnreadable() throws(FileError) {
+        let count = try files.unreadableNames(layout.path(.incoming))
+        if count > unreadable {
+            notify(.left(name: "incoming/", reason: "\(count) files have names that are not UTF-8; rename them"))
+        }
+        unreadable = count
+    }
 
     private mutating func reportLeft(_ folder: Folder, _ name: String, _ reason: String) {
         guard reported.insert(FileName("\(folder.rawValue)/\(name)")).inserted else { return }

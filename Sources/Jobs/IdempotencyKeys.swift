@@ -85,7 +85,7 @@ final class IdempotencyKeys: Sendable {
         }
     }
 
-    /// Removes what is older than 7 days. Cheap enough for once a day; a file that cannot be removed stays for the next.
+    /// Removes what is older than 7 days. Cheap enough for once a day.
     func prune() throws(JobError) {
         do {
             for shard in try files.list(folder) where shard.name.utf8.count == 2 {

@@ -51,7 +51,7 @@ public final class JobClient: Sendable {
     let now: @Sendable () -> Date
     let census: QueueCensus
     private let configs: UserConfigManager
-    private let keys: IdempotencyKeys
+    let keys: IdempotencyKeys
     private let gates = SessionGates()
 
     /// - Parameter workspaces: the same ones `configs` reads; users are looked up, never made.
@@ -172,11 +172,6 @@ public final class JobClient: Sendable {
             _ = try? spool.cancel(job.id)
         }
     }
-
-    // MARK: - Housekeeping
-
-    /// Forgets idempotency keys older than 7 days. To be called about once a day.
-    public func pruneKeys() throws(JobError) { try keys.prune() }
 
     /// Runs a call of the spool and translates its error.
     func spoolCall<Value>(_ id: JobID?, _ body: () throws(SpoolError) -> Value) throws(JobError) -> Value {

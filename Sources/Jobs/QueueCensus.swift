@@ -70,7 +70,8 @@ final class QueueCensus: Sendable {
     private func take(_ user: String, _ userLimit: Int, _ totalLimit: Int) -> JobError? {
         state.withLock { state in
             let count = state.count ?? Count()
-            let own = count.users[user, default: 0] + state.added.users[user, default: 0]
+            let own =
+                count.users[user, default: 0] + state.added.users[user, default: 0]
                 + state.pending.users[user, default: 0]
             if userLimit > 0, own >= userLimit {
                 return JobError(
@@ -114,7 +115,7 @@ final class QueueCensus: Sendable {
             return true
         }
         guard mayCount else { return }
-        // What was admitted before is seen by the listing; what is admitted during it may be counted twice till the next.
+        // What was admitted before is seen by the listing; what is admitted during it may count twice till the next.
         let before = state.withLock { $0.added }
         let start = ContinuousClock.now
         do throws(SpoolError) {

@@ -76,13 +76,13 @@ public final class StatusWatcher: Sendable {
     /// Calls `changed` after every change of the job's status file, several changes at once counting as one, until the
     /// handle is cancelled. The file need not exist yet. A change just before the call may be missed: look after it.
     public func watch(_ id: JobID, _ changed: @escaping @Sendable () -> Void) -> WatchHandle {
-        let folder = addFolder(id)
         let size = fileSize(id)
         let waiter = state.withLock { state in
             state.nextWaiter += 1
             var watched = state.jobs[id] ?? Watched(size: size)
             watched.waiters[state.nextWaiter] = changed
-            take(folder, for: &watched, &state)
+            // Under the lock, so that nobody gives up the same folder in between.
+            take(addFolder(id), for: &watched, &state)
             state.jobs[id] = watched
             return state.nextWaiter
         }
@@ -135,7 +135,9 @@ public final class StatusWatcher: Sendable {
     }
 
     private func tell(_ ids: Set<JobID>) {
-        let callbacks = state.withLock { state in ids.flatMap { state.jobs[$0].map { Array($0.waiters.values) } ?? [] } }
+        let callbacks = state.withLock { state in
+            ids.flatMap { id in state.jobs[id].map { Array($0.waiters.values) } ?? [] }
+        }
         for callback in callbacks { callback() }
     }
 
@@ -199,14 +201,13 @@ public final class StatusWatcher: Sendable {
         guard isDue else { return [] }
         var changed: Set<JobID> = []
         for (id, known) in state.withLock({ $0.jobs }) {
-            let folder = known.folder == nil ? addFolder(id) : nil
             let size = fileSize(id)
             if size != known.size { changed.insert(id) }
-            guard size != known.size || folder != nil else { continue }
+            guard size != known.size || known.folder == nil else { continue }
             state.withLock { state in
                 guard var watched = state.jobs[id] else { return }
                 watched.size = size
-                take(folder, for: &watched, &state)
+                if watched.folder == nil { take(addFolder(id), for: &watched, &state) }
                 state.jobs[id] = watched
             }
         }

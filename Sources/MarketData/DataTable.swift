@@ -115,30 +115,28 @@ struct DataTable<Column: DataColumn>: Sendable {
         let plain = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
         let root: JSON
         do {
-            root = try JSON.parse(plain, limits: .init(maxBytes: DataLimits.fileBytes, maxDepth: 16, maxMembers: Self.maxMembers))
+            root = try JSON.parse(
+                plain, limits: .init(maxBytes: DataLimits.fileBytes, maxDepth: 16, maxMembers: Self.maxMembers))
         } catch {
             problems.append(problem(.badFormat, nil, "not valid JSON: \(error.detail) at byte \(error.offset)"))
             return
         }
         var index = HeaderIndex<Column>()
-        for (values, isRecord) in Self.flattened(root, key: key, scalar: scalar, &index) {
-            guard records.count < DataLimits.rows else {
+        for (offset, found) in Self.flattened(root, key: key, scalar: scalar, &index).enumerated() {
+            let (values, isRecord) = found
+            guard offset < DataLimits.rows else {
                 problems.append(problem(.tooLarge, nil, "only the first \(DataLimits.rows) records were read"))
-                return
+                break
             }
-            let number = records.count + 1
-            guard isRecord else {
-                problems.append(problem(.badRow, number, "record \(number) is no object"))
-                records.append(DataRecord(line: number, values: [:]))
-                continue
+            if isRecord {
+                records.append(DataRecord(line: offset + 1, values: values))
+            } else {
+                problems.append(problem(.badRow, offset + 1, "record \(offset + 1) is no object"))
             }
-            records.append(DataRecord(line: number, values: values))
         }
         if root.array == nil && root.object == nil {
             problems.append(problem(.badFormat, nil, "must be an array of objects or an object"))
         }
-        // Bad records held their place so that numbers match the file; only good ones are handed on.
-        records.removeAll { $0.values.isEmpty }
     }
 
     /// The records of an array of objects, an object around such an array, or an object keyed by `key`.
@@ -186,7 +184,9 @@ struct DataTable<Column: DataColumn>: Sendable {
         let keys = object.keys
         var result: [Column: String] = [:]
         for (column, index) in headers.columns(of: keys) {
-            guard let value = object[keys[index]], let text = text(value), !ValueReading.isAbsent(text) else { continue }
+            guard let value = object[keys[index]], let text = text(value), !ValueReading.isAbsent(text) else {
+                continue
+            }
             result[column] = text
         }
         return result

@@ -105,7 +105,8 @@ public final class FeedShelf: Sendable {
         while let range = text.range(of: word, range: start..<text.endIndex) {
             let before = range.lowerBound > text.startIndex ? text[text.index(before: range.lowerBound)] : " "
             let after = range.upperBound < text.endIndex ? text[range.upperBound] : " "
-            let touches = (word.first?.isASCII == true && isWordCharacter(before))
+            let touches =
+                (word.first?.isASCII == true && isWordCharacter(before))
                 || (word.last?.isASCII == true && isWordCharacter(after))
             if !touches { return true }
             start = range.upperBound

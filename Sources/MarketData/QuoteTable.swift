@@ -14,7 +14,8 @@ enum QuoteColumn: DataColumn {
             ["name", "company", "companyname", "shortname", "longname", "名称", "股票名称", "证券名称", "简称", "股票简称"]
         case .price:
             [
-                "price", "last", "lastprice", "currentprice", "close", "closeprice", "closingprice", "adjclose", "value",
+                "price", "last", "lastprice", "currentprice", "close", "closeprice", "closingprice", "adjclose",
+                "value",
                 "最新价", "现价", "价格", "当前价", "收盘价", "收盘", "股价",
             ]
         case .change:
@@ -136,7 +137,9 @@ public struct QuoteTable: Sendable {
             return bad("no symbol")
         }
         guard let raw = values[.price] else { return bad("no price for \(symbol)") }
-        guard let price = number(raw), price >= 0 else { return bad("the price of \(symbol) is no number: \(short(raw))") }
+        guard let price = number(raw), price >= 0 else {
+            return bad("the price of \(symbol) is no number: \(short(raw))")
+        }
         var quote = Quote(symbol: symbol, price: price, source: file)
         for (column, text) in values where [.change, .changePercent, .previousClose, .volume].contains(column) {
             let isPercent = column == .changePercent
@@ -155,7 +158,9 @@ public struct QuoteTable: Sendable {
             if quote.changePercent == nil { quote.changePercent = rounded((price - before) / before * 100, places: 4) }
         }
         if let raw = timeText(values) {
-            guard let time = ValueReading.time(raw) else { return bad("the time of \(symbol) is not readable: \(short(raw))") }
+            guard let time = ValueReading.time(raw) else {
+                return bad("the time of \(symbol) is not readable: \(short(raw))")
+            }
             quote.time = time
         }
         return .success(quote)

@@ -4,7 +4,9 @@ import Foundation
 import TextFormats
 
 enum ValueReading {
-    private static let absent: Set<String> = ["", "-", "--", "—", "n/a", "na", "null", "none", "nan", "#n/a", "无", "暂无"]
+    private static let absent: Set<String> = [
+        "", "-", "--", "—", "n/a", "na", "null", "none", "nan", "#n/a", "无", "暂无",
+    ]
 
     static func isAbsent(_ text: String) -> Bool { absent.contains(text.lowercased()) }
 

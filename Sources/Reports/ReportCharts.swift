@@ -68,7 +68,8 @@ enum ReportCharts {
     }
 
     private static func open(height: Double, title: String) -> String {
-        "<svg viewBox=\"0 0 \(number(width)) \(number(height))\" role=\"img\"><title>\(HTMLWriter.escape(title))</title>\n"
+        "<svg viewBox=\"0 0 \(number(width)) \(number(height))\" "
+            + "role=\"img\"><title>\(HTMLWriter.escape(title))</title>\n"
     }
 
     private static func shortened(_ text: String) -> String { text.count > 14 ? "\(text.prefix(13))…" : text }

@@ -69,6 +69,7 @@ public enum ReportFacts {
         let decimals = written.split(separator: ".", omittingEmptySubsequences: false).dropFirst().first?.count ?? 0
         // Half a unit of the last written place, and a little for binary fractions.
         let isSigned = written.first == "-" || written.first == "+"
-        return abs((isSigned ? value : abs(value)) - number) <= 0.5 * pow(10, -Double(decimals)) + 1e-9 * max(1, abs(value))
+        return abs((isSigned ? value : abs(value)) - number) <= 0.5 * pow(10, -Double(decimals)) + 1e-9
+            * max(1, abs(value))
     }
 }

@@ -35,7 +35,8 @@ struct ReportPage: Sendable {
           sans-serif; }
         main { max-width: 46rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
         h1 { font-size: 1.75rem; line-height: 1.25; margin: 0 0 1rem; }
-        h2 { font-size: 1.25rem; margin: 2.25rem 0 .75rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line); }
+        h2 { font-size: 1.25rem; margin: 2.25rem 0 .75rem; padding-bottom: .3rem;
+          border-bottom: 1px solid var(--line); }
         h3 { font-size: 1.05rem; margin: 1.5rem 0 .5rem; }
         a { color: var(--link); }
         .table { overflow-x: auto; }

@@ -3,6 +3,7 @@
 
 import Foundation
 import Jobs
+import Spool
 
 protocol FireQueue: Sendable {
     /// Durable when it returns. The same id and content again: the job that is there.

@@ -4,6 +4,7 @@
 import Foundation
 import Jobs
 import Logging
+import Spool
 import Tenants
 import TextFormats
 

@@ -3,6 +3,7 @@
 
 import Foundation
 import Jobs
+import Spool
 import Tenants
 import TextFormats
 

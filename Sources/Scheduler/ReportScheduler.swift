@@ -109,10 +109,10 @@ public final class ReportScheduler: Sendable {
 
     /// Ends the thread and waits for it; a fire being submitted is finished first.
     public func stop() {
-        let loop = state.withLock {
-            $0.isStopping = true
-            defer { $0.loop = nil }
-            return $0.loop
+        let loop = state.withLock { state in
+            state.isStopping = true
+            defer { state.loop = nil }
+            return state.loop
         }
         loop?.stop()
     }

@@ -30,7 +30,7 @@ struct ScheduleStore: Sendable {
         try locked(workspace) { () throws(ScheduleError) in
             var schedules = try loadOrSetAside(workspace)
             guard try body(&schedules) else { return }
-            do {
+            do throws(FileError) {
                 try workspace.directory.write(Workspace.schedules, schedules.json.bytes(pretty: true))
             } catch {
                 throw Self.storage(error)

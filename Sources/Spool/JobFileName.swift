@@ -81,7 +81,9 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
             guard let key = OrderKey(parts[3]) else { return nil }
             orderKey = key
         }
-        let counts = parts[5].split(separator: "-", omittingEmptySubsequences: false).map { JobFileName.number(String($0)) }
+        let counts = parts[5].split(separator: "-", omittingEmptySubsequences: false).map {
+            JobFileName.number(String($0))
+        }
         guard counts.count == 3, let run = counts[0], run >= 1, let attempt = counts[1], let crashes = counts[2],
             max(run, attempt, crashes) < 1_000_000
         else { return nil }

@@ -26,7 +26,11 @@ public struct JobID: Hashable, Sendable, Comparable, CustomStringConvertible {
                 guard byte == UInt8(ascii: "-") else { return nil }
             } else {
                 guard let digit = Hex.value(byte), digits < 32 else { return nil }
-                if digits < 16 { values.0 = values.0 << 4 | UInt64(digit) } else { values.1 = values.1 << 4 | UInt64(digit) }
+                if digits < 16 {
+                    values.0 = values.0 << 4 | UInt64(digit)
+                } else {
+                    values.1 = values.1 << 4 | UInt64(digit)
+                }
                 digits += 1
             }
             place += 1

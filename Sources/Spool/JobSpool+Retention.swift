@@ -50,7 +50,8 @@ extension JobSpool {
         } catch {
             if error.operation == "clock" {
                 throw SpoolError(
-                    .state, "The clock is more than a day ahead of the last pruning (\(error.path)). If it is right, "
+                    .state,
+                    "The clock is more than a day ahead of the last pruning (\(error.path)). If it is right, "
                         + "remove \(layout.pruneMark) to go on.")
             }
             guard error.code == .notFound else { throw SpoolError(error) }

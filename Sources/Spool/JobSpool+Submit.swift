@@ -88,7 +88,8 @@ extension JobSpool {
             throw SpoolError(.invalid, "User, hold key or priority do not fit a job file's name.", id: submission.id)
         }
         guard submission.payload.count <= JobSpool.maximumPayload else {
-            throw SpoolError(.invalid, "The job file has more than \(JobSpool.maximumPayload) bytes.", id: submission.id)
+            throw SpoolError(
+                .invalid, "The job file has more than \(JobSpool.maximumPayload) bytes.", id: submission.id)
         }
     }
 

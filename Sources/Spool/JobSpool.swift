@@ -62,7 +62,8 @@ public final class JobSpool: Sendable {
         }
         guard works else {
             throw SpoolError(
-                .unusable, "File locks do not exclude each other in \(layout.root); use a local file system, or "
+                .unusable,
+                "File locks do not exclude each other in \(layout.root); use a local file system, or "
                     + "mount the shared one with cluster-wide locks (docs/operations.md).")
         }
     }

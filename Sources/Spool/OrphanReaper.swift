@@ -90,7 +90,8 @@ public struct OrphanReaper: Sendable {
             pass.buried.append(name.id)
             return
         }
-        try spool.requeue(file, from: name, to: next, status: status, failure: nil, note: counted ? "crash" : "recovered")
+        try spool.requeue(
+            file, from: name, to: next, status: status, failure: nil, note: counted ? "crash" : "recovered")
         pass.requeued.append(name.id)
     }
 }

@@ -94,7 +94,9 @@ public struct ObjectReader {
         guard items.count <= maxCount else { throw error(key, "must have at most \(maxCount) entries") }
         var texts: [String] = []
         for (index, item) in items.enumerated() {
-            guard let text = item.string else { throw error("\(key)[\(index)]", "must be a string, not \(item.kindName)") }
+            guard let text = item.string else {
+                throw error("\(key)[\(index)]", "must be a string, not \(item.kindName)")
+            }
             guard text.count <= maxLength else {
                 throw error("\(key)[\(index)]", "must have at most \(maxLength) characters")
             }
@@ -111,7 +113,9 @@ public struct ObjectReader {
         guard object.count <= maxCount else { throw error(key, "must have at most \(maxCount) members") }
         var map: [String: String] = [:]
         for (name, item) in object {
-            guard let text = item.string else { throw error("\(key).\(name)", "must be a string, not \(item.kindName)") }
+            guard let text = item.string else {
+                throw error("\(key).\(name)", "must be a string, not \(item.kindName)")
+            }
             guard text.count <= maxLength, name.count <= maxLength else {
                 throw error("\(key).\(name)", "must have at most \(maxLength) characters")
             }

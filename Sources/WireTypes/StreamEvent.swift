@@ -51,11 +51,14 @@ public struct StreamPosition: Sendable, Hashable, CustomStringConvertible {
         self.offset = offset
     }
 
+    /// Bytes; no status file grows beyond. What a client sends is used as a size further down.
+    public static let maxOffset = 256 << 20
+
     /// - Parameter text: "epoch:offset", as in an event's `id`; nil for anything else.
     public init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[0].isEmpty, parts[0].utf8.count <= 64 else { return nil }
-        guard let offset = Int(parts[1]), offset >= 0 else { return nil }
+        guard let offset = Int(parts[1]), (0...Self.maxOffset).contains(offset) else { return nil }
         self.init(epoch: String(parts[0]), offset: offset)
     }
 

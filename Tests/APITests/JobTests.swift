@@ -4,8 +4,8 @@ import API
 import Foundation
 import Jobs
 import Spool
-import TextFormats
 import Testing
+import TextFormats
 
 @Suite(.timeLimit(.minutes(2)))
 struct JobTests {
@@ -36,9 +36,11 @@ struct JobTests {
         }
     }
 
-    @Test("a chat that is not waited for gives a ticket", arguments: [
-        ("/chat", [("Prefer", "respond-async")]), ("/chat?wait=0", []), ("/chat", [("Prefer", "wait=0")]),
-    ] as [(String, [(String, String)])])
+    @Test(
+        "a chat that is not waited for gives a ticket",
+        arguments: [
+            ("/chat", [("Prefer", "respond-async")]), ("/chat?wait=0", []), ("/chat", [("Prefer", "wait=0")]),
+        ] as [(String, [(String, String)])])
     func ticket(path: String, headers: [(String, String)]) async throws {
         try await service().serve { http in
             let reply = try await http.send("POST", path, json: ["user_id": "alice", "message": "hi"], headers)
@@ -118,10 +120,12 @@ struct JobTests {
         }
     }
 
-    @Test("an id of nothing, or of another kind, is absent", arguments: [
-        "/reports/nonsense", "/reports/019a0f4e-7b00-7abc-8def-0123456789ab", "/jobs/nonsense", "/jobs/..%2f..%2fx",
-        "/jobs/019a0f4e-7b00-7abc-8def-0123456789ab/events", "/reports/CHAT",
-    ])
+    @Test(
+        "an id of nothing, or of another kind, is absent",
+        arguments: [
+            "/reports/nonsense", "/reports/019a0f4e-7b00-7abc-8def-0123456789ab", "/jobs/nonsense", "/jobs/..%2f..%2fx",
+            "/jobs/019a0f4e-7b00-7abc-8def-0123456789ab/events", "/reports/CHAT",
+        ])
     func absent(path: String) async throws {
         let service = try service()
         try await service.serve { http in
@@ -131,19 +135,21 @@ struct JobTests {
         }
     }
 
-    @Test("a wrong job is refused and its field named", arguments: [
-        ("/chat", #"{"user_id":"alice"}"#, "message"), ("/chat", #"{"message":"hi"}"#, "user_id"),
-        ("/chat", #"{"user_id":"alice","message":""}"#, "message"),
-        ("/chat", #"{"user_id":"alice","message":"hi","stream":"yes"}"#, "stream"),
-        ("/chat", #"{"user_id":"alice","message":"hi","mesage":"x"}"#, "mesage"),
-        ("/chat", #"{"user_id":"alice","message":"hi","kind":"report"}"#, "kind"),
-        ("/chat?wait=61", #"{"user_id":"alice","message":"hi"}"#, "wait"),
-        ("/chat?wait=soon", #"{"user_id":"alice","message":"hi"}"#, "wait"),
-        ("/reports", #"{"user_id":"alice","report_type":"hourly"}"#, "report_type"),
-        ("/reports", #"{"user_id":"alice","format":"pdf"}"#, "format"),
-        ("/reports", #"{"user_id":"../x"}"#, "user_id"), ("/jobs", #"{"user_id":"alice"}"#, "kind"),
-        ("/jobs", #""text""#, "body"), ("/jobs", "[]", "body"),
-    ])
+    @Test(
+        "a wrong job is refused and its field named",
+        arguments: [
+            ("/chat", #"{"user_id":"alice"}"#, "message"), ("/chat", #"{"message":"hi"}"#, "user_id"),
+            ("/chat", #"{"user_id":"alice","message":""}"#, "message"),
+            ("/chat", #"{"user_id":"alice","message":"hi","stream":"yes"}"#, "stream"),
+            ("/chat", #"{"user_id":"alice","message":"hi","mesage":"x"}"#, "mesage"),
+            ("/chat", #"{"user_id":"alice","message":"hi","kind":"report"}"#, "kind"),
+            ("/chat?wait=61", #"{"user_id":"alice","message":"hi"}"#, "wait"),
+            ("/chat?wait=soon", #"{"user_id":"alice","message":"hi"}"#, "wait"),
+            ("/reports", #"{"user_id":"alice","report_type":"hourly"}"#, "report_type"),
+            ("/reports", #"{"user_id":"alice","format":"pdf"}"#, "format"),
+            ("/reports", #"{"user_id":"../x"}"#, "user_id"), ("/jobs", #"{"user_id":"alice"}"#, "kind"),
+            ("/jobs", #""text""#, "body"), ("/jobs", "[]", "body"),
+        ])
     func invalid(path: String, body: String, field: String) async throws {
         try await service().serve { http in
             let reply = try await http.send("POST", path, [("Content-Type", "application/json")], body: body)
@@ -153,14 +159,17 @@ struct JobTests {
         }
     }
 
-    @Test("the same Idempotency-Key gives the same job, with other content 422", arguments: ["/chat?wait=0", "/reports", "/jobs"])
+    @Test(
+        "the same Idempotency-Key gives the same job, with other content 422",
+        arguments: ["/chat?wait=0", "/reports", "/jobs"])
     func idempotency(path: String) async throws {
         try await service().serve { http in
-            let body: JSON = switch path {
-            case "/reports": ["user_id": "alice"]
-            case "/jobs": ["kind": "report", "user_id": "alice"]
-            default: ["user_id": "alice", "message": "hi"]
-            }
+            let body: JSON =
+                switch path {
+                case "/reports": ["user_id": "alice"]
+                case "/jobs": ["kind": "report", "user_id": "alice"]
+                default: ["user_id": "alice", "message": "hi"]
+                }
             let key = [("Idempotency-Key", "k-1")]
             let first = try await http.send("POST", path, json: body, key)
             let second = try await http.send("POST", path, json: body, key)
@@ -245,6 +254,10 @@ struct JobTests {
             #expect(run.status == 202)
             #expect(try await http.get(try #require(run.header("location"))).json["kind"] == "chat")
             #expect(try await http.get("\(url)/history").json.array?.count == 1)
+            let keyed = [("Idempotency-Key", "r-1")]
+            let once = try await http.send("POST", "\(url)/run", keyed)
+            #expect(once.header("location") == (try await http.send("POST", "\(url)/run", keyed)).header("location"))
+            #expect(try await http.get("/jobs").json.array?.count == 2)
             let overview = try await http.get("/schedule?user_id=alice").json
             #expect(overview["daily_report"]?["enabled"] == true)
             #expect(overview["weekly_report"] == ["enabled": false, "schedule": "Monday 09:00", "timezone": "UTC"])

@@ -1,4 +1,4 @@
-// A small HTTP/1.1 client that sends exactly what a test says: any Host, any path, half a request. Over NIO, loopback only.
+// A small HTTP/1.1 client that sends exactly what a test says: any Host, any path. Over NIO, loopback only.
 
 import NIOCore
 import NIOHTTP1

@@ -2,8 +2,8 @@
 
 import API
 import Foundation
-import TextFormats
 import Testing
+import TextFormats
 import WireTypes
 
 @Suite(.timeLimit(.minutes(2)))
@@ -12,9 +12,10 @@ struct RequestRuleTests {
     func service() async throws {
         let service = try ServiceFixture()
         try await service.serve { http in
-            #expect(try await http.get("/").json == [
-                "name": "nanobot", "version": "9.9.9", "docs_url": "/docs", "health_url": "/health",
-            ])
+            #expect(
+                try await http.get("/").json == [
+                    "name": "nanobot", "version": "9.9.9", "docs_url": "/docs", "health_url": "/health",
+                ])
             let health = try await http.get("/health").json
             #expect(health["status"] == "healthy")
             #expect(health["services"]?["report_scheduler"] == true)
@@ -28,17 +29,22 @@ struct RequestRuleTests {
         }
     }
 
-    @Test("a body must be JSON, typed and small", arguments: [
-        (["Content-Type": "application/json"], "{\"user_id\":", 400, "invalid_json"),
-        (["Content-Type": "application/json"], "", 400, "invalid_json"),
-        (["Content-Type": "application/json"], "{\"a\":1,\"a\":2}", 400, "invalid_json"),
-        (["Content-Type": "text/plain"], "{}", 415, "unsupported_media_type"),
-        (["Content-Type": "application/x-www-form-urlencoded"], "a=b", 415, "unsupported_media_type"),
-        (["Content-Type": "application/json; charset=latin1"], "{}", 415, "unsupported_media_type"),
-        ([:], "{}", 415, "unsupported_media_type"),
-        (["Content-Type": "application/json; charset=UTF-8"], "{}", 422, "invalid_field"),
-        (["Content-Type": "application/json"], "\"" + String(repeating: "x", count: 1 << 20) + "\"", 413, "too_large"),
-    ])
+    @Test(
+        "a body must be JSON, typed and small",
+        arguments: [
+            (["Content-Type": "application/json"], "{\"user_id\":", 400, "invalid_json"),
+            (["Content-Type": "application/json"], "", 400, "invalid_json"),
+            (["Content-Type": "application/json"], "{\"a\":1,\"a\":2}", 400, "invalid_json"),
+            (["Content-Type": "text/plain"], "{}", 415, "unsupported_media_type"),
+            (["Content-Type": "application/x-www-form-urlencoded"], "a=b", 415, "unsupported_media_type"),
+            (["Content-Type": "application/json; charset=latin1"], "{}", 415, "unsupported_media_type"),
+            ([:], "{}", 415, "unsupported_media_type"),
+            (["Content-Type": "application/json; charset=UTF-8"], "{}", 422, "invalid_field"),
+            (
+                ["Content-Type": "application/json"], "\"" + String(repeating: "x", count: 1 << 20) + "\"", 413,
+                "too_large"
+            ),
+        ])
     func bodies(headers: [String: String], body: String, status: Int, code: String) async throws {
         try await ServiceFixture().serve { http in
             let reply = try await http.send("POST", "/users", headers.map { ($0.key, $0.value) }, body: body)
@@ -49,11 +55,14 @@ struct RequestRuleTests {
         }
     }
 
-    @Test("a path or method there is not is a problem that helps", arguments: [
-        ("GET", "/nothing", 404, ""), ("GET", "/users/a/b/c", 404, ""), ("PATCH", "/users", 405, "GET, HEAD, POST"),
-        ("POST", "/health", 405, "GET, HEAD"), ("DELETE", "/queue/pause", 405, "POST"), ("BREW", "/chat", 405, "POST"),
-        ("OPTIONS", "/users/alice", 405, "DELETE, GET, HEAD"),
-    ])
+    @Test(
+        "a path or method there is not is a problem that helps",
+        arguments: [
+            ("GET", "/nothing", 404, ""), ("GET", "/users/a/b/c", 404, ""), ("PATCH", "/users", 405, "GET, HEAD, POST"),
+            ("POST", "/health", 405, "GET, HEAD"), ("DELETE", "/queue/pause", 405, "POST"),
+            ("TRACE", "/chat", 405, "POST"),
+            ("OPTIONS", "/users/alice", 405, "DELETE, GET, HEAD"),
+        ])
     func unknownPaths(method: String, path: String, status: Int, allow: String) async throws {
         try await ServiceFixture().serve { http in
             let reply = try await http.send(method, path)
@@ -84,13 +93,15 @@ struct RequestRuleTests {
         }
     }
 
-    @Test("without a token only loopback names and pages of this origin are answered", arguments: [
-        ("localhost:PORT", nil, 200), ("127.0.0.1", nil, 200), ("[::1]:PORT", nil, 200), ("LOCALHOST", nil, 200),
-        ("evil.example", nil, 403), ("127.0.0.1.evil.example", nil, 403), ("0.0.0.0", nil, 403), ("", nil, 400),
-        ("127.0.0.1:PORT", "http://127.0.0.1:PORT", 200), ("127.0.0.1:PORT", "http://evil.example", 403),
-        ("127.0.0.1:PORT", "null", 403), ("127.0.0.1:PORT", "http://localhost:PORT", 403),
-        ("127.0.0.1:PORT", "http://127.0.0.1:1", 403),
-    ] as [(String, String?, Int)])
+    @Test(
+        "without a token only loopback names and pages of this origin are answered",
+        arguments: [
+            ("localhost:PORT", nil, 200), ("127.0.0.1", nil, 200), ("[::1]:PORT", nil, 200), ("LOCALHOST", nil, 200),
+            ("evil.example", nil, 403), ("127.0.0.1.evil.example", nil, 403), ("0.0.0.0", nil, 403), ("", nil, 400),
+            ("127.0.0.1:PORT", "http://127.0.0.1:PORT", 200), ("127.0.0.1:PORT", "http://evil.example", 403),
+            ("127.0.0.1:PORT", "null", 403), ("127.0.0.1:PORT", "http://localhost:PORT", 403),
+            ("127.0.0.1:PORT", "http://127.0.0.1:1", 403),
+        ] as [(String, String?, Int)])
     func local(host: String, origin: String?, status: Int) async throws {
         try await ServiceFixture().serve { http in
             let fill = { (text: String) in text.replacingOccurrences(of: "PORT", with: "\(http.port)") }
@@ -103,13 +114,15 @@ struct RequestRuleTests {
         }
     }
 
-    @Test("with a token everything but probes and documentation needs it", arguments: [
-        ("/users", nil, 401), ("/users", "Bearer wrong", 401), ("/users", "Basic s3cret-token", 401),
-        ("/users", "Bearer s3cret-token", 200), ("/users", "bearer s3cret-token", 200),
-        ("/users", "Bearer s3cret-toke", 401), ("/users", "Bearer s3cret-token2", 401), ("/metrics", nil, 401),
-        ("/nothing", nil, 401), ("/health", nil, 200), ("/ready", nil, 200), ("/docs", nil, 200),
-        ("/openapi.json", nil, 200), ("/jobs", "Bearer", 401),
-    ] as [(String, String?, Int)])
+    @Test(
+        "with a token everything but probes and documentation needs it",
+        arguments: [
+            ("/users", nil, 401), ("/users", "Bearer wrong", 401), ("/users", "Basic s3cret-token", 401),
+            ("/users", "Bearer s3cret-token", 200), ("/users", "bearer s3cret-token", 200),
+            ("/users", "Bearer s3cret-toke", 401), ("/users", "Bearer s3cret-token2", 401), ("/metrics", nil, 401),
+            ("/nothing", nil, 401), ("/health", nil, 200), ("/ready", nil, 200), ("/docs", nil, 200),
+            ("/openapi.json", nil, 200), ("/jobs", "Bearer", 401),
+        ] as [(String, String?, Int)])
     func tokens(path: String, authorization: String?, status: Int) async throws {
         try await ServiceFixture().serve({ $0.adminToken = "s3cret-token" }) { http in
             let headers = [("Host", "nanobot.example")] + (authorization.map { [("Authorization", $0)] } ?? [])
@@ -120,11 +133,14 @@ struct RequestRuleTests {
         }
     }
 
-    @Test("no address beyond loopback is bound without a token", arguments: [
-        ("127.0.0.1", nil, true), ("localhost", nil, true), ("::1", nil, true), ("[::1]", nil, true),
-        ("127.1.2.3", nil, true), ("0.0.0.0", nil, false), ("::", nil, false), ("192.168.1.2", nil, false),
-        ("127.0.0.1.example", nil, false), ("127.0.0.256", nil, false), ("0.0.0.0", "", false), ("0.0.0.0", "t", true),
-    ] as [(String, String?, Bool)])
+    @Test(
+        "no address beyond loopback is bound without a token",
+        arguments: [
+            ("127.0.0.1", nil, true), ("localhost", nil, true), ("::1", nil, true), ("[::1]", nil, true),
+            ("127.1.2.3", nil, true), ("0.0.0.0", nil, false), ("::", nil, false), ("192.168.1.2", nil, false),
+            ("127.0.0.1.example", nil, false), ("127.0.0.256", nil, false), ("0.0.0.0", "", false),
+            ("0.0.0.0", "t", true),
+        ] as [(String, String?, Bool)])
     func binding(host: String, token: String?, isAllowed: Bool) {
         #expect((BindingPolicy.check(host: host, adminToken: token) == nil) == isAllowed)
     }
@@ -147,7 +163,8 @@ struct RequestRuleTests {
             #expect(try await http.get("/openapi.json", [("If-None-Match", tag)]).status == 304)
         }
         try await fixture.serve({ $0.documentationAsset = { path in Array("/* \(path) */".utf8) } }) { http in
-            #expect(try await http.get("/docs").body.contains("/docs/assets/swagger-ui-bundle.js"))
+            let docs = try await http.get("/docs")
+            #expect(docs.body.contains("/docs/assets/swagger-ui-bundle.js"))
             #expect(try await http.get("/redoc").body.contains("/docs/assets/redoc.standalone.js"))
             #expect(try await http.get("/docs/assets/swagger-ui.css").body == "/* swagger-ui-dist/swagger-ui.css */")
             #expect(try await http.get("/docs/assets/..%2fswagger-ui.css").status == 404)
@@ -163,7 +180,7 @@ struct RequestRuleTests {
                 let concrete = path.split(separator: "/").map { $0.hasPrefix("{") ? "x" : String($0) }
                 let described = Set(item.object?.keys.map { $0.uppercased() } ?? []).subtracting(["PARAMETERS"])
                 // A method nobody serves is answered with those that are served.
-                let reply = try await http.send("BREW", "/" + concrete.joined(separator: "/"))
+                let reply = try await http.send("TRACE", "/" + concrete.joined(separator: "/"))
                 #expect(reply.status == 405, "\(path)")
                 let served = Set((reply.header("allow") ?? "").components(separatedBy: ", ")).subtracting(["HEAD"])
                 #expect(described == served, "\(path)")

@@ -8,6 +8,7 @@ import Hummingbird
 import Jobs
 import Logging
 import Scheduler
+import ServiceLifecycle
 import Spool
 import Synchronization
 import Tenants
@@ -38,9 +39,9 @@ final class ServiceFixture: Sendable {
     init() throws {
         home = try TemporaryDirectory()
         spool = try JobSpool(root: home.path + "/spool")
-        workspaces = try WorkspaceManager(root: home.path + "/workspaces", defaultTimeZone: "UTC")
+        workspaces = WorkspaceManager(root: home.path + "/workspaces", defaultTimeZone: "UTC")
         configs = UserConfigManager(workspaces: workspaces)
-        jobs = try JobClient(spool: spool, workspaces: workspaces, configs: configs)
+        jobs = JobClient(spool: spool, workspaces: workspaces, configs: configs)
         watcher = StatusWatcher(spool: spool)
         scheduler = ReportScheduler(
             client: jobs, workspaces: workspaces, configs: configs,
@@ -64,7 +65,10 @@ final class ServiceFixture: Sendable {
                 case .fail(let code):
                     try claim.bury(JobFailure(code: code, detail: "it would not work", isRetryable: false))
                 }
-            case .busy, .blocked, .gone, .finished: continue
+            case .busy: continue
+            case .blocked: continue
+            case .gone: continue
+            case .finished: continue
             }
         }
     }
@@ -80,28 +84,37 @@ final class ServiceFixture: Sendable {
     }
 
     /// Serves on a free port of loopback while `body` runs.
-    func serve<Value: Sendable>(
-        _ change: (inout APIOptions) -> Void = { _ in }, _ body: @escaping @Sendable (ProbeClient) async throws -> Value
-    ) async throws -> Value {
+    func serve(
+        _ change: (inout APIOptions) -> Void = { _ in }, _ body: @escaping @Sendable (ProbeClient) async throws -> Void
+    ) async throws {
+        try await serveInGroup(change) { http, _ in try await body(http) }
+    }
+
+    /// The same, with the group that can be told to shut down.
+    func serveInGroup(
+        _ change: (inout APIOptions) -> Void = { _ in },
+        _ body: @escaping @Sendable (ProbeClient, ServiceGroup) async throws -> Void
+    ) async throws {
         let (ports, found) = AsyncStream.makeStream(of: Int.self)
         var options = APIOptions(port: 0, version: "9.9.9", onRunning: { found.yield($0) })
         change(&options)
         var logger = Logger(label: "api-tests")
         logger.logLevel = .critical
         let application = try APIServer(options: options, services: services, logger: logger).makeApplication()
-        return try await withThrowingTaskGroup(of: Value?.self) { group in
+        let services = ServiceGroup(configuration: .init(services: [application], logger: logger))
+        try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
-                try await application.run()
-                return nil
+                try await services.run()
+                return false
             }
-            var iterator = ports.makeAsyncIterator()
-            let port = try #require(await iterator.next())
-            group.addTask { try await body(ProbeClient(port: port)) }
+            group.addTask {
+                var iterator = ports.makeAsyncIterator()
+                try await body(ProbeClient(port: try #require(await iterator.next())), services)
+                return true
+            }
             defer { group.cancelAll() }
-            while let value = try await group.next() {
-                if let value { return value }
-            }
-            throw CancellationError()
+            // The server ends only when it is told to, or when it cannot start.
+            while let isBody = try await group.next(), !isBody {}
         }
     }
 

@@ -3,10 +3,11 @@
 import API
 import Foundation
 import Jobs
+import ServiceLifecycle
 import Spool
 import Synchronization
-import TextFormats
 import Testing
+import TextFormats
 import WireTypes
 
 @Suite(.timeLimit(.minutes(2)))
@@ -45,9 +46,11 @@ struct StreamTests {
         return .complete(["response": "Hello"])
     }
 
-    @Test("a streamed chat brings states, deltas, tools, the whole reply and the end", arguments: [
-        (["stream": true] as JSON, []), ([:], [("Accept", "text/event-stream")]),
-    ] as [(JSON, [(String, String)])])
+    @Test(
+        "a streamed chat brings states, deltas, tools, the whole reply and the end",
+        arguments: [
+            (["stream": true] as JSON, []), ([:], [("Accept", "text/event-stream")]),
+        ] as [(JSON, [(String, String)])])
     func chat(extra: JSON, headers: [(String, String)]) async throws {
         try await service(Self.talk).serve { http in
             var body: JSONObject = ["user_id": "alice", "message": "hi"]
@@ -75,15 +78,18 @@ struct StreamTests {
             for (index, event) in all.enumerated() {
                 guard let id = event.id, event.name != "done" else { continue }
                 let rest = try await http.get(path, [("Last-Event-ID", id)])
-                #expect(try Self.events(rest.body).filter { $0.name != "status" }
-                    == Array(all[(index + 1)...]).filter { $0.name != "status" })
+                #expect(
+                    try Self.events(rest.body).filter { $0.name != "status" }
+                        == Array(all[(index + 1)...]).filter { $0.name != "status" })
             }
             let end = try #require(all.last?.id)
             #expect(try await http.get(path, [("Last-Event-ID", end)]).status == 204)
         }
     }
 
-    @Test("an id that does not fit brings a reset and everything again", arguments: ["9-ffff:40", "nonsense", "0:7"])
+    @Test(
+        "an id that does not fit brings a reset and everything again",
+        arguments: ["9-ffff:40", "nonsense", "0:7", "1-x:4611686018427387903"])
     func reset(id: String) async throws {
         try await service(Self.talk).serve { http in
             let chat = try await http.send("POST", "/chat", json: ["user_id": "alice", "message": "hi"])
@@ -116,7 +122,10 @@ struct StreamTests {
     @Test("a client that leaves gives its place to the next one")
     func departure() async throws {
         let service = try service()
-        try await service.serve({ $0.maxStreams = 1; $0.safetyInterval = 1 }) { http in
+        try await service.serve({
+            $0.maxStreams = 1
+            $0.safetyInterval = 1
+        }) { http in
             let made = try await http.send("POST", "/chat?wait=0", json: ["user_id": "alice", "message": "hi"])
             let path = "/jobs/\(try made.json["job_id"]?.string ?? "")/events"
             try await http.open("GET", path) { stream in
@@ -133,10 +142,28 @@ struct StreamTests {
         }
     }
 
+    @Test("shutting down ends a stream at once, without calling the job done")
+    func shutdown() async throws {
+        let service = try service()
+        try await service.serveInGroup({ $0.safetyInterval = 3_600 }) { http, group in
+            let made = try await http.send("POST", "/chat?wait=0", json: ["user_id": "alice", "message": "hi"])
+            let path = "/jobs/\(try made.json["job_id"]?.string ?? "")"
+            try await http.open("GET", "\(path)/events") { stream in
+                var text = try await stream.next() ?? ""
+                await group.triggerGracefulShutdown()
+                while let piece = try await stream.next() { text += piece }
+                #expect(try Self.events(text).map(\.name) == ["status"])
+            }
+        }
+    }
+
     @Test("a quiet stream brings heartbeats")
     func heartbeat() async throws {
         let service = try service()
-        try await service.serve({ $0.heartbeatInterval = 0; $0.safetyInterval = 1 }) { http in
+        try await service.serve({
+            $0.heartbeatInterval = 0
+            $0.safetyInterval = 1
+        }) { http in
             let made = try await http.send("POST", "/chat?wait=0", json: ["user_id": "alice", "message": "hi"])
             try await http.open("GET", "/jobs/\(try made.json["job_id"]?.string ?? "")/events") { stream in
                 var text = ""
@@ -146,9 +173,13 @@ struct StreamTests {
         }
     }
 
-    @Test("a position is read back as it was written, and nothing else is", arguments: [
-        ("2-a1b2:1834", true), ("0:0", true), ("a:b:1", false), (":1", false), ("1:", false), ("1:-1", false), ("", false),
-    ])
+    @Test(
+        "a position is read back as it was written, and nothing else is",
+        arguments: [
+            ("2-a1b2:1834", true), ("0:0", true), ("a:b:1", false), (":1", false), ("1:", false), ("1:-1", false),
+            ("1:4611686018427387903", false),
+            ("", false),
+        ])
     func positions(text: String, isPosition: Bool) {
         let position = StreamPosition(text)
         #expect((position != nil) == isPosition)

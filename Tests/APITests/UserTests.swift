@@ -1,7 +1,7 @@
 // Users over HTTP, among them the reference system's faults: initial data lost, reading creates, deleting lists.
 
-import TextFormats
 import Testing
+import TextFormats
 
 @Suite(.timeLimit(.minutes(2)))
 struct UserTests {
@@ -45,13 +45,15 @@ struct UserTests {
         }
     }
 
-    @Test("reading or changing a user there is not creates nothing", arguments: [
-        ("GET", "/users/ghost"), ("GET", "/users/ghost/reports"), ("GET", "/users/ghost/sessions"),
-        ("GET", "/users/ghost/usage"), ("GET", "/users/ghost/jobs"), ("GET", "/users/ghost/schedules"),
-        ("GET", "/schedule?user_id=ghost"), ("GET", "/jobs?user_id=ghost"), ("DELETE", "/users/ghost"),
-        ("PUT", "/users/ghost/watchlist"), ("PUT", "/users/ghost/preferences"), ("PUT", "/users/ghost/persona"),
-        ("POST", "/users/ghost/schedules"), ("POST", "/chat"), ("POST", "/reports"),
-    ])
+    @Test(
+        "reading or changing a user there is not creates nothing",
+        arguments: [
+            ("GET", "/users/ghost"), ("GET", "/users/ghost/reports"), ("GET", "/users/ghost/sessions"),
+            ("GET", "/users/ghost/usage"), ("GET", "/users/ghost/jobs"), ("GET", "/users/ghost/schedules"),
+            ("GET", "/schedule?user_id=ghost"), ("GET", "/jobs?user_id=ghost"), ("DELETE", "/users/ghost"),
+            ("PUT", "/users/ghost/watchlist"), ("PUT", "/users/ghost/preferences"), ("PUT", "/users/ghost/persona"),
+            ("POST", "/users/ghost/schedules"), ("POST", "/chat"), ("POST", "/reports"),
+        ])
     func unknownUser(method: String, path: String) async throws {
         let service = try ServiceFixture()
         try await service.serve { http in
@@ -59,7 +61,8 @@ struct UserTests {
                 "/chat": ["user_id": "ghost", "message": "hi"], "/reports": ["user_id": "ghost"],
                 "/users/ghost/schedules": ["expression": "09:00", "job": ["kind": "report"]],
             ]
-            let reply = method == "GET" || method == "DELETE"
+            let reply =
+                method == "GET" || method == "DELETE"
                 ? try await http.send(method, path)
                 : try await http.send(method, path, json: bodies[path] ?? [:])
             #expect((reply.status, reply.code) == (404, "user_not_found"))
@@ -68,9 +71,12 @@ struct UserTests {
         }
     }
 
-    @Test("an id that would leave the workspaces reaches nothing, however it is written", arguments: [
-        "..%2f..%2fescape", "%2e%2e%2fescape", "..", "%2e%2e", "a%00b", "x%2f..%2f..%2fescape", "ALICE", "a%2Fb", "%zz",
-    ])
+    @Test(
+        "an id that would leave the workspaces reaches nothing, however it is written",
+        arguments: [
+            "..%2f..%2fescape", "%2e%2e%2fescape", "..", "%2e%2e", "a%00b", "x%2f..%2f..%2fescape", "ALICE", "a%2Fb",
+            "%zz",
+        ])
     func traversal(id: String) async throws {
         let service = try ServiceFixture()
         try service.makeUser("alice")
@@ -84,28 +90,33 @@ struct UserTests {
         }
     }
 
-    @Test("a wrong value is refused and named", arguments: [
-        ("POST", "/users", #"{"user_id":"bob","extra":1}"#, "extra"),
-        ("POST", "/users", #"{"user_id":"No Way"}"#, "user_id"),
-        ("POST", "/users", #"{}"#, "user_id"),
-        ("POST", "/users", #"[]"#, "body"),
-        ("POST", "/users", #"{"user_id":"bob","initial_data":{"preferences":{"report_time":"25:00"}}}"#,
-            "initial_data.preferences.report_time"),
-        ("PUT", "/users/alice/preferences", #"{"report_frequency":"hourly"}"#, "report_frequency"),
-        ("PUT", "/users/alice/preferences", #"{"timezone":"Mars/Base"}"#, "timezone"),
-        ("PUT", "/users/alice/watchlist", #"{"stocks":"AAPL"}"#, "stocks"),
-        ("PUT", "/users/alice/watchlist", #"{"bonds":[]}"#, "bonds"),
-        ("GET", "/users?limit=0", "", "limit"), ("GET", "/users?limit=201", "", "limit"),
-        ("GET", "/users?limit=x", "", "limit"), ("GET", "/users?after=..", "", "after"),
-        ("GET", "/schedule", "", "user_id"), ("GET", "/jobs?state=done", "", "state"),
-        ("GET", "/jobs?after=1", "", "after"),
-    ])
+    @Test(
+        "a wrong value is refused and named",
+        arguments: [
+            ("POST", "/users", #"{"user_id":"bob","extra":1}"#, "extra"),
+            ("POST", "/users", #"{"user_id":"No Way"}"#, "user_id"),
+            ("POST", "/users", #"{}"#, "user_id"),
+            ("POST", "/users", #"[]"#, "body"),
+            (
+                "POST", "/users", #"{"user_id":"bob","initial_data":{"preferences":{"report_time":"25:00"}}}"#,
+                "initial_data.preferences.report_time"
+            ),
+            ("PUT", "/users/alice/preferences", #"{"report_frequency":"hourly"}"#, "report_frequency"),
+            ("PUT", "/users/alice/preferences", #"{"timezone":"Mars/Base"}"#, "timezone"),
+            ("PUT", "/users/alice/watchlist", #"{"stocks":"AAPL"}"#, "stocks"),
+            ("PUT", "/users/alice/watchlist", #"{"bonds":[]}"#, "bonds"),
+            ("GET", "/users?limit=0", "", "limit"), ("GET", "/users?limit=201", "", "limit"),
+            ("GET", "/users?limit=x", "", "limit"), ("GET", "/users?after=..", "", "after"),
+            ("GET", "/schedule", "", "user_id"), ("GET", "/jobs?state=done", "", "state"),
+            ("GET", "/jobs?after=1", "", "after"),
+        ])
     func invalid(method: String, path: String, body: String, field: String) async throws {
         let service = try ServiceFixture()
         try service.makeUser("alice")
         try await service.serve { http in
             let json = [("Content-Type", "application/json")]
-            let reply = try await http.send(method, path, method == "GET" ? [] : json, body: method == "GET" ? nil : body)
+            let reply = try await http.send(
+                method, path, method == "GET" ? [] : json, body: method == "GET" ? nil : body)
             #expect(reply.status == 422)
             #expect(try reply.json["field"] == .string(field))
             #expect(try await http.get("/users").json.array?.count == 1)
@@ -119,9 +130,11 @@ struct UserTests {
         try await service.serve { http in
             let tag = try #require(try await http.get("/users/alice").header("etag"))
             #expect(try await http.get("/users/alice", [("If-None-Match", tag)]).status == 304)
-            let first = try await http.send("PUT", "/users/alice/watchlist", json: ["stocks": ["A"]], [("If-Match", tag)])
+            let first = try await http.send(
+                "PUT", "/users/alice/watchlist", json: ["stocks": ["A"]], [("If-Match", tag)])
             #expect(first.status == 200)
-            let late = try await http.send("PUT", "/users/alice/watchlist", json: ["stocks": ["B"]], [("If-Match", tag)])
+            let late = try await http.send(
+                "PUT", "/users/alice/watchlist", json: ["stocks": ["B"]], [("If-Match", tag)])
             #expect((late.status, late.code) == (412, "version_conflict"))
             let now = try await http.get("/users/alice", [("If-None-Match", tag)])
             #expect(now.status == 200)
@@ -140,7 +153,8 @@ struct UserTests {
             _ = try await http.send("DELETE", "/users/alice")
             _ = try await http.send("POST", "/users", json: ["user_id": "alice"])
             #expect(try await http.get("/users/alice", [("If-None-Match", tag)]).status == 200)
-            let late = try await http.send("PUT", "/users/alice/watchlist", json: ["stocks": ["B"]], [("If-Match", tag)])
+            let late = try await http.send(
+                "PUT", "/users/alice/watchlist", json: ["stocks": ["B"]], [("If-Match", tag)])
             #expect(late.status == 412)
         }
     }

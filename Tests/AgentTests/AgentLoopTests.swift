@@ -76,7 +76,8 @@ struct AgentLoopTests {
             .calls([Self.call("c", "write_file", "{\"path\":\"a.md\",\"content\":\"x\"}")]), .text("report"),
         ])
         let turn = try house.turn(alice, "daily report", model: model, kind: .report)
-        _ = try house.loop.run(turn, journal: MemoryJournal(), events: MemoryEvents(), cancellation: CancellationToken())
+        _ = try house.loop.run(
+            turn, journal: MemoryJournal(), events: MemoryEvents(), cancellation: CancellationToken())
         let names = model.requests[0].tools.map(\.name)
         #expect(names.contains("quotes") && !names.contains("write_file") && !names.contains("preferences"))
         #expect(model.requests[1].messages.last?.content.contains("unknown_tool") == true)
@@ -108,7 +109,8 @@ struct AgentLoopTests {
         let model = ScriptedProvider([.text("never")])
         let turn = try house.turn(alice, "hi", model: model, limits: TurnLimits(deadline: AgentHouse.noon))
         let error = #expect(throws: AgentError.self) {
-            try house.loop.run(turn, journal: MemoryJournal(), events: MemoryEvents(), cancellation: CancellationToken())
+            try house.loop.run(
+                turn, journal: MemoryJournal(), events: MemoryEvents(), cancellation: CancellationToken())
         }
         #expect(error?.code == "timeout" && error?.isRetryable == true)
         #expect(model.requests.isEmpty)

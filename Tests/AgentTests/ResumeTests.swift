@@ -1,5 +1,5 @@
-// A turn stopped after every record of its journal and taken up again: nothing is paid for twice, nothing is done twice,
-// and the session ends up the same.
+// A turn stopped after every record of its journal and taken up again: nothing is paid for twice, nothing is done
+// twice, and the session ends up the same.
 import DurableFiles
 import Foundation
 import HTTPTransport

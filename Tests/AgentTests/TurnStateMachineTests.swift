@@ -13,7 +13,9 @@ struct TurnStateMachineTests {
             texts: HouseTexts(language: "zh", userMessage: words, kind: .chat))
     }
 
-    static func answer(_ text: String, _ reason: FinishReason = .stop, calls: [ToolCall] = []) -> TurnStateMachine.Event {
+    static func answer(
+        _ text: String, _ reason: FinishReason = .stop, calls: [ToolCall] = []
+    ) -> TurnStateMachine.Event {
         .responded(
             ChatResponse(
                 message: .assistant(text, toolCalls: calls), finishReason: reason,
@@ -66,7 +68,10 @@ struct TurnStateMachineTests {
         ([.stopRequested(.drain)], ["stop drain"]),
         ([.started, .stopRequested(.timeout), .started], ["call 0", "stop timeout", "fail internal_state"]),
         ([answer("too early")], ["fail internal_state"]),
-        ([.started, answer("", calls: [call(1)]), .toolFinished(index: 7, result: "")], ["call 0", "run +", "fail internal_state"]),
+        (
+            [.started, answer("", calls: [call(1)]), .toolFinished(index: 7, result: "")],
+            ["call 0", "run +", "fail internal_state"]
+        ),
     ]
 
     @Test("Each sequence of events gives its actions", arguments: table.indices)

@@ -21,7 +21,8 @@ final class JobHouse: Sendable {
     let notices = Mutex<[DropNotice]>([])
 
     /// - Parameter files: the spool's file system; the user is made on the real one.
-    init(files: any FileSystem = LinuxFileSystem(), in directory: TemporaryDirectory? = nil, userLimit: Int = 100,
+    init(
+        files: any FileSystem = LinuxFileSystem(), in directory: TemporaryDirectory? = nil, userLimit: Int = 100,
         totalLimit: Int = 1_000
     ) throws {
         let directory = try directory ?? TemporaryDirectory()

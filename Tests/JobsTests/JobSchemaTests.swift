@@ -1,5 +1,6 @@
 import DurableFiles
 import Foundation
+import Tenants
 import Testing
 import TextFormats
 
@@ -47,11 +48,14 @@ struct JobSchemaTests {
                 #expect(accepts([key: .string(bound.text)]) == bound.isInside, "\(key) \(bound.text.count)")
             }
             if let minimum = property["minimum"]?.int, let maximum = property["maximum"]?.int {
-                for (value, isInside) in [(minimum, true), (maximum, true), (minimum - 1, false), (maximum + 1, false)] {
+                for (value, isInside) in [(minimum, true), (maximum, true), (minimum - 1, false), (maximum + 1, false)]
+                {
                     #expect(accepts([key: JSON(value)]) == isInside, "\(key) \(value)")
                 }
             }
-            for word in property["enum"]?.array ?? [] where key != "kind" { #expect(accepts([key: word]), "\(key) \(word)") }
+            for word in property["enum"]?.array ?? [] where key != "kind" {
+                #expect(accepts([key: word]), "\(key) \(word)")
+            }
             if let count = property["maxItems"]?.int {
                 #expect(accepts([key: .array(Array(repeating: "a", count: count))]))
                 #expect(!accepts([key: .array(Array(repeating: "a", count: count + 1))]))

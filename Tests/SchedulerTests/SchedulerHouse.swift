@@ -4,7 +4,6 @@ import DurableFiles
 import Foundation
 import Jobs
 import Logging
-import Spool
 import Synchronization
 import Tenants
 import TestSupport
@@ -67,7 +66,7 @@ final class SchedulerHouse: Sendable {
     init(at time: String, frequency: ReportFrequency = .off) throws {
         folder = try TemporaryDirectory()
         clock = ManualClock(try instant(time))
-        workspaces = try WorkspaceManager(root: folder.path + "/workspaces", defaultTimeZone: "UTC", now: clock.read)
+        workspaces = WorkspaceManager(root: folder.path + "/workspaces", defaultTimeZone: "UTC", now: clock.read)
         configs = UserConfigManager(workspaces: workspaces)
         user = try UserID("alice")
         try add(user, frequency)
@@ -87,7 +86,7 @@ final class SchedulerHouse: Sendable {
         ReportScheduler(
             queue: queue, workspaces: workspaces, configs: UserConfigManager(workspaces: workspaces),
             changes: ChangeMarks(folder: workspaces.root + "/.changed"), zones: ZoneCatalog(), options: options,
-            now: clock.read, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            now: clock.read, logger: quietLogger)
     }
 
     /// Moves the clock and lets the scheduler do what is due then. - Returns: when it wants to be called again.
@@ -102,3 +101,5 @@ final class SchedulerHouse: Sendable {
 }
 
 let chatJob: JSON = ["kind": "chat", "message": "Good morning"]
+
+let quietLogger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })

@@ -18,11 +18,13 @@ import TextFormats
         #expect(JobID.derived(from: digest, time: early.time) == JobID.derived(from: digest, time: early.time))
     }
 
-    @Test("a text that is no lower-case UUIDv7 is no id", arguments: [
-        "", "0193", "01936f2e-0000-7000-8000-00000000000", "01936F2E-0000-7000-8000-000000000000",
-        "01936f2e-0000-4000-8000-000000000000", "01936f2e-0000-7000-c000-000000000000",
-        "01936f2e00007000800000000000000000000", "01936f2e-0000-7000-8000-0000000000001", "../../../etc/passwd",
-    ])
+    @Test(
+        "a text that is no lower-case UUIDv7 is no id",
+        arguments: [
+            "", "0193", "01936f2e-0000-7000-8000-00000000000", "01936F2E-0000-7000-8000-000000000000",
+            "01936f2e-0000-4000-8000-000000000000", "01936f2e-0000-7000-c000-000000000000",
+            "01936f2e00007000800000000000000000000", "01936f2e-0000-7000-8000-0000000000001", "../../../etc/passwd",
+        ])
     func badIDs(_ text: String) { #expect(JobID(text) == nil) }
 
     @Test("a file name reads back as what it was made of")

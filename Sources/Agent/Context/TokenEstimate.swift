@@ -1,5 +1,5 @@
-// A guess at how many tokens a text has, without any model's tokenizer: on the high side for Chinese, close for English.
-// Pure.
+// A guess at how many tokens a text has, without any model's tokenizer: on the high side for Chinese, close for
+// English. Pure.
 import Providers
 import TextFormats
 

@@ -20,8 +20,8 @@ public final class AgentLoop: Sendable {
     /// Carries a turn out, or on from where the journal ends: recorded answers and results are taken from there.
     ///
     /// When it returns, the session holds the whole turn, durably; the caller then writes the job's final line. When it
-    /// throws, the session holds the user's message and what was finished, marked as interrupted (a later run of the job
-    /// replaces it) – except for `drained`, after which the job is meant to go on.
+    /// throws, the session holds the user's message and what was finished, marked as interrupted (a later run of the
+    /// job replaces it) – except for `drained`, after which the job is meant to go on.
     ///
     /// - Parameters:
     ///   - journal, events: used on the calling thread only.

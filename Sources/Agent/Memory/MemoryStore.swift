@@ -1,6 +1,6 @@
 // memory/MEMORY.md: what is remembered about a user, as Markdown that people may edit too. Entries are bullet lines
-// ("- 2026-11-24: text"); everything else in the file stays as it is. Language neutral. Each change takes the workspace's
-// memory lock and replaces the file at once. Any thread. Throws AgentError `storage`, `memory_full` or `invalid_text`.
+// ("- 2026-11-24: text"); everything else in the file stays as it is. Language neutral. Each change takes the
+// workspace's memory lock and replaces the file at once. Any thread. Throws AgentError `storage`, `memory_full` or `invalid_text`.
 import DurableFiles
 import Foundation
 import Tenants

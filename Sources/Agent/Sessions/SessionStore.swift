@@ -1,6 +1,6 @@
-// The conversations of one workspace, a file of JSON lines each: sessions/<SessionID.fileName>. Only appended to; a torn
-// last line is cut at the next append, everything else stays for ever. Changes take the workspace's session lock, so any
-// thread and any process may call. Throws AgentError `storage`, `session_not_found` or `session_full`.
+// The conversations of one workspace, a file of JSON lines each: sessions/<SessionID.fileName>. Only appended to; a
+// torn last line is cut at the next append, everything else stays for ever. Changes take the workspace's session lock,
+// so any thread and any process may call. Throws AgentError `storage`, `session_not_found` or `session_full`.
 import DurableFiles
 import Foundation
 import Providers

@@ -57,7 +57,7 @@ struct EditFileTool: Tool {
         guard count == 1 || replacesAll else {
             throw ToolFailure(
                 code: "text_not_unique",
-                detail: "old_text occurs \(count) times in \(path); give more of the text around it, or set replace_all")
+                detail: "old_text occurs \(count) times in \(path); give more text around it, or set replace_all")
         }
     }
 }

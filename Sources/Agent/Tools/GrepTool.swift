@@ -45,7 +45,7 @@ struct GrepTool: Tool {
             search.scan(path, in: context.turn.workspace.directory)
         }
         var fields: JSONObject = ["matches": .array(search.matches), "files_searched": JSON(search.files)]
-        if search.isFull || isPartial { fields["note"] = "there may be more; search in a subfolder or for a longer text" }
+        if search.isFull || isPartial { fields["note"] = "there may be more; search a subfolder or a longer text" }
         if search.skipped > 0 { fields["files_skipped"] = JSON(search.skipped) }
         return JSON.object(fields).text()
     }

@@ -38,8 +38,8 @@ enum WorkspacePath {
         guard !isProtected else {
             throw ToolFailure(
                 code: "protected_file",
-                detail: "\(normal) is kept by nanobot and is not written as a file; use the tools watchlist, preferences, "
-                    + "schedule and memory for what they keep, and another path for notes")
+                detail: "\(normal) is kept by nanobot and is not written as a file; use the tools watchlist, "
+                    + "preferences, schedule and memory for what they keep, and another path for notes")
         }
         return normal
     }

@@ -8,7 +8,8 @@ struct HouseTexts: Sendable {
     init(language: String, userMessage: String, kind: TurnKind) {
         let prefersChinese = language.lowercased().hasPrefix("zh")
         let hasLetters = userMessage.contains(where: \.isLetter)
-        isChinese = kind == .chat && hasLetters ? userMessage.unicodeScalars.contains(where: Self.isHan) : prefersChinese
+        isChinese =
+            kind == .chat && hasLetters ? userMessage.unicodeScalars.contains(where: Self.isHan) : prefersChinese
     }
 
     private static func isHan(_ scalar: Unicode.Scalar) -> Bool {
@@ -18,7 +19,7 @@ struct HouseTexts: Sendable {
     // MARK: - To the model
 
     let continueAnswer =
-        "Your answer was cut off at the output limit. Continue exactly where it stopped; repeat nothing, add no preface."
+        "Your answer was cut off at the output limit. Continue exactly where it stopped; repeat nothing, no preface."
     let finalisation =
         "You have not answered yet. Write the final answer for the user now, as plain text, from what is known so far. "
         + "Say plainly what could not be found out. Call no tools."

@@ -36,8 +36,9 @@ public protocol TurnEvents: AnyObject {
     func progress(_ percent: Int)
 }
 
-/// The user's schedules, for the tools `preferences` and `schedule`. Calls block; any thread. What the model can put right
-/// (a wrong expression, an unknown zone) is thrown as `ToolFailure` or `TenantError`; all else counts as an internal error.
+/// The user's schedules, for the tools `preferences` and `schedule`. Calls block; any thread. What the model can put
+/// right (a wrong expression, an unknown zone) is thrown as `ToolFailure` or `TenantError`; all else counts as an
+/// internal error.
 public protocol ScheduleBook: Sendable {
     /// Changes preferences; schedules derived from them move with them.
     func updatePreferences(user: UserID, _ change: PreferencesChange) throws -> UserConfig

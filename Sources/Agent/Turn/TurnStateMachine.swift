@@ -1,5 +1,5 @@
-// Decides what a turn does next: events in, actions out. Knows no clock, no disk, no network; AgentLoop carries out what
-// it says and reports back. One turn's thread owns it. It never throws: an event that does not fit the state ends the
+// Decides what a turn does next: events in, actions out. Knows no clock, no disk, no network; AgentLoop carries out
+// what it says and reports back. One turn's thread owns it. It never throws: an event that does not fit the state ends the
 // turn with `internal_state`, because going on would mean guessing what has been done.
 //
 //     ready ──started──▶ callingModel ──answer with calls──▶ runningTools ──all results──▶ callingModel …
@@ -206,7 +206,8 @@ struct TurnStateMachine: Sendable {
     }
 
     /// Gives every call of the round its result, in the order of the calls.
-    /// - Returns: the time of the round, which is the answer's: results are as old as the record of their call, in every run.
+    /// - Returns: the time of the round, which is the answer's: results are as old as the record of their call, in
+    ///   every run.
     @discardableResult
     private mutating func answer(_ calls: [PlannedCall], _ results: [String?], missing: String) -> Date {
         let time = items.last?.time ?? Date(timeIntervalSince1970: 0)

@@ -87,10 +87,6 @@ static inline CURLcode ccurl_prefer_http2_over_tls(CURL *easy) {
     return (curl_easy_setopt)(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 }
 
-static inline CURLcode ccurl_get_long(CURL *easy, CURLINFO info, long *value) {
-    return (curl_easy_getinfo)(easy, info, value);
-}
-
 static inline CURLcode ccurl_get_offset(CURL *easy, CURLINFO info, curl_off_t *value) {
     return (curl_easy_getinfo)(easy, info, value);
 }

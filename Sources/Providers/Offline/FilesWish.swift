@@ -25,13 +25,13 @@ enum FilesWish {
         }
     }
 
-    /// `{entries: [{name, kind, size}]}`, or an array of names or of such objects.
+    /// `{entries: [{name, kind, size, …}]}`, or an array of names or of such objects.
     private static func entries(_ json: JSON) -> [String] {
         let list = json.array ?? json["entries"]?.array ?? json["files"]?.array ?? []
         return list.compactMap { entry in
             guard let name = entry.string ?? entry["path"]?.string ?? entry["name"]?.string else { return nil }
             let kind = entry["kind"]?.string ?? entry["type"]?.string
-            return kind == "directory" && !name.hasSuffix("/") ? name + "/" : name
+            return kind == "folder" && !name.hasSuffix("/") ? name + "/" : name
         }
     }
 
@@ -76,7 +76,8 @@ enum FilesWish {
     /// Into a file of its own, named for the moment, so that no note replaces another.
     static func saveNote(_ content: String, _ scope: OfflineScope) -> OfflineStep {
         let stamp = scope.turn.context.time.map { date in
-            RFC3339.string(date).prefix(19).replacingOccurrences(of: ":", with: "").replacingOccurrences(of: "T", with: "-")
+            RFC3339.string(date).prefix(19).replacingOccurrences(of: ":", with: "").replacingOccurrences(
+                of: "T", with: "-")
         }
         return write("notes/\(stamp ?? scope.turn.seed).md", content + "\n", scope)
     }

@@ -4,14 +4,18 @@ import Foundation
 
 extension IntentReader {
     private static let kindWords: [(WatchlistKind, [String])] = [
-        (.influencers, ["influencer", "influencers", "people", "person", "大v", "博主", "人物", "影响者", "大佬", "意见领袖", "kol"]),
+        (
+            .influencers,
+            ["influencer", "influencers", "people", "person", "大v", "博主", "人物", "影响者", "大佬", "意见领袖", "kol"]
+        ),
         (.keywords, ["keyword", "keywords", "topic", "topics", "关键词", "关键字", "话题", "主题"]),
         (.sectors, ["sector", "sectors", "industry", "industries", "板块", "行业", "赛道"]),
         (.stocks, ["stock", "stocks", "ticker", "tickers", "share", "shares", "股票", "个股", "代码", "自选股"]),
     ]
 
     private static let englishKinds =
-        "{kind:stock|stocks|ticker|tickers|shares|influencer|influencers|people|person|keyword|keywords|topic|topics|sector"
+        "{kind:stock|stocks|ticker|tickers|shares|influencer|"
+        + "influencers|people|person|keyword|keywords|topic|topics|sector"
         + "|sectors|industry|industries}"
     private static let chineseKinds = "{kind:股票|个股|大V|博主|人物|影响者|意见领袖|KOL|关键词|关键字|话题|主题|板块|行业|赛道}"
     private static let englishList = "(watchlist|watch list|watch-list|watchlists|portfolio|list)"
@@ -22,11 +26,20 @@ extension IntentReader {
         return kindWords.first { $0.1.contains(keys) }?.0
     }
 
+    private static let proseBeginnings = [
+        "不要", "别", "不用", "不想", "不该", "为什么", "怎么", "如何", "如果", "是否", "要不要", "该不该", "应该", "我不", "我没",
+        "你不", "有没有", "假如", "谁", "what ", "why ", "how ", "if ", "not ", "never ",
+    ]
+
     /// Entries of a change; `isBare` phrases name no list, so they count only for what looks like an instrument.
     private static func change(_ match: PhraseMatch, add: Bool, isBare: Bool = false) -> OfflineIntent? {
         let named = match.has("kind") ? kind(in: match("kind")) : nil
         let isStocks = named == nil || named == .stocks
         guard let items = ItemList.parse(match("items"), tickers: isStocks) else { return nil }
+        // No name begins like this: it is a refusal, a question or a condition.
+        if items.contains(where: { item in proseBeginnings.contains { item.lowercased().hasPrefix($0) } }) {
+            return nil
+        }
         if isBare, !items.allSatisfy(ItemList.isTicker) { return nil }
         let all: Set<String> = ["everything", "all", "all stocks", "all of them", "全部", "所有", "所有股票", "一切"]
         if items.count == 1, all.contains(items[0].lowercased()) { return add ? nil : .clearWatchlist(kind: named) }
@@ -36,7 +49,8 @@ extension IntentReader {
     static var watchlistRules: [IntentRule] {
         [
             IntentRule([
-                "(what is|what's|whats|what are|show|show me|list|display|see|view|tell me) [what is|what's] [on|in] [my|the|all] "
+                "(what is|what's|whats|what are|show|show me|list|display|see|view|tell me) [what is|what's] "
+                    + "[on|in] [my|the|all] "
                     + "[current] [stock|stocks on my] \(englishList)",
                 "(what|which) (stocks|tickers|companies|shares|influencers|keywords|sectors) "
                     + "(do i|am i) (have|watch|follow|track|watching|following|tracking) [on my watchlist]",
@@ -72,9 +86,11 @@ extension IntentReader {
     private static var additionRules: [IntentRule] {
         [
             IntentRule([
-                "(add|put|include|insert) {items} (to|on|onto|into|in) [my|the] [watched|followed] \(englishList) as [a|an] "
+                "(add|put|include|insert) {items} (to|on|onto|into|in) [my|the] [watched|followed] "
+                    + "\(englishList) as [a|an] "
                     + englishKinds,
-                "(add|put|include|insert) [the] {items} (to|on|onto|into|in|as) [my|the|a|an] [watchlist|watched|list of] "
+                "(add|put|include|insert) [the] {items} (to|on|onto|into|in|as) [my|the|a|an] "
+                    + "[watchlist|watched|list of] "
                     + englishKinds + " [list|watchlist|to my watchlist]",
                 "(add|follow|track|watch) [the|a|an|new] \(englishKinds) [called|named|:] {items} "
                     + "[to my watchlist|to the watchlist]",

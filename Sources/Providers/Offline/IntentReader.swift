@@ -25,7 +25,8 @@ enum IntentReader {
         let whole = withoutSigns(words.tokens, range)
         guard !whole.isEmpty else { return nil }
         let bare = withoutCourtesy(words.tokens, whole)
-        let views = bare == whole ? [whole] : [whole, bare]
+        // Without the polite words first, or a capture at the front would take them for a name.
+        let views = bare == whole ? [whole] : [bare, whole]
         for rule in rules {
             for view in views {
                 for pattern in rule.patterns {
@@ -89,7 +90,8 @@ enum IntentReader {
             let keys = tokens[range].map(\.key)
             if let phrase = openings.first(where: { keys.count > $0.count && keys.starts(with: $0) }) {
                 range = withoutSigns(tokens, range.lowerBound + phrase.count..<range.upperBound)
-            } else if let phrase = closings.first(where: { keys.count > $0.count && keys.suffix($0.count) == $0[...] }) {
+            } else if let phrase = closings.first(where: { keys.count > $0.count && keys.suffix($0.count) == $0[...] })
+            {
                 range = withoutSigns(tokens, range.lowerBound..<range.upperBound - phrase.count)
             } else {
                 return range

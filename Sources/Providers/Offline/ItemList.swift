@@ -8,6 +8,8 @@ enum ItemList {
 
     /// nil when the text is no plausible list.
     static func parse(_ text: String, tickers: Bool) -> [String]? {
+        // The end of a sentence inside means that two wishes ran together.
+        guard !text.contains(where: { "。！？!?；;".contains($0) || $0.isNewline }) else { return nil }
         var items: [String] = []
         for part in split(text) {
             let item = trimmed(part)
@@ -42,7 +44,7 @@ enum ItemList {
     private static func isSeparator(_ words: PhraseTokens, _ index: Int) -> Bool {
         let tokens = words.tokens
         switch tokens[index].key {
-        case ",", "、", "，", ";", "；", "and", "&", "+", "plus", "or": return true
+        case ",", "、", "and", "&", "+", "plus", "or": return true
         case "和", "与", "跟", "及":
             // Chinese names may hold these characters (同和药业): they join only what stands free on both sides.
             func isFree(_ other: Int, _ step: Int) -> Bool {
@@ -73,7 +75,9 @@ enum ItemList {
     }
 
     /// Words of up to four letters that are company names and no tickers.
-    private static let shortNames: Set<String> = ["visa", "ford", "nike", "coke", "lego", "ikea", "sony", "aldi", "lidl"]
+    private static let shortNames: Set<String> = [
+        "visa", "ford", "nike", "coke", "lego", "ikea", "sony", "aldi", "lidl",
+    ]
 
     /// The ticker in capitals where the text can only be one; else the text.
     static func ticker(_ text: String) -> String {
@@ -96,7 +100,8 @@ enum ItemList {
         if text.hasPrefix("$"), text.count > 1 { return text.dropFirst().allSatisfy { $0.isASCII && $0.isLetter } }
         guard (1...12).contains(text.utf8.count), !notTickers.contains(text) else { return false }
         let isPlain = text.utf8.allSatisfy { byte in
-            (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
                 || ".-^=".utf8.contains(byte)
         }
         guard isPlain, let last = text.last, last.isLetter || last.isNumber else { return false }

@@ -49,7 +49,8 @@ enum MemoryWish {
         }
         if sections.isEmpty {
             let about = topic.map { OfflinePhrases.plain($0, limit: 60) }
-            let none = about.map { say("I know nothing about: \($0).", "我不知道：\($0)。") }
+            let none =
+                about.map { say("I know nothing about: \($0).", "我不知道：\($0)。") }
                 ?? say("I know nothing about you yet.", "我还不了解你。")
             sections = [none + say(" Tell me with \"remember that …\".", "可以用“记住……”告诉我。")]
         }
@@ -66,19 +67,27 @@ enum MemoryWish {
         return ([say("From my memory:", "我记得：")] + shown + tail).joined(separator: "\n")
     }
 
-    /// The notes in a MEMORY.md: list entries and plain lines, without headings, comments and placeholders.
+    /// The notes in a MEMORY.md: list entries, and plain lines except for the paragraph under the title, which explains
+    /// the file. Headings and comments are no notes.
     static func lines(_ markdown: String) -> [String] {
         var isComment = false
-        return markdown.split(whereSeparator: \.isNewline).compactMap { raw -> String? in
+        var isExplanation = false
+        var notes: [String] = []
+        for raw in markdown.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
             let line = raw.trimmingCharacters(in: .whitespaces)
-            defer { if line.hasSuffix("-->") { isComment = false } }
             if line.hasPrefix("<!--") { isComment = true }
-            if isComment || line.isEmpty || line.hasPrefix("#") || line.hasPrefix("---") { return nil }
-            if line.hasPrefix("(") && line.hasSuffix(")") || line.hasPrefix("（") && line.hasSuffix("）") { return nil }
-            if line.hasPrefix("_") && line.hasSuffix("_") || line.hasPrefix("*(") { return nil }
-            let bare = line.hasPrefix("- ") || line.hasPrefix("* ") ? String(line.dropFirst(2)) : line
-            return bare.trimmingCharacters(in: .whitespaces).isEmpty ? nil : bare
+            let isNote = !isComment && !line.isEmpty && !line.hasPrefix("#") && !line.hasPrefix("---")
+            if line.hasSuffix("-->") { isComment = false }
+            if line.hasPrefix("# ") { isExplanation = true }
+            guard isNote else { continue }
+            if line.hasPrefix("- ") || line.hasPrefix("* ") {
+                isExplanation = false
+                notes.append(String(line.dropFirst(2)).trimmingCharacters(in: .whitespaces))
+            } else if !isExplanation {
+                notes.append(line)
+            }
         }
+        return notes.filter { !$0.isEmpty }
     }
 
     /// Any word of the topic, but for the smallest; Chinese by its characters together.

@@ -1,5 +1,5 @@
-// What report is wanted, as the offline rules read it from the request block or from a chat. A plain value; lenient: what
-// is missing or wrong takes its default, since the caller has checked the request long before.
+// What report is wanted, as the offline rules read it from the request block or from a chat. A plain value; lenient:
+// what is missing or wrong takes its default, since the caller has checked the request long before.
 import TextFormats
 
 struct OfflineBrief: Sendable {

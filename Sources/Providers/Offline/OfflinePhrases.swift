@@ -10,8 +10,8 @@ enum OfflinePhrases {
         say(
             """
             I'm nanobot's built-in offline assistant. I am not a language model: I follow fixed rules and call real \
-            tools (watchlist, quotes, news, memory, files, schedule). For free conversation, start nanobot with a model: \
-            `\(modelCommand)`
+            tools (watchlist, quotes, news, memory, files, schedule). For free conversation, start nanobot with a \
+            model: `\(modelCommand)`
             """,
             """
             我是 nanobot 内置的离线助手，不是语言模型：我按固定规则理解消息，并真实调用工具（自选股、行情、资讯、记忆、文件、日程）。\
@@ -22,13 +22,15 @@ enum OfflinePhrases {
     static func greeting(_ scope: OfflineScope) -> String {
         let name = scope.turn.context.user.map { " \(plain($0))" } ?? ""
         return scope.language(
-            "Hello\(name)! I'm nanobot's offline assistant (rules and tools, no language model). Say \"help\" to see what I can do.",
+            "Hello\(name)! I'm nanobot's offline assistant (rules and tools, no language model). Say "
+                + "\"help\" to see what I can do.",
             "你好\(name)！我是 nanobot 离线助手（规则加工具，不是语言模型）。发送“帮助”可以查看我能做什么。")
     }
 
     static func wellBeing(_ say: OfflineLanguage) -> String {
         say(
-            "All running, thank you. I'm a set of rules rather than a language model, so I have no moods. What can I do for you?",
+            "All running, thank you. I'm a set of rules rather than a language model, so I have no moods. "
+                + "What can I do for you?",
             "一切运行正常，谢谢。我是一套规则而不是语言模型，没有心情好坏。有什么可以帮你？")
     }
 
@@ -36,7 +38,8 @@ enum OfflinePhrases {
         say(
             """
             Without a language model I can do these things:
-            - watchlist: "what's on my watchlist", "add TSLA and AAPL to my watchlist", "remove NVDA", "add keyword chips"
+            - watchlist: "what's on my watchlist", "add TSLA and AAPL to my watchlist", "remove NVDA", \
+            "add keyword chips"
             - prices: "how is AAPL doing", "how is my watchlist doing"
             - news: "any news about chips"
             - reports: "write my daily report", "send my report at 07:30", "stop weekly reports"
@@ -61,8 +64,8 @@ enum OfflinePhrases {
     static func unknown(_ scope: OfflineScope) -> String {
         scope.language(
             """
-            I can't answer that: I'm nanobot's offline assistant, not a language model, and I only understand a fixed set \
-            of requests. I can manage your watchlist, look up quotes and news from your data, write reports, remember \
+            I can't answer that: I'm nanobot's offline assistant, not a language model, and I only understand a fixed \
+            set of requests. I can manage your watchlist, look up quotes and news from your data, write reports, remember \
             things, work with your files and change your settings. Say "help" for examples. For everything else set a \
             model: `\(modelCommand)`
             """,

@@ -7,6 +7,7 @@ enum OfflineReport {
     static let maxFeedCalls = 24
     /// Items asked for per question.
     static let itemsPerFeed = 5
+    static let maxQuoteCallsBesideFeeds = 6
 
     static func step(_ brief: OfflineBrief, scope: OfflineScope) -> OfflineStep {
         let first: [(String, JSONObject)] = [
@@ -21,6 +22,8 @@ enum OfflineReport {
         if !symbols.isEmpty, scope.offers("quotes"), ToolQuotes.results(symbols, label: "quotes", scope) == nil {
             calls += ToolQuotes.calls(symbols, label: "quotes", scope)
         }
+        // One answer may make 32 calls: with many quotes to ask for, the feeds wait for the next.
+        if calls.count > maxQuoteCallsBesideFeeds { return .calls(calls) }
         if scope.offers("feeds"), scope.outcome("feed") == nil {
             calls.append(scope.call("feeds", "feed", ["limit": 10]))
             for (index, term) in facts.feedTerms.enumerated() {
@@ -65,12 +68,14 @@ struct ReportFindings: Sendable {
         if let result = value("memory", scope, say) { notes = MemoryWish.lines(result["memory"]?.string ?? "") }
         let prose = ([brief.customPrompt ?? ""] + brief.focusAreas).joined(separator: "\n")
         let known = Set(stocks.map { $0.uppercased() })
-        for token in PhraseTokens(String(prose.prefix(2_000))).tokens where token.kind == .word && mentioned.count < 20 {
+        for token in PhraseTokens(String(prose.prefix(2_000))).tokens where token.kind == .word && mentioned.count < 20
+        {
             let word = String(prose[token.range])
             let isNew = !known.contains(word) && !mentioned.contains(word)
             if word.count > 1, isNew, ItemList.isTicker(word) { mentioned.append(word) }
         }
-        let terms = brief.focusAreas + (watchlist[.influencers] ?? []) + (watchlist[.keywords] ?? [])
+        let terms =
+            brief.focusAreas + (watchlist[.influencers] ?? []) + (watchlist[.keywords] ?? [])
             + (watchlist[.sectors] ?? []) + stocks
         var seen: Set<String> = []
         let unique = terms.filter { seen.insert($0.lowercased()).inserted }
@@ -80,7 +85,8 @@ struct ReportFindings: Sendable {
 
     /// From the tool; where it is missing or fails, from the context of the message.
     private mutating func readWatchlist(_ scope: OfflineScope, _ say: OfflineLanguage) {
-        let result = scope.offers("watchlist") || scope.outcome("watchlist") != nil ? value("watchlist", scope, say) : nil
+        let result =
+            scope.offers("watchlist") || scope.outcome("watchlist") != nil ? value("watchlist", scope, say) : nil
         for kind in WatchlistKind.allCases {
             let items = result.map { WatchlistWish.entries(kind, in: $0) } ?? scope.turn.context.entries(kind.rawValue)
             var seen: Set<String> = []

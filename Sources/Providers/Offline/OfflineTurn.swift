@@ -93,8 +93,14 @@ struct OfflineTurn: Sendable {
 
     private static func outcome(_ content: String) -> ToolOutcome {
         // No JSON is a result too: the text itself.
-        guard let json = try? JSON.parse(content), json.object != nil || json.array != nil else { return .text(content) }
-        guard let error = json["error"], json["error"]?.isNull == false else { return .value(json) }
+        guard let json = try? JSON.parse(content), json.object != nil || json.array != nil else {
+            return .text(content)
+        }
+        // A result beyond the bound comes in part: half a list must not pass for the whole.
+        if json["truncated"]?.bool == true, json["beginning"] != nil {
+            return .failed(code: "truncated", detail: "the result was too long to be used here")
+        }
+        guard let error = json["error"], !error.isNull else { return .value(json) }
         let detail = error["detail"]?.string ?? error.string ?? error.text()
         return .failed(code: error["code"]?.string ?? "error", detail: detail)
     }
@@ -108,8 +114,6 @@ struct OfflineTurn: Sendable {
     // MARK: - Calls
 
     func callID(_ label: String) -> String { "off_\(seed)_\(label)" }
-
-    func wasCalled(_ label: String) -> Bool { outcomes[callID(label)] != nil }
 
     /// nil: not called in this turn. A call without an answer counts as failed, so it is never called again.
     func outcome(_ label: String) -> ToolOutcome? {

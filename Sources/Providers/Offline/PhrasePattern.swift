@@ -42,7 +42,7 @@ struct PhrasePattern: Sendable {
                 result[result.count - 1].append(.choice(alternatives(&rest), isOptional: character == "["))
             case ")", "]":
                 flush()
-                return result
+                return longestFirst(result)
             case "|":
                 flush()
                 result.append([])
@@ -59,6 +59,14 @@ struct PhrasePattern: Sendable {
         }
         flush()
         return result
+    }
+
+    /// "查一下" before "查", or what follows would take the rest of the longer word.
+    private static func longestFirst(_ alternatives: [[Element]]) -> [[Element]] {
+        alternatives.enumerated().sorted { left, right in
+            let (a, b) = (left.element.count, right.element.count)
+            return a == b ? left.offset < right.offset : a > b
+        }.map(\.element)
     }
 
     private static func capture(_ text: Substring) -> Element {
@@ -112,7 +120,9 @@ struct PhrasePattern: Sendable {
                 return match(rest, from: position + 1, then: next)
             case .choice(let alternatives, let isOptional):
                 let after = Continuation(rest, next)
-                for alternative in alternatives where match(alternative[...], from: position, then: after) { return true }
+                for alternative in alternatives where match(alternative[...], from: position, then: after) {
+                    return true
+                }
                 return isOptional && match(rest, from: position, then: next)
             case .anything:
                 return (0...PhrasePattern.maxAnything).contains { count in

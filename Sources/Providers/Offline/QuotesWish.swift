@@ -37,21 +37,26 @@ enum QuotesWish {
             let list = OfflinePhrases.list(result.missing, say)
             lines.append(
                 say(
-                    "I have no quote for: \(list). Put one into `data/quotes.csv` (symbol, price, change_percent, time) and ask again.",
+                    "I have no quote for: \(list). Put one into `data/quotes.csv` (symbol, price, "
+                        + "change_percent, time) and ask again.",
                     "没有这些标的的行情：\(list)。可把数据放入 `data/quotes.csv`（代码、价格、涨跌幅、时间）后再问。"))
         }
         return lines.isEmpty ? say("I have no quotes.", "没有行情数据。") : lines.joined(separator: "\n")
     }
 
     private static func line(_ quote: ToolQuote, _ say: OfflineLanguage) -> String {
-        let name = quote.name.map { say(" (\(OfflinePhrases.plain($0, limit: 60)))", "（\(OfflinePhrases.plain($0, limit: 60))）") }
+        let name = quote.name.map {
+            say(" (\(OfflinePhrases.plain($0, limit: 60)))", "（\(OfflinePhrases.plain($0, limit: 60))）")
+        }
         let currency = quote.currency.map { " \(OfflinePhrases.plain($0, limit: 10))" } ?? ""
         var text = "\(OfflinePhrases.plain(quote.symbol, limit: 40))\(name ?? ""): "
         text += OfflinePhrases.number(quote.price) + currency
         let change = quote.change.map(OfflinePhrases.signed)
         let percent = quote.changePercent.map { OfflinePhrases.signed($0) + "%" }
         let moves = [change, percent].compactMap { $0 }
-        if !moves.isEmpty { text += say(", \(moves.joined(separator: " / "))", "，涨跌 \(moves.joined(separator: " / "))") }
+        if !moves.isEmpty {
+            text += say(", \(moves.joined(separator: " / "))", "，涨跌 \(moves.joined(separator: " / "))")
+        }
         let time = quote.time.map(OfflinePhrases.time) ?? say("no time given", "未注明时间")
         let source = quote.source.map { OfflinePhrases.plain($0, limit: 100) } ?? say("no source given", "未注明来源")
         return text + say(" (\(time), source: \(source))", "（\(time)，来源：\(source)）")
@@ -68,11 +73,13 @@ enum QuotesWish {
             let items = ToolFeedItem.items(result).prefix(newsLimit)
             let about = topic.map { OfflinePhrases.plain($0, limit: 60) }
             guard !items.isEmpty else {
-                let none = about.map { say("I found no news about \($0).", "没有找到关于“\($0)”的资讯。") }
+                let none =
+                    about.map { say("I found no news about \($0).", "没有找到关于“\($0)”的资讯。") }
                     ?? say("I found no news.", "没有找到资讯。")
-                return none + say(
-                    " News come from `data/feeds.json` or `data/news.csv` in your workspace.",
-                    "资讯来自工作区的 `data/feeds.json` 或 `data/news.csv`。")
+                return none
+                    + say(
+                        " News come from `data/feeds.json` or `data/news.csv` in your workspace.",
+                        "资讯来自工作区的 `data/feeds.json` 或 `data/news.csv`。")
             }
             let title = about.map { say("News about \($0):", "关于“\($0)”的资讯：") } ?? say("Latest news:", "最新资讯：")
             return ([title] + items.map { "- \($0.markdown)" }).joined(separator: "\n")

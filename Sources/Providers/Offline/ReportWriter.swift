@@ -107,7 +107,8 @@ struct ReportWriter {
         let title = say("## Quotes", "## 行情")
         let quotes = facts.quotes.found
         guard !quotes.isEmpty else {
-            let reason = facts.stocks.isEmpty
+            let reason =
+                facts.stocks.isEmpty
                 ? say("There are no stocks on the watchlist.", "自选列表中没有股票。")
                 : say("No quote is available for the watchlist; see the last section.", "自选股暂无可用行情，见最后一节。")
             return "\(title)\n\n\(reason)"
@@ -120,7 +121,12 @@ struct ReportWriter {
         for quote in quotes.prefix(detail.rows) { lines.append(row(quote)) }
         let more = quotes.count - min(quotes.count, detail.rows)
         if more > 0 {
-            lines += ["", say("\(more) more quotes were left out to keep to \(brief.maxLength) characters.", "为不超过 \(brief.maxLength) 字，另有 \(more) 条行情未列出。")]
+            lines += [
+                "",
+                say(
+                    "\(more) more quotes were left out to keep to \(brief.maxLength) characters.",
+                    "为不超过 \(brief.maxLength) 字，另有 \(more) 条行情未列出。"),
+            ]
         }
         return lines.joined(separator: "\n")
     }
@@ -151,7 +157,9 @@ struct ReportWriter {
         let flat = moved.count - up.count - down.count
         var lines = [line(say("Up: ", "上涨："), up), line(say("Down: ", "下跌："), down)].compactMap { $0 }
         lines.append(
-            say("- \(up.count) up, \(down.count) down, \(flat) unchanged.", "- 共 \(up.count) 只上涨，\(down.count) 只下跌，\(flat) 只持平。"))
+            say(
+                "- \(up.count) up, \(down.count) down, \(flat) unchanged.",
+                "- 共 \(up.count) 只上涨，\(down.count) 只下跌，\(flat) 只持平。"))
         return ([say("## Movers", "## 涨跌情况"), ""] + lines).joined(separator: "\n")
     }
 
@@ -168,9 +176,13 @@ struct ReportWriter {
         let all = groups + [(say("## News on your stocks", "## 自选股资讯"), stocks)]
         return all.filter { !$0.1.isEmpty }.map { heading, terms in
             var lines = [heading]
-            for term in terms.prefix(detail.terms) { lines += ["", "### \(clean(term, limit: 100))", ""] + news(term, detail) }
+            for term in terms.prefix(detail.terms) {
+                lines += ["", "### \(clean(term, limit: 100))", ""] + news(term, detail)
+            }
             let more = terms.count - min(terms.count, detail.terms)
-            if more > 0 { lines += ["", say("\(more) more entries were left out for length.", "因篇幅限制，另有 \(more) 项未列出。")] }
+            if more > 0 {
+                lines += ["", say("\(more) more entries were left out for length.", "因篇幅限制，另有 \(more) 项未列出。")]
+            }
             return lines.joined(separator: "\n")
         }
     }
@@ -184,7 +196,9 @@ struct ReportWriter {
         let items = facts.news(about: term)
         if items.isEmpty { return prices + [say("- No feed item was found for this.", "- 没有找到相关资讯。")] }
         if detail.itemsPerTerm == 0 {
-            return prices + [say("- \(items.count) feed items, left out for length.", "- 有 \(items.count) 条相关资讯，因篇幅限制未列出。")]
+            return prices + [
+                say("- \(items.count) feed items, left out for length.", "- 有 \(items.count) 条相关资讯，因篇幅限制未列出。")
+            ]
         }
         return prices + items.prefix(detail.itemsPerTerm).map { "- \($0.markdown)" }
     }
@@ -219,10 +233,14 @@ struct ReportWriter {
         let missing = facts.quotes.missing
         if !missing.isEmpty {
             let shown = missing.prefix(max(10, detail.rows)).map { clean($0, limit: 40) }
-            let more = missing.count > shown.count ? say(" and \(missing.count - shown.count) more", " 等 \(missing.count) 个") : ""
+            let more =
+                missing.count > shown.count
+                ? say(" and \(missing.count - shown.count) more", " 等 \(missing.count) 个") : ""
             lines.append(say("- No quote found for: ", "- 没有找到行情：") + shown.joined(separator: say(", ", "、")) + more)
         }
-        let undated = facts.quotes.found.filter { $0.time == nil }.prefix(max(5, detail.rows)).map { clean($0.symbol, limit: 40) }
+        let undated = facts.quotes.found.filter { $0.time == nil }.prefix(max(5, detail.rows)).map {
+            clean($0.symbol, limit: 40)
+        }
         if !undated.isEmpty {
             lines.append(say("- Quotes without a time: ", "- 行情未注明时间：") + undated.joined(separator: say(", ", "、")))
         }
@@ -231,15 +249,24 @@ struct ReportWriter {
         }
         if facts.skippedTerms > 0 {
             lines.append(
-                say("- \(facts.skippedTerms) watchlist entries were not looked up in the feeds.", "- 有 \(facts.skippedTerms) 个列表条目未查询资讯。"))
+                say(
+                    "- \(facts.skippedTerms) watchlist entries were not looked up in the feeds.",
+                    "- 有 \(facts.skippedTerms) 个列表条目未查询资讯。"))
         }
         if detail.itemsPerTerm > 0 { lines += facts.gaps.prefix(6).map { "- \(clean($0))" } }
         if brief.customPrompt != nil {
             lines.append(
-                say("- The custom request was noted above but not interpreted: that needs a language model.", "- 自定义要求已列出，但无法理解其含义：这需要语言模型。"))
+                say(
+                    "- The custom request was noted above but not interpreted: that needs a language model.",
+                    "- 自定义要求已列出，但无法理解其含义：这需要语言模型。"))
         }
         let isOther = !["zh", "en"].contains { brief.tag.lowercased().hasPrefix($0) }
-        if isOther { lines.append("- The language `\(String(brief.tag.filter { $0.isASCII && $0.isLetter }.prefix(8)))` needs a language model; this is English.") }
+        if isOther {
+            lines.append(
+                "- The language `\(String(brief.tag.filter { $0.isASCII && $0.isLetter }.prefix(8)))` needs "
+                    + "a language model; this is English."
+            )
+        }
         lines.append("- \(authorship)")
         return lines.joined(separator: "\n")
     }

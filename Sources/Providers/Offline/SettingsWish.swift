@@ -12,8 +12,11 @@ enum SettingsWish {
 
     static func lines(_ preferences: JSON?, _ say: OfflineLanguage, only: [String]? = nil) -> [String] {
         names.compactMap { name in
-            guard only?.contains(name.key) ?? true, let value = preferences?[name.key], !value.isNull else { return nil }
-            let text = value.string ?? value.array.map { OfflinePhrases.list($0.compactMap(\.string), say) } ?? value.text()
+            guard only?.contains(name.key) ?? true, let value = preferences?[name.key], !value.isNull else {
+                return nil
+            }
+            let text =
+                value.string ?? value.array.map { OfflinePhrases.list($0.compactMap(\.string), say) } ?? value.text()
             return "- \(say("\(name.english): ", "\(name.chinese)："))\(OfflinePhrases.plain(text, limit: 100))"
         }
     }
@@ -73,7 +76,10 @@ enum SettingsWish {
             {
                 let name = OfflinePhrases.plain(first["id"]?.string ?? "", limit: 60)
                 let at = local(time, zone)
-                lines.append(say("Next: \(at)\(name.isEmpty ? "" : " (\(name))").", "下一次：\(at)\(name.isEmpty ? "" : "（\(name)）")。"))
+                lines.append(
+                    say(
+                        "Next: \(at)\(name.isEmpty ? "" : " (\(name))").",
+                        "下一次：\(at)\(name.isEmpty ? "" : "（\(name)）")。"))
             }
             lines += list.prefix(maxShown).map { entry(json: $0, zone, say) }
             guard !lines.isEmpty else { return say("Nothing is scheduled.", "没有任何定时任务。") }
@@ -86,7 +92,9 @@ enum SettingsWish {
         var text = "- \(field("id")): \(field("expression"))"
         if !field("timezone").isEmpty { text += " (\(field("timezone")))" }
         if json["enabled"]?.bool == false { text += say(", paused", "，已暂停") }
-        if let next = json["next_run_at"]?.string { text += say(", next \(local(next, zone))", "，下一次 \(local(next, zone))") }
+        if let next = json["next_run_at"]?.string {
+            text += say(", next \(local(next, zone))", "，下一次 \(local(next, zone))")
+        }
         return text
     }
 

@@ -135,7 +135,8 @@ enum SpokenTime {
             name = String(name.dropLast(ending.count)).trimmingEdges
         }
         if let known = zones[name.lowercased()] { return known }
-        let isIdentifier = name.contains("/") && name.allSatisfy { $0.isASCII && ($0.isLetter || "/_+-".contains($0) || $0.isNumber) }
+        let isIdentifier =
+            name.contains("/") && name.allSatisfy { $0.isASCII && ($0.isLetter || "/_+-".contains($0) || $0.isNumber) }
         return isIdentifier && name.count <= 64 ? name : nil
     }
 

@@ -27,27 +27,39 @@ struct ToolQuote: Sendable, Equatable {
 struct ToolQuotes: Sendable, Equatable {
     /// Symbols asked for in one call: its answer must stay below the 16,000 characters a tool result may have.
     static let symbolsPerCall = 40
+    /// Symbols looked up for one wish; the rest counts as missing.
+    static let maxSymbols = 1_000
+    /// Characters of a symbol the tool takes; a longer one would fail its whole call.
+    static let maxSymbolLength = 64
 
     var found: [ToolQuote] = []
     var missing: [String] = []
     /// What went wrong, as the tool tells it.
     var failures: [ToolOutcome] = []
 
+    private static func isAskable(_ symbol: String) -> Bool { !symbol.isEmpty && symbol.count <= maxSymbolLength }
+
+    private static func parts(of symbols: [String]) -> [ArraySlice<String>] {
+        let askable = symbols.filter(isAskable).prefix(maxSymbols)
+        return stride(from: askable.startIndex, to: askable.endIndex, by: symbolsPerCall).map { start in
+            askable[start..<min(start + symbolsPerCall, askable.endIndex)]
+        }
+    }
+
     /// Calls for all symbols, `label` counted up.
     static func calls(_ symbols: [String], label: String, _ scope: OfflineScope) -> [ToolCall] {
-        stride(from: 0, to: symbols.count, by: symbolsPerCall).map { start in
-            let part = symbols[start..<min(start + symbolsPerCall, symbols.count)]
-            return scope.call(
-                "quotes", "\(label)\(start / symbolsPerCall)", ["symbols": .array(part.map(JSON.string))])
+        parts(of: symbols).enumerated().map { number, part in
+            scope.call(
+                "quotes", "\(label)\(number)", ["symbols": .array(part.map(JSON.string))])
         }
     }
 
     /// The answers to those calls; nil before they are made.
     static func results(_ symbols: [String], label: String, _ scope: OfflineScope) -> ToolQuotes? {
         var result = ToolQuotes()
-        for start in stride(from: 0, to: symbols.count, by: symbolsPerCall) {
-            guard let outcome = scope.outcome("\(label)\(start / symbolsPerCall)") else { return nil }
-            let part = symbols[start..<min(start + symbolsPerCall, symbols.count)]
+        result.missing = symbols.filter { !isAskable($0) } + symbols.filter(isAskable).dropFirst(maxSymbols)
+        for (number, part) in parts(of: symbols).enumerated() {
+            guard let outcome = scope.outcome("\(label)\(number)") else { return nil }
             guard case .value(let json) = outcome, let quotes = json["quotes"]?.array else {
                 result.failures.append(outcome)
                 result.missing += part

@@ -50,9 +50,11 @@ enum WatchlistWish {
 
     /// Without a kind the entry is looked for in all of them, as the context shows them.
     static func remove(_ items: [String], _ kind: WatchlistKind?, _ scope: OfflineScope) -> OfflineStep {
-        let known = kind ?? WatchlistKind.allCases.first { candidate in
-            items.contains { spelling($0, candidate, scope) != nil }
-        }
+        let known =
+            kind
+            ?? WatchlistKind.allCases.first { candidate in
+                items.contains { spelling($0, candidate, scope) != nil }
+            }
         return change("remove", items, known ?? .stocks, scope)
     }
 

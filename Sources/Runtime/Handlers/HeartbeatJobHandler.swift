@@ -5,6 +5,7 @@ import Agent
 import Foundation
 import Jobs
 import Logging
+import Providers
 import Spool
 import Tenants
 import TextFormats

@@ -7,6 +7,7 @@ import Foundation
 import Jobs
 import Logging
 import MarketData
+import Providers
 import Reports
 import Spool
 import Tenants

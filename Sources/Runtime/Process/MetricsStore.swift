@@ -36,7 +36,8 @@ public final class MetricsStore: MetricsFactory, Sendable {
 
     func update(_ key: Key, _ change: (inout Value) -> Void, start: Value) {
         values.withLock { values in
-            let key = values[key] == nil && values.count >= MetricsStore.maximumSeries
+            let key =
+                values[key] == nil && values.count >= MetricsStore.maximumSeries
                 ? Key(name: "nanobot_metrics_overflow_total", labels: "") : key
             change(&values[key, default: start])
         }

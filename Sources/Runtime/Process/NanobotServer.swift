@@ -12,6 +12,7 @@ import ServiceLifecycle
 import Spool
 import Tenants
 import TextFormats
+import UnixSignals
 import Workers
 
 /// Which parts of a server one process runs.
@@ -54,7 +55,8 @@ public struct NanobotServer: Sendable {
     public func run() async throws {
         let logger = services.logger
         let settings = services.settings
-        if parts.contains(.api), let refusal = BindingPolicy.check(host: settings.host, adminToken: settings.adminToken) {
+        if parts.contains(.api), let refusal = BindingPolicy.check(host: settings.host, adminToken: settings.adminToken)
+        {
             throw SettingsError(place: "server.host", detail: refusal)
         }
         let metrics = MetricsStore()

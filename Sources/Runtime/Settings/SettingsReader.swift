@@ -193,7 +193,8 @@ public struct SettingsReader: Sendable {
     private func checked(_ token: String, _ place: String) throws(SettingsError) -> String {
         guard token.count >= SettingsReader.shortestToken, token.allSatisfy({ $0.isASCII && !$0.isWhitespace }) else {
             throw SettingsError(
-                place: place, detail: "a token has at least \(SettingsReader.shortestToken) ASCII characters, no spaces")
+                place: place, detail: "a token has at least \(SettingsReader.shortestToken) ASCII characters, no spaces"
+            )
         }
         return token
     }
@@ -208,7 +209,9 @@ public struct SettingsReader: Sendable {
             ProviderSettings(
                 name: name, type: entry.type, baseURL: entry.baseURL,
                 apiKey: {
-                    if let variable = entry.apiKeyEnvironment, let key = environment[variable], !key.isEmpty { return key }
+                    if let variable = entry.apiKeyEnvironment, let key = environment[variable], !key.isEmpty {
+                        return key
+                    }
                     guard let path = entry.apiKeyFile else { return nil }
                     // A key file that cannot be read is a missing key: the provider's error names where it is expected.
                     guard let bytes = try? files.readSystemFile(path, maxBytes: 16 << 10) else { return nil }

@@ -3,6 +3,7 @@
 import API
 import Agent
 import Foundation
+import Providers
 import Tenants
 
 struct ConversationShelf: ConversationDirectory {

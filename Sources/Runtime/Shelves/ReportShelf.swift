@@ -2,6 +2,7 @@
 // Called on blocking threads, several at once.
 
 import API
+import DurableFiles
 import Foundation
 import MarketData
 import Reports
@@ -12,7 +13,7 @@ struct ReportShelf: ReportLibrary {
     let workspaces: WorkspaceManager
     let renderer: ReportRenderer
 
-    func text(of reportID: String, user: UserID, format: ReportFormat?) throws -> ReportText? {
+    func text(of reportID: String, user: UserID, format: ReportFormat?) throws -> API.ReportText? {
         let workspace = try workspaces.open(user)
         let found: (report: ReportFile, text: String)
         do throws(TenantError) {
@@ -22,9 +23,9 @@ struct ReportShelf: ReportLibrary {
             throw error
         }
         guard let format, format != found.report.format else {
-            return ReportText(format: found.report.format, text: found.text)
+            return API.ReportText(format: found.report.format, text: found.text)
         }
-        return ReportText(format: format, text: renderer.render(document(found, workspace), as: format))
+        return API.ReportText(format: format, text: renderer.render(document(found, workspace), as: format))
     }
 
     private func document(_ found: (report: ReportFile, text: String), _ workspace: Workspace) -> ReportDocument {

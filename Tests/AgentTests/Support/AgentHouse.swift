@@ -68,7 +68,8 @@ final class AgentHouse: Sendable {
         let turn = try turn(user, "test", model: ScriptedProvider([]), limits: limits)
         let call = PlannedCall(
             step: 0, index: 0, call: ToolCall(id: "c", name: tool, arguments: arguments), refusal: nil)
-        let context = ToolContext(turn: turn, services: services, callID: "job-1:0:0", cancellation: CancellationToken())
+        let context = ToolContext(
+            turn: turn, services: services, callID: "job-1:0:0", cancellation: CancellationToken())
         return try JSON.parse(registry.run(call, context))
     }
 }

@@ -1,0 +1,232 @@
+// The one thread of a pool that looks around: what other processes put into queued/, who died in running/, what was
+// cancelled or paused, whose time is over. Events of this process come through the spool's listener at once; inotify
+// tells of others; a scan every 30 s finds what both missed. An idle spool wakes it twice a minute.
+
+import DurableFiles
+import Foundation
+import Logging
+import Spool
+
+final class SpoolWatcher: Sendable {
+    private let spool: JobSpool
+    private let dispatcher: Dispatcher
+    private let running: RunningJobs
+    private let options: WorkerOptions
+    private let logger: Logger
+    private let monitor: Monitor<State>
+
+    private struct State {
+        var watch: DirectoryWatch?
+        var thread: WorkerThread?
+        var isStopping = false
+        var wantsOrphans = true
+        /// Uptime until which the thread sleeps at most.
+        var sleepsUntil: TimeInterval = 0
+    }
+
+    /// Folders watched, by the number inotify gave them.
+    private struct Watched {
+        var folders: [Int32: Folder] = [:]
+        var areComplete = false
+    }
+
+    enum Folder {
+        case queued, running, control, cancel
+    }
+
+    /// Seconds between full looks at the folders.
+    static let scanInterval: TimeInterval = 30
+    /// Seconds between looks at jobs of other processes, while there are any.
+    static let foreignInterval: TimeInterval = 0.25
+    /// Names inserted per turn of the dispatcher's lock.
+    private static let chunk = 1_000
+
+    init(
+        spool: JobSpool, dispatcher: Dispatcher, running: RunningJobs, options: WorkerOptions, logger: Logger
+    ) {
+        self.spool = spool
+        self.dispatcher = dispatcher
+        self.running = running
+        self.options = options
+        self.logger = logger
+        monitor = Monitor(State())
+    }
+
+    // MARK: - From other threads
+
+    func start() throws {
+        let watch = try DirectoryWatch()
+        spool.addListener { [weak self] event in self?.heard(event) }
+        dispatcher.setPaused(spool.isPaused)
+        let thread = try WorkerThread { [self] in loop(watch) }
+        monitor.withLock {
+            $0.watch = watch
+            $0.thread = thread
+        }
+    }
+
+    func stop() {
+        let (watch, thread) = monitor.withLock { state in
+            state.isStopping = true
+            defer { state.thread = nil }
+            return (state.watch, state.thread)
+        }
+        watch?.wake()
+        thread?.join()
+    }
+
+    /// A job that must be looked at then was begun.
+    func deadlineAdded(at time: TimeInterval) {
+        let watch = monitor.withLock { $0.sleepsUntil > time ? $0.watch : nil }
+        watch?.wake()
+    }
+
+    /// A job of this process was left in running/ without its lock.
+    func lookForOrphans() {
+        let watch = monitor.withLock { state in
+            state.wantsOrphans = true
+            return state.watch
+        }
+        watch?.wake()
+    }
+
+    /// On the thread where it happened.
+    private func heard(_ event: SpoolEvent) {
+        switch event {
+        case .queued(let name): dispatcher.insert(name)
+        case .finished(let id): dispatcher.remove(id)
+        case .cancelRequested(let id): running.cancel(id)
+        case .paused: dispatcher.setPaused(true)
+        case .resumed: dispatcher.setPaused(false)
+        }
+    }
+
+    // MARK: - The thread
+
+    private func loop(_ watch: DirectoryWatch) {
+        var watched = Watched()
+        var nextScan: TimeInterval = 0
+        var hasForeign = false
+        while true {
+            let now = options.uptime()
+            if !watched.areComplete { watched = begin(watch) }
+            if now >= nextScan {
+                scan()
+                nextScan = options.uptime() + SpoolWatcher.scanInterval
+                hasForeign = true
+            }
+            if takeOrphanWish() || hasForeign { hasForeign = recover() }
+            let overdue = running.look()
+            for id in overdue.timedOut { logger.warning("a job's time is over", metadata: ["job.id": "\(id)"]) }
+            for id in overdue.wedged { options.onWedged(id) }
+            let wait = sleep(until: min(nextScan, overdue.nextLook ?? .infinity), hasForeign: hasForeign)
+            guard let wait else { return }
+            if hear(watch, wait, watched) { hasForeign = true }
+        }
+    }
+
+    private func takeOrphanWish() -> Bool {
+        monitor.withLock { state in
+            defer { state.wantsOrphans = false }
+            return state.wantsOrphans
+        }
+    }
+
+    /// - Returns: seconds to sleep; nil: the thread shall end.
+    private func sleep(until time: TimeInterval, hasForeign: Bool) -> TimeInterval? {
+        let now = options.uptime()
+        var wait = max(0, time - now)
+        if hasForeign { wait = min(wait, SpoolWatcher.foreignInterval) }
+        return monitor.withLock { state in
+            state.sleepsUntil = now + wait
+            if state.wantsOrphans { return 0 }
+            return state.isStopping ? nil : wait
+        }
+    }
+
+    /// Watches the folders; one that cannot be watched (limit of inotify watches) is left to the scans.
+    private func begin(_ watch: DirectoryWatch) -> Watched {
+        var watched = Watched(areComplete: true)
+        let wanted: [(String, Folder, DirectoryWatch.Interest)] = [
+            (spool.layout.path(.queued), .queued, [.movedIn, .closedWrite]),
+            (spool.layout.path(.running), .running, [.movedIn]),
+            (spool.pauseMarkFolder, .control, [.created, .movedIn, .deleted]),
+            (spool.cancelMarkFolder, .cancel, [.created, .movedIn]),
+        ]
+        for (path, folder, interest) in wanted {
+            do throws(FileError) {
+                watched.folders[try watch.add(path, interest)] = folder
+            } catch {
+                logger.warning(
+                    "a folder of the spool is not watched: changes are seen by scans only",
+                    metadata: ["error": "\(error)"])
+            }
+        }
+        return watched
+    }
+
+    /// Waits for events and passes them on. - Returns: whether somebody else's job was seen in running/.
+    private func hear(_ watch: DirectoryWatch, _ wait: TimeInterval, _ watched: Watched) -> Bool {
+        let events: [DirectoryWatch.Event]
+        do throws(FileError) {
+            events = try watch.wait(timeout: wait)
+        } catch {
+            logger.error("watching the spool failed", metadata: ["error": "\(error)"])
+            return true
+        }
+        var sawForeign = false
+        for event in events {
+            if event.isOverflow {
+                scan()
+                sawForeign = true
+                continue
+            }
+            let name = event.name.flatMap(JobFileName.init)
+            switch watched.folders[event.watch] {
+            case .queued: if let name { dispatcher.insert(name) }
+            case .running: if let name, !dispatcher.isHandedOut(name.id) { sawForeign = true }
+            case .control: dispatcher.setPaused(spool.isPaused)
+            case .cancel: if let id = event.name.flatMap({ JobID(String($0.prefix(36))) }) { running.cancel(id) }
+            case nil: break
+            }
+        }
+        return sawForeign
+    }
+
+    /// The whole of queued/ by names, in chunks; also what marks say.
+    private func scan() {
+        do throws(SpoolError) {
+            dispatcher.setPaused(spool.isPaused)
+            for id in try spool.cancelRequests() { running.cancel(id) }
+            dispatcher.beginScan()
+            let names = try spool.names(in: .queued)
+            var start = 0
+            while start < names.count {
+                let end = min(start + SpoolWatcher.chunk, names.count)
+                dispatcher.insert(names[start..<end])
+                start = end
+            }
+            dispatcher.endScan()
+        } catch {
+            logger.error("the spool cannot be read", metadata: ["error": "\(error.detail)"])
+        }
+    }
+
+    /// Gives orphans back. - Returns: whether jobs of other living processes are running.
+    private func recover() -> Bool {
+        do throws(SpoolError) {
+            let pass = try spool.recoverOrphans(except: running.ids, uncounted: running.uncounted)
+            for id in pass.requeued { logger.notice("an orphaned job goes on", metadata: ["job.id": "\(id)"]) }
+            for id in pass.buried {
+                logger.error("a job was buried: its process keeps dying", metadata: ["job.id": "\(id)"])
+            }
+            for failure in pass.failures {
+                logger.error("an orphaned job is not recovered yet", metadata: ["error": "\(failure)"])
+            }
+            return pass.foreign > 0 || !pass.failures.isEmpty
+        } catch {
+            logger.error("running jobs cannot be looked at", metadata: ["error": "\(error.detail)"])
+            return true
+        }
+    }
+}

@@ -1,0 +1,204 @@
+// A pool of real threads that claims jobs and runs a handler on each. Made, started and drained from any thread.
+// A storage error while a job is claimed or ended is logged and the job left to recovery; the pool goes on.
+
+import Foundation
+import Logging
+import Metrics
+import Spool
+import TextFormats
+
+public struct WorkerOptions: Sendable {
+    /// Threads, 1…4096.
+    public var count = 16
+    /// Jobs of one user that run at once in this process; 0: no limit.
+    public var userLimit = 2
+    /// Seconds a job past its timeout has to stop before its worker counts as wedged.
+    public var grace: TimeInterval = 30
+    /// How workers are divided between the lanes; nil: by their number.
+    public var shares: LaneShares?
+    public var admission: (any Admission)?
+    /// Called once for each job whose worker does not return. Must not block.
+    public var onWedged: @Sendable (JobID) -> Void = { _ in }
+    /// 0 ..< 1, for jitter.
+    public var random: @Sendable () -> Double = { Double.random(in: 0..<1) }
+    public var uptime: @Sendable () -> TimeInterval = Uptime.now
+
+    public init() {}
+
+    static let counts = 1...4_096
+}
+
+/// What the pool is doing.
+public struct WorkerSnapshot: Sendable, Hashable {
+    public var running: Int
+    public var idle: Int
+    /// Waiting jobs this process knows of.
+    public var indexed: Int
+    public var wedged: Int
+}
+
+public final class WorkerPool: Sendable {
+    private let spool: JobSpool
+    private let handler: any JobHandler
+    private let options: WorkerOptions
+    private let logger: Logger
+    private let now: @Sendable () -> Date
+    private let dispatcher: Dispatcher
+    private let running: RunningJobs
+    private let watcher: SpoolWatcher
+    private let rules = EndingRules()
+    private let threads = Monitor<[WorkerThread]?>(nil)
+
+    public init(
+        spool: JobSpool, handler: any JobHandler, options: WorkerOptions = WorkerOptions(), logger: Logger,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.spool = spool
+        self.handler = handler
+        self.options = options
+        self.logger = logger
+        self.now = now
+        let limit = options.userLimit == 0 ? Int(Int32.max) : options.userLimit
+        dispatcher = Dispatcher(
+            shares: options.shares ?? LaneShares(workers: options.count), userLimit: limit, now: now)
+        running = RunningJobs(grace: options.grace, uptime: options.uptime)
+        watcher = SpoolWatcher(
+            spool: spool, dispatcher: dispatcher, running: running, options: options, logger: logger)
+    }
+
+    /// Makes the threads and begins to run what waits.
+    /// - Throws: WorkerError; a pool is started once.
+    public func start() throws {
+        guard WorkerOptions.counts.contains(options.count) else {
+            throw WorkerError(.invalidCount, "The number of workers must be from 1 to 4096, not \(options.count).")
+        }
+        try DescriptorLimit.check(workers: options.count, limit: DescriptorLimit.raised())
+        let isFirst = threads.withLock { threads in
+            guard threads == nil else { return false }
+            threads = []
+            return true
+        }
+        guard isFirst else { throw WorkerError(.alreadyStarted, "The pool was started before.") }
+        try watcher.start()
+        for _ in 0..<options.count {
+            let thread = try WorkerThread { [self] in work() }
+            threads.withLock { $0?.append(thread) }
+        }
+    }
+
+    /// Stops claiming, lets running jobs reach their next step, and waits for them until `deadline`.
+    /// Jobs that are given back count neither attempt nor crash; those still running die with the process.
+    /// - Returns: how many are still running.
+    public func drain(deadline: Date) -> Int {
+        dispatcher.stop()
+        let left = running.drain(patience: max(0, deadline.timeIntervalSince(now())))
+        watcher.stop()
+        guard left == 0 else { return left }
+        let threads = threads.withLock { threads -> [WorkerThread] in
+            defer { threads = [] }
+            return threads ?? []
+        }
+        for thread in threads { thread.join() }
+        return 0
+    }
+
+    public var snapshot: WorkerSnapshot {
+        let counts = dispatcher.counts
+        let waiting = counts.waiting.interactive + counts.waiting.scheduled + counts.waiting.background
+        return WorkerSnapshot(running: running.count, idle: counts.idle, indexed: waiting, wedged: running.wedged)
+    }
+
+    /// The provider accounts on hold, and until when.
+    public var holds: [String: Date] { dispatcher.counts.holds }
+
+    // MARK: - On a worker's thread
+
+    private func work() {
+        while let name = dispatcher.take() {
+            if let admission = options.admission, case .notBefore(let date) = admission.mayStart(name) {
+                dispatcher.postponed(name.id, until: date)
+                continue
+            }
+            attempt(name)
+        }
+    }
+
+    private func attempt(_ name: JobFileName) {
+        do throws(SpoolError) {
+            switch try spool.claim(name) {
+            case .claimed(let claim):
+                dispatcher.worked()
+                run(claim)
+                dispatcher.finished(name.id)
+            case .busy: dispatcher.busy(name.id)
+            case .blocked(let head): dispatcher.blocked(name.id, by: head)
+            case .gone: dispatcher.finished(name.id)
+            case .finished: dispatcher.finished(name.id)
+            }
+        } catch {
+            logger.error(
+                "a job cannot be claimed", metadata: ["job.id": "\(name.id)", "error": "\(error.detail)"])
+            dispatcher.refused(name.id)
+        }
+    }
+
+    private func run(_ claim: consuming Claim) {
+        let job = claim.job
+        let began = options.uptime()
+        let policy = handler.policy(for: job)
+        if let expiry = policy.expiresAt, now() >= expiry {
+            return end(claim, job, rules.expired(expiry), began)
+        }
+        let flag = running.begin(job.id, timeout: policy.timeout)
+        watcher.deadlineAdded(at: began + policy.timeout)
+        // Asked to stop between the claim's own look and `begin`: nobody could tell us then.
+        if spool.isCancelRequested(job.id, run: job.run) { flag.set(.cancelled) }
+        let outcome = handler.run(job, record: claim.record, cancellation: flag)
+        if spool.isCancelRequested(job.id, run: job.run) { flag.set(.cancelled) }
+        let ending = rules.ending(
+            of: outcome, attempt: job.attempt, policy: policy, stopped: flag.reason, now: now(),
+            random: options.random())
+        end(claim, job, ending, began)
+        running.end(job.id)
+    }
+
+    private func end(_ claim: consuming Claim, _ job: ClaimedJob, _ ending: Ending, _ began: TimeInterval) {
+        if case .hold(let until, _) = ending { dispatcher.hold(job.name.holdKey, until: until) }
+        do throws(SpoolError) {
+            try apply(ending, to: claim)
+            report(job, ending, seconds: options.uptime() - began)
+        } catch {
+            // Its journal is on disk: whoever recovers it goes on from there, and no crash is counted for this.
+            running.endingFailed(job.id)
+            logger.error(
+                "the end of a job could not be written", metadata: ["job.id": "\(job.id)", "error": "\(error.detail)"])
+            if error.code == .storage { dispatcher.brake() }
+            watcher.lookForOrphans()
+        }
+    }
+
+    private func apply(_ ending: Ending, to claim: consuming Claim) throws(SpoolError) {
+        switch ending {
+        case .complete(let result, let usage): try claim.complete(result: result, usage: usage)
+        case .cancel(let result, let usage): try claim.cancel(result: result, usage: usage)
+        case .bury(let failure, let usage): try claim.bury(failure, usage: usage)
+        case .retry(let failure, let due, let usage): try claim.retry(failure, due: due, usage: usage)
+        case .release(let reason): try claim.release(reason)
+        case .hold(let until, let failure): try claim.hold(until: until, failure)
+        }
+    }
+
+    private func report(_ job: ClaimedJob, _ ending: Ending, seconds: TimeInterval) {
+        let dimensions = [("lane", job.lane.rawValue), ("outcome", ending.label)]
+        Counter(label: "nanobot_jobs_finished_total", dimensions: dimensions).increment()
+        Metrics.Timer(label: "nanobot_job_duration_seconds", dimensions: [("lane", job.lane.rawValue)])
+            .recordSeconds(seconds)
+        logger.info(
+            "job ended",
+            metadata: [
+                "job.id": "\(job.id)", "user.id": "\(job.user)", "lane": "\(job.lane.rawValue)",
+                "attempt": "\(job.attempt)", "outcome": "\(ending.label)",
+                "duration_ms": "\(Int(seconds * 1000))",
+            ])
+    }
+}

@@ -1,0 +1,119 @@
+// The options every command has, and what they lead to: the home, the services built from it, the way answers are
+// printed. Values; used by one command on the main thread.
+
+import ArgumentParser
+import Foundation
+import Logging
+import Runtime
+import Spool
+import Tenants
+import TextFormats
+
+struct CommonOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Folder of this installation: spool, workspaces, config.json. (env: NANOBOT_HOME; default: ~/.nanobot)",
+            valueName: "dir"),
+        completion: .directory)
+    var home: String?
+
+    @Option(
+        help: ArgumentHelp("The queue's folder, if it is not <home>/spool. (env: NANOBOT_SPOOL)", valueName: "dir"),
+        completion: .directory)
+    var spool: String?
+
+    @Flag(help: "Answer with JSON on standard output; errors are {\"error\": {code, detail}} on standard error.")
+    var json = false
+
+    @Flag(help: "Log what happens inside to standard error.")
+    var verbose = false
+
+    var environment: [String: String] { ProcessInfo.processInfo.environment }
+
+    var location: NanobotHome { NanobotHome.standard(home: home, spool: spool, environment: environment) }
+
+    /// Everything this installation is made of. Opens the spool; starts no thread, reaches no provider.
+    func open() throws -> NanobotServices {
+        StandardErrorLog.bootstrap(format: .text, level: LogLevel(verbose ? .debug : .error))
+        return try services(logger: Logger(label: "nanobot"))
+    }
+
+    /// As `open`, for commands that run parts of the service: logs as the settings say, flags win over settings.
+    func openServer(
+        format: LogFormat, quietly: Bool = false, change: (inout Settings) -> Void
+    ) throws -> NanobotServices {
+        let level = LogLevel(verbose ? .debug : .notice)
+        StandardErrorLog.bootstrap(format: format, level: level)
+        var unknownLevel: String?
+        let services = try services(logger: Logger(label: "nanobot")) { settings in
+            change(&settings)
+            guard !verbose else { return }
+            if quietly {
+                level.set(.error)
+            } else if let named = Logger.Level(rawValue: settings.logLevel.lowercased()) {
+                level.set(named)
+            } else {
+                unknownLevel = settings.logLevel
+            }
+        }
+        if let unknownLevel {
+            let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+            throw SettingsError(place: "log_level", detail: "\"\(unknownLevel)\" is no level; use one of \(known)")
+        }
+        return services
+    }
+
+    private func services(
+        logger: Logger, change: (inout Settings) -> Void = { _ in }
+    ) throws -> NanobotServices {
+        let location = location
+        do {
+            return try NanobotServices.open(home: location, environment: environment, logger: logger, change: change)
+        } catch {
+            var failure = CommandFailure(error)
+            guard failure.status != .usage else { throw failure }
+            failure.status = .unavailable
+            failure.detail = "the home \(location.path) (spool \(location.spool)) cannot be used: \(failure.detail)"
+            throw failure
+        }
+    }
+
+    // MARK: - Arguments
+
+    /// - Throws: CommandFailure `invalid_job_id`.
+    func jobID(_ text: String) throws -> JobID {
+        guard let id = JobID(text.lowercased()) else {
+            throw CommandFailure(
+                "invalid_job_id",
+                "\"\(text.prefix(80))\" is no job id (36 characters, as in 019ac3e4-…); `\(command("jobs"))` lists them",
+                .usage)
+        }
+        return id
+    }
+
+    /// A command line for the user to type next, with the home that is in use.
+    func command(_ rest: String) -> String {
+        var words = ["nanobot", rest]
+        if let home { words += ["--home", CommonOptions.quoted(home)] }
+        if let spool { words += ["--spool", CommonOptions.quoted(spool)] }
+        return words.joined(separator: " ")
+    }
+
+    private static func quoted(_ text: String) -> String {
+        let isPlain = text.allSatisfy { $0.isLetter || $0.isNumber || "/._-~".contains($0) }
+        return isPlain ? text : "'" + text.replacingOccurrences(of: "'", with: "'\\''") + "'"
+    }
+
+    // MARK: - Answers
+
+    /// The answer of a command: `value` for programs, else the lines of `text`.
+    func answer(_ value: @autoclosure () -> JSON, _ text: @autoclosure () -> [String]) throws {
+        if json { return try Terminal.output.json(value()) }
+        for line in text() { try Terminal.output.line(line) }
+    }
+
+    /// A remark for people; programs that asked for JSON are spared.
+    func remark(_ text: String) {
+        if !json { Terminal.errors.note(text) }
+    }
+}

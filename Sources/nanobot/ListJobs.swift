@@ -1,0 +1,65 @@
+// `jobs`: the jobs there are, newest first.
+
+import ArgumentParser
+import Foundation
+import Jobs
+import Spool
+import Tenants
+import TextFormats
+
+struct ListJobs: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "jobs",
+        abstract: "List jobs, newest first.",
+        discussion: """
+            Examples:
+              nanobot jobs --user alice --limit 5
+              nanobot jobs --state failed --json
+              nanobot jobs --after 019ac3e4-7f2e-7c41-9d55-0c8e1f6a2b37     # the next page
+            """)
+
+    @Option(help: "Only jobs in this state: queued, running, completed, failed or cancelled.")
+    var state: JobState?
+
+    @Option(help: ArgumentHelp("Only this user's jobs.", valueName: "id"))
+    var user: String?
+
+    @Option(help: "Only jobs of this kind: chat, report or heartbeat.")
+    var kind: JobKind?
+
+    @Option(help: ArgumentHelp("How many at most, 1 to 10000.", valueName: "n"))
+    var limit = 50
+
+    @Option(help: ArgumentHelp("Only jobs older than this one: the last of the page before.", valueName: "job-id"))
+    var after: String?
+
+    @OptionGroup(title: "Options of every command") var common: CommonOptions
+
+    func validate() throws {
+        guard (1...10_000).contains(limit) else { throw ValidationError("--limit must be a number from 1 to 10000.") }
+    }
+
+    func run() throws {
+        let after = try after.map { try common.jobID($0) }
+        let user = try user.map { try UserID($0) }
+        let services = try common.open()
+        let jobs = try services.client.list(JobFilter(state: state, user: user, kind: kind), limit: limit, after: after)
+        try common.answer(.array(jobs.map(\.json)), ListJobs.table(jobs))
+        if jobs.isEmpty { common.remark("no such jobs") }
+        if jobs.count == limit, let last = jobs.last, Terminal.output.isInteractive {
+            common.remark("there may be more: --after \(last.id)")
+        }
+    }
+
+    private static func table(_ jobs: [JobView]) -> [String] {
+        guard !jobs.isEmpty else { return [] }
+        var table = TextColumns(["ID", "KIND", "USER", "CREATED", "STATUS"])
+        for job in jobs {
+            table.add([
+                job.id.description, job.kind.rawValue, job.userID.rawValue,
+                Moment.text(job.createdAt, on: .output), JobProgress.text(job),
+            ])
+        }
+        return table.lines
+    }
+}

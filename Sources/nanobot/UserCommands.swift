@@ -1,0 +1,217 @@
+// `create-user`, `list-users`, `show-user`, `clone-user`: people come and are looked at. Changes go through Accounts.
+
+import ArgumentParser
+import DurableFiles
+import Foundation
+import Runtime
+import Tenants
+import TextFormats
+
+struct CreateUser: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create-user",
+        abstract: "Create a user with a workspace.",
+        discussion: """
+            --initial takes the initial_data of POST /users: {"watchlist": {...}, "preferences": {...}, "persona": {...},
+            "custom_data": {...}}; flags win over it.
+
+            Examples:
+              nanobot create-user alice --language en --stock AAPL --stock NVDA
+              nanobot create-user bo --report-frequency both --report-time 08:30 --timezone Asia/Shanghai --language zh
+              nanobot create-user carol --initial carol.json
+            """)
+
+    @Argument(help: ArgumentHelp("a-z, 0-9, _ and -, at most 64 characters.", valueName: "user-id"))
+    var id: String
+
+    @Option(help: ArgumentHelp("Language of reports. (default: zh)", valueName: "tag")) var language: String?
+    @Option(help: "daily, weekly, both, realtime or off. (default: daily)") var reportFrequency: ReportFrequency?
+    @Option(help: ArgumentHelp("Time of day of reports. (default: 09:00)", valueName: "hh:mm")) var reportTime: String?
+    @Option(help: "Day of the weekly report. (default: monday)") var reportWeekday: Weekday?
+    @Option(help: "Form of reports: markdown, html, json or text. (default: markdown)")
+    var reportFormat: ReportFormat?
+    @Option(help: ArgumentHelp("IANA time zone. (default: the service's)", valueName: "zone")) var timezone: String?
+    @Option(help: ArgumentHelp("A stock to follow; may be repeated.", valueName: "symbol")) var stock: [String] = []
+    @Option(help: ArgumentHelp("A person to follow; may be repeated.", valueName: "name")) var influencer: [String] = []
+    @Option(help: ArgumentHelp("A word to follow; may be repeated.", valueName: "word")) var keyword: [String] = []
+    @Option(help: ArgumentHelp("A sector to follow; may be repeated.", valueName: "name")) var sector: [String] = []
+
+    @Option(
+        help: ArgumentHelp("JSON file with initial data; - is standard input.", valueName: "file"),
+        completion: .file(extensions: ["json"]))
+    var initial: String?
+
+    @OptionGroup(title: "Options of every command") var common: CommonOptions
+
+    /// Bytes of a file for --initial.
+    private static let maximumFile = 1 << 20
+
+    func run() throws {
+        let user = try UserID(id)
+        let data = try initialData()
+        let services = try common.open()
+        let config = try services.accounts.create(user, initial: data)
+        try common.answer(
+            config.publicJSON,
+            ["created \(user) in \(services.workspaces.path(of: user))"])
+    }
+
+    private func initialData() throws -> InitialUserData {
+        var data = InitialUserData()
+        if let initial {
+            let bytes =
+                initial == "-"
+                ? Array(try StandardInput.text().utf8)
+                : try LinuxFileSystem().readSystemFile(initial, maxBytes: CreateUser.maximumFile)
+            let json: JSON
+            do {
+                json = try JSON.parse(bytes)
+            } catch {
+                throw CommandFailure("invalid_json", "\(initial) is not valid JSON: \(error)", field: "initial", .usage)
+            }
+            data = try InitialUserData(json: json, path: "")
+        }
+        var watchlist = data.watchlist ?? WatchlistChange()
+        for (kind, entries) in [
+            (WatchlistKind.stocks, stock), (.influencers, influencer), (.keywords, keyword), (.sectors, sector),
+        ] where !entries.isEmpty {
+            watchlist[kind] = entries
+        }
+        data.watchlist = watchlist
+        var preferences = data.preferences ?? PreferencesChange()
+        preferences.language = language ?? preferences.language
+        preferences.reportFrequency = reportFrequency ?? preferences.reportFrequency
+        preferences.reportTime = reportTime ?? preferences.reportTime
+        preferences.reportWeekday = reportWeekday ?? preferences.reportWeekday
+        preferences.reportFormat = reportFormat ?? preferences.reportFormat
+        preferences.timezone = timezone ?? preferences.timezone
+        data.preferences = preferences
+        return try data.validated(path: "")
+    }
+}
+
+struct ListUsers: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list-users", abstract: "List the users.",
+        discussion: "With --json an array of users, each as GET /users/{id} gives it.")
+
+    @Option(help: ArgumentHelp("How many at most. (default: all)", valueName: "n")) var limit: Int?
+    @Option(help: ArgumentHelp("Only users after this one, by id.", valueName: "user-id")) var after: String?
+    @OptionGroup(title: "Options of every command") var common: CommonOptions
+
+    func validate() throws {
+        if let limit, limit < 1 { throw ValidationError("--limit must be 1 or more.") }
+    }
+
+    func run() throws {
+        let after = try after.map { try UserID($0) }
+        let services = try common.open()
+        var users: [(id: UserID, config: UserConfig?)] = []
+        for id in try services.workspaces.list(limit: limit, after: after) {
+            do {
+                users.append((id, try services.configs.get(id)))
+            } catch let error as TenantError where error.code == .userNotFound {
+                // Deleted since it was listed.
+                continue
+            } catch let error as TenantError where error.code == .configCorrupt {
+                common.remark("nanobot: \(id): \(error.detail)")
+                users.append((id, nil))
+            }
+        }
+        try common.answer(
+            .array(users.map { $0.config?.publicJSON ?? ["user_id": .string($0.id.rawValue)] }), ListUsers.table(users))
+        if users.isEmpty { common.remark("no users yet; `\(common.command("create-user ID"))` makes one") }
+    }
+
+    private static func table(_ users: [(id: UserID, config: UserConfig?)]) -> [String] {
+        guard !users.isEmpty else { return [] }
+        var table = TextColumns(["USER", "LANGUAGE", "REPORTS", "TIME", "ZONE", "STOCKS", "CREATED"])
+        for (id, config) in users {
+            guard let config else {
+                table.add([id.rawValue, "?", "?", "?", "?", "?", "config.json cannot be read"])
+                continue
+            }
+            let preferences = config.preferences
+            table.add([
+                id.rawValue, preferences.language, preferences.reportFrequency.rawValue, preferences.reportTime,
+                config.timeZone, String(config.watchlist.stocks.count), Moment.text(config.createdAt, on: .output),
+            ])
+        }
+        return table.lines
+    }
+}
+
+struct ShowUser: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show-user", abstract: "Show a user: watchlist, preferences, persona, workspace.")
+
+    @Argument(help: ArgumentHelp("The user.", valueName: "user-id")) var id: String
+    @OptionGroup(title: "Options of every command") var common: CommonOptions
+
+    func run() throws {
+        let user = try UserID(id)
+        let services = try common.open()
+        let config = try services.configs.get(user)
+        let info = try services.workspaces.info(user)
+        var members = config.publicJSON.object ?? [:]
+        members["workspace"] = [
+            "path": .string(info.path), "files": JSON(info.files.count), "size_bytes": JSON(info.sizeBytes),
+        ]
+        try common.answer(.object(members), ShowUser.lines(config, info))
+    }
+
+    private static func lines(_ config: UserConfig, _ info: WorkspaceInfo) -> [String] {
+        var lines = [
+            "user         \(config.userID)", "created      \(Moment.text(config.createdAt, on: .output))",
+            "updated      \(Moment.text(config.updatedAt, on: .output))",
+            "workspace    \(info.path) (\(info.files.count) files, \(info.sizeBytes) bytes)",
+        ]
+        lines += ["watchlist"] + UserText.members(config.watchlist.json)
+        lines += ["preferences"] + UserText.members(config.publicJSON["preferences"] ?? .null)
+        lines += ["persona"] + UserText.members(config.persona.json)
+        if !config.customData.isEmpty { lines.append("custom_data  \(JSON.object(config.customData).text())") }
+        return lines
+    }
+}
+
+struct CloneUser: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "clone-user", abstract: "Create a user after another's pattern.",
+        discussion: """
+            Takes over settings, templates and skills; not what belongs to the person: conversations, memory, reports.
+
+            Example:
+              nanobot clone-user alice bob
+            """)
+
+    @Argument(help: ArgumentHelp("The pattern.", valueName: "from")) var source: String
+    @Argument(help: ArgumentHelp("The new user.", valueName: "to")) var target: String
+    @OptionGroup(title: "Options of every command") var common: CommonOptions
+
+    func run() throws {
+        let source = try UserID(source)
+        let target = try UserID(target)
+        let services = try common.open()
+        let config = try services.accounts.clone(from: source, to: target)
+        try common.answer(
+            config.publicJSON, ["created \(target) after \(source) in \(services.workspaces.path(of: target))"])
+    }
+}
+
+/// Settings in words.
+enum UserText {
+    /// "  name  value" for each member; arrays as "a, b", nothing as "-".
+    static func members(_ json: JSON) -> [String] {
+        guard let object = json.object else { return [] }
+        let width = object.keys.map(\.count).max() ?? 0
+        return object.map { key, value in
+            "  \(key.padding(toLength: width, withPad: " ", startingAt: 0))  \(text(value))"
+        }
+    }
+
+    static func text(_ value: JSON) -> String {
+        if value.isNull { return "-" }
+        if let items = value.array { return items.isEmpty ? "-" : items.map(text).joined(separator: ", ") }
+        return value.string ?? value.text()
+    }
+}

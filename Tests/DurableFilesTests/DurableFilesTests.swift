@@ -1,0 +1,149 @@
+import DurableFiles
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite struct DurableFilesTests {
+    private let files = LinuxFileSystem()
+
+    @Test("a replaced file holds the old or the new content, whichever call fails")
+    func replaceIsAtomic() throws {
+        let folder = try TemporaryDirectory()
+        let path = folder.path + "/config"
+        try files.createFile(path, Array("old".utf8))
+        let faulty = FaultyFileSystem()
+        try faulty.replaceFile(path, Array("old".utf8))
+        let calls = faulty.calls
+        for call in 1...calls {
+            for fault in [
+                FaultyFileSystem.Fault.stop(call: call), .fail(call: call, errno: 28), .shortWrite(call: call),
+            ] {
+                try files.replaceFile(path, Array("old".utf8))
+                faulty.set(fault)
+                let worked = (try? faulty.replaceFile(path, Array("new!".utf8))) != nil
+                faulty.crash()
+                let content = String(decoding: try files.readFile(path), as: UTF8.self)
+                #expect(content == "new!" || (content == "old" && !worked), "call \(call): \(content)")
+            }
+        }
+    }
+
+    @Test("creating refuses a name that is taken; reading refuses what is too large, a folder, a link")
+    func refusals() throws {
+        let folder = try TemporaryDirectory()
+        let path = folder.path + "/a"
+        try files.createFile(path, [1, 2, 3])
+        #expect(throws: FileError.self) { try files.createFile(path, []) }
+        #expect(try files.readFile(path) == [1, 2, 3])
+        #expect(throws: FileError.self) { try files.readFile(path, maxBytes: 2) }
+        #expect(throws: FileError.self) { try files.readFile(folder.path) }
+        #expect(try files.list(folder.path).map(\.name) == ["a"])
+    }
+
+    @Test("locks exclude two opens of one file, and go with the descriptor")
+    func locks() throws {
+        let folder = try TemporaryDirectory()
+        let path = folder.path + "/lock"
+        let first = try files.open(path, [.readWrite, .create])
+        let second = try files.open(path, .readWrite)
+        #expect(try files.lock(first, wait: false, path: path))
+        #expect(try !files.lock(second, wait: false, path: path))
+        #expect(try files.lockRange(first, start: 0, length: 1, wait: false, path: path))
+        #expect(try files.lockRange(second, start: 1, length: 1, wait: false, path: path))
+        #expect(try !files.lockRange(second, start: 0, length: 1, wait: false, path: path))
+        try files.close(first, path: path)
+        #expect(try files.lock(second, wait: false, path: path))
+        #expect(try files.lockRange(second, start: 0, length: 1, wait: false, path: path))
+        try files.close(second, path: path)
+    }
+}
+
+@Suite struct SealedDirectoryTests {
+    private let files = LinuxFileSystem()
+
+    @Test(
+        "paths that lead out, through links, or are no paths are refused, for every operation",
+        arguments: [
+            "../secret", "a/../../secret", "/etc/passwd", "..", "a/..", "link", "link/x", "inner/up/secret", "x\0y",
+            "/proc/self/root", String(repeating: "a", count: 300),
+        ])
+    func escapes(_ path: String) throws {
+        let folder = try TemporaryDirectory()
+        try files.makeDirectory(folder.path + "/inside", mode: 0o700)
+        try files.createFile(folder.path + "/secret", Array("secret".utf8))
+        try files.makeDirectory(folder.path + "/inside/inner", mode: 0o700)
+        try link(to: "../secret", at: folder.path + "/inside/link")
+        try link(to: "../..", at: folder.path + "/inside/inner/up")
+        let sealed = try SealedDirectory(path: folder.path + "/inside")
+        #expect(throws: FileError.self) { try sealed.read(path) }
+        #expect(throws: FileError.self) { try sealed.write(path, [1]) }
+        #expect(throws: FileError.self) { try sealed.append(path, [1]) }
+        #expect(!sealed.exists(path))
+        #expect(throws: FileError.self) { try sealed.rename("inner", path + "/moved") }
+        #expect(String(decoding: try files.readFile(folder.path + "/secret"), as: UTF8.self) == "secret")
+        #expect(Set(try files.list(folder.path).map(\.name)) == ["inside", "secret"])
+    }
+
+    private func link(to target: String, at path: String) throws {
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: target)
+    }
+
+    @Test("files are written with their folders, listed, walked, renamed and removed")
+    func ordinaryUse() throws {
+        let folder = try TemporaryDirectory()
+        let sealed = try SealedDirectory(path: folder.path)
+        try sealed.write("a/b/c.txt", Array("hello".utf8))
+        try sealed.append("a/log", Array("1\n".utf8))
+        try sealed.append("a/log", Array("2\n".utf8), durable: false)
+        #expect(String(decoding: try sealed.read("./a//log"), as: UTF8.self) == "1\n2\n")
+        #expect(try sealed.read("a/b/c.txt", from: 1, count: 3) == Array("ell".utf8))
+        #expect(try sealed.list("a").map(\.path) == ["a/b", "a/log"])
+        #expect(try sealed.walk("", maxEntries: 10).map(\.path) == ["a", "a/b", "a/log", "a/b/c.txt"])
+        #expect(try sealed.walk("", maxEntries: 2).count == 2)
+        try sealed.rename("a/log", "x/log")
+        #expect(sealed.exists("x/log"))
+        #expect(throws: FileError.self) { try sealed.remove("a") }
+        try sealed.remove("a/b/c.txt")
+        try sealed.remove("a/b")
+        #expect(try sealed.list("a").isEmpty)
+        #expect(throws: FileError.self) { try sealed.write("x", [1]) }
+    }
+
+    @Test("a lock file excludes threads, so that no read-modify-write is lost")
+    func lockExcludes() throws {
+        let folder = try TemporaryDirectory()
+        let sealed = try SealedDirectory(path: folder.path)
+        try sealed.write("n", Array("0".utf8))
+        DispatchQueue.concurrentPerform(iterations: 8) { _ in
+            for _ in 0..<20 {
+                do {
+                    try sealed.withLock(".lock") {
+                        let n = Int(String(decoding: try sealed.read("n"), as: UTF8.self)) ?? -1
+                        try sealed.write("n", Array(String(n + 1).utf8))
+                    }
+                } catch {
+                    Issue.record("\(error)")
+                }
+            }
+        }
+        #expect(String(decoding: try sealed.read("n"), as: UTF8.self) == "160")
+    }
+}
+
+@Suite struct DirectoryWatchTests {
+    @Test("a file moved in is heard, and a wake-up ends the wait")
+    func hears() throws {
+        let folder = try TemporaryDirectory()
+        let files = LinuxFileSystem()
+        let watch = try DirectoryWatch()
+        let number = try watch.add(folder.path, [.movedIn, .closedWrite])
+        try files.replaceFile(folder.path + "/x", [1])
+        var names: Set<String> = []
+        while !names.contains("x") {
+            for event in try watch.wait(timeout: nil) where event.watch == number { names.insert(event.name ?? "") }
+        }
+        watch.wake()
+        #expect(try watch.wait(timeout: nil).isEmpty)
+    }
+}

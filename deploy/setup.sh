@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Installs what nanobot needs to be built and run (with --test: also what its checks need) on Debian or Ubuntu.
+# Installs only what is missing and touches the network only then; running it again changes nothing.
+#
+#   deploy/setup.sh           for building and running
+#   deploy/setup.sh --test    for deploy/test.sh as well
+#
+# Works as root or with sudo. Exit: 0 all there, 1 an installation failed, 2 usage, 69 something this script cannot
+# install is missing (the Swift toolchain; a system without apt).
+set -euo pipefail
+
+base=(
+    ca-certificates git              # SwiftPM fetches the packages of Package.swift
+    pkg-config libcurl4-openssl-dev  # the HTTP client stands on libcurl
+    curl jq                          # quickstart and the examples of README.md
+    python3 python3-pip              # deploy/*.py, deploy/fetch-docs-assets.sh
+    tzdata                           # the scheduler reads /usr/share/zoneinfo
+)
+for_tests=(shellcheck python3-yaml python3-jsonschema)
+
+# Oldest Swift that reads Package.swift, and the one it is developed with.
+oldest_swift=6.1
+usual_swift=6.3
+# Seconds another apt may hold the package database before we give up.
+apt_lock_wait=300
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+    local status=$1
+    shift
+    printf 'setup: %s\n' "$*" >&2
+    exit "$status"
+}
+
+wanted=("${base[@]}")
+case "${1-}" in
+    "") ;;
+    --test) wanted+=("${for_tests[@]}") ;;
+    -h | --help)
+        sed -n '2,10s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+    *) fail 2 "unknown argument: $1 (see deploy/setup.sh --help)" ;;
+esac
+
+is_installed() {
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+install_missing() {
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+        fail 69 "this system has no apt. Install the counterparts of: ${wanted[*]}"
+    fi
+    local missing=() package
+    for package in "${wanted[@]}"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        say "all ${#wanted[@]} packages are installed"
+        return
+    fi
+    local root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null ||
+            fail 69 "not root and no sudo. As root: apt-get install ${missing[*]}"
+        root=(sudo)
+    fi
+    say "installing: ${missing[*]}"
+    local apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o "DPkg::Lock::Timeout=$apt_lock_wait"
+        -o Acquire::Retries=3)
+    "${apt[@]}" update || say "apt-get update failed; trying with the package lists there are"
+    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" ||
+        fail 1 "apt-get could not install: ${missing[*]}"
+}
+
+# True when version $1 is at least $2.
+is_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+check_swift() {
+    command -v swift >/dev/null ||
+        fail 69 "no Swift toolchain in PATH. Install Swift $usual_swift or newer: https://www.swift.org/install/linux/"
+    local version
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1)
+    [ -n "$version" ] || fail 69 "'swift --version' names no version; is the toolchain whole?"
+    is_at_least "$version" "$oldest_swift" ||
+        fail 69 "Swift $version is too old, $usual_swift or newer is needed: https://www.swift.org/install/linux/"
+    is_at_least "$version" "$usual_swift" || say "Swift $version is older than $usual_swift: not tested with it"
+    say "Swift $version"
+}
+
+install_missing
+check_swift

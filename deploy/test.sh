@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Installs what is missing and runs every check and test there is; CI runs this and nothing else.
+#
+#   deploy/test.sh [arguments for 'swift test', such as --filter SpoolTests]
+#
+# Order: scripts (bash -n, shellcheck), documents made from others (openapi.json), the job schema against its examples,
+# build with the arrows between targets checked, swift test. The last lines are swift test's own. Nothing is skipped
+# silently: what a check needs and setup.sh could not install is a failure. Exit: 0 all passed, else the failing step's.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+# Bounds, in seconds: a hang must end as a failure that says where.
+build_limit=2400
+test_limit=1500
+end_grace=30
+
+case "${1-}" in
+    -h | --help)
+        sed -n '2,9s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+esac
+
+current="start"
+begun=$SECONDS
+step() {
+    current=$1
+    begun=$SECONDS
+    printf '\n== %s ==\n' "$1"
+}
+done_step() { printf '   %s: ok, %s s (%s s in all)\n' "$current" "$((SECONDS - begun))" "$SECONDS"; }
+ended() {
+    local status=$?
+    [ "$status" -eq 0 ] || printf '\ntest.sh: failed in "%s" with status %s after %s s\n' "$current" "$status" "$SECONDS" >&2
+}
+trap ended EXIT
+
+# Debian's Python modules belong to /usr/bin/python3; another python3 may come first in PATH.
+python_with() {
+    local candidate
+    for candidate in /usr/bin/python3 python3; do
+        if "$candidate" -c "import $1" >/dev/null 2>&1; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    printf 'test.sh: no python3 has the module %s; run deploy/setup.sh --test\n' "$1" >&2
+    return 69
+}
+
+step "set-up"
+deploy/setup.sh --test
+done_step
+
+step "scripts"
+scripts=(deploy/*.sh .ci/run)
+for script in "${scripts[@]}"; do bash -n "$script"; done
+shellcheck --severity=style "${scripts[@]}"
+done_step
+
+step "openapi.json is what docs/openapi.yaml says"
+"$(python_with yaml)" deploy/openapi-json.py --check
+done_step
+
+step "job schema and examples"
+"$(python_with jsonschema)" deploy/check-job-schema.py
+done_step
+
+step "build with tests (clean: several minutes)"
+# The import check makes an undeclared import between our targets an error.
+timeout --foreground --kill-after="$end_grace" "$build_limit" \
+    swift build --build-tests --explicit-target-dependency-import-check error
+NANOBOT_BINARY="$(swift build --show-bin-path)/nanobot"
+export NANOBOT_BINARY
+[ -x "$NANOBOT_BINARY" ] || swift build --product nanobot
+done_step
+
+step "swift test (all tests of Swift Testing; there are none of XCTest)"
+# SystemTests start $NANOBOT_BINARY. Tests run in parallel.
+timeout --foreground --kill-after="$end_grace" "$test_limit" swift test --skip-build --disable-xctest --parallel "$@"
