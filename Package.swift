@@ -23,6 +23,7 @@ let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -50,7 +51,7 @@ let rooms: [Room] = [
     Room(
         name: "API",
         imports: ["TextFormats", "DurableFiles", "Spool", "Accounts", "Jobs", "Scheduler", "Tenants", "WireTypes"],
-        products: [hummingbird, hummingbirdCore, nioCore, nioPosix, httpTypes, lifecycle, logging],
+        products: [hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, httpTypes, lifecycle, logging],
         resources: [.embedInCode("Assets/openapi.json")]),
     Room(
         name: "Runtime",

@@ -7,6 +7,7 @@
 # Tell the service: NANOBOT_DOCS_ASSETS=FOLDER, or "documentation_assets": "FOLDER" in config.json. Without them the pages
 # are plain ones made from /openapi.json: a failure here loses nothing else. A folder that is complete is left alone.
 # Exit: 0 the files are there, 1 not, 2 usage.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@" # for those who say: sh FILE
 set -euo pipefail
 
 version=2026.10.1

@@ -11,6 +11,7 @@
 # are, so OPENAI_API_KEY=… NANOBOT_MODEL=openai/gpt-4o-mini deploy/quickstart.sh writes the report with that model.
 # Everything it makes stands in .nanobot/ and spool/ of the checkout, ignored by git. It can be run again, also while
 # another one runs. Exit: 0 ok, 1 something failed, 2 usage, 69 something it cannot install is missing.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@" # for those who say: sh FILE
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -190,7 +191,7 @@ start_service() {
         fi
         if try_port; then return; fi
         # Somebody took the port in between: on to the next. Anything else would fail there as well.
-        grep -qi 'address already in use\|EADDRINUSE' "$log" || fail "the service ended at once"
+        grep -qi 'taken by another process\|address already in use' "$log" || fail "the service ended at once"
     done
     fail "no free port from 8000 to $port"
 }
@@ -263,7 +264,8 @@ The service listens on http://127.0.0.1:$port (log: $log). From here:
                 -d '{"user_id":"$user","message":"How is my watchlist doing?"}'
   API pages   http://127.0.0.1:$port/docs
   by hand     cp spool/examples/report.json spool/incoming/ && sleep 1 && cat spool/receipts/report.json
-  commands    $binary list-users --home $home
+  commands    export NANOBOT_HOME=$root/$home NANOBOT_SPOOL=$root/spool
+              $binary list-users
   the report  curl -s -H 'Accept: text/html' http://127.0.0.1:$port/reports/$report
   its files   $home/workspaces/$user/reports/
   a real model, schedules, all calls: README.md

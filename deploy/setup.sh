@@ -7,6 +7,7 @@
 #
 # Works as root or with sudo. Exit: 0 all there, 1 an installation failed, 2 usage, 69 something this script cannot
 # install is missing (the Swift toolchain; a system without apt).
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@" # for those who say: sh FILE
 set -euo pipefail
 
 base=(

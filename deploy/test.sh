@@ -6,6 +6,7 @@
 # Order: scripts (bash -n, shellcheck), documents made from others (openapi.json), the job schema against its examples,
 # build with the arrows between targets checked, swift test. The last lines are swift test's own. Nothing is skipped
 # silently: what a check needs and setup.sh could not install is a failure. Exit: 0 all passed, else the failing step's.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@" # for those who say: sh FILE
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

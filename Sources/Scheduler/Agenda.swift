@@ -97,7 +97,8 @@ struct Agenda {
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].wake < heap[least].wake {
+            for child in [2 * parent + 1, 2 * parent + 2]
+            where child < heap.count && heap[child].wake < heap[least].wake {
                 least = child
             }
             if least == parent { return }

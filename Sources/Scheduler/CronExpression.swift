@@ -34,7 +34,8 @@ public struct CronExpression: Sendable {
         self.text = fields.joined(separator: " ")
         if fields.count == 1, fields[0].hasPrefix("@") {
             guard let meaning = Self.shorthands[fields[0].lowercased()] else {
-                throw Self.error("\"\(fields[0])\" is unknown; there are \(Self.shorthands.keys.sorted().joined(separator: ", "))")
+                let known = Self.shorthands.keys.sorted().joined(separator: ", ")
+                throw Self.error("\"\(fields[0])\" is unknown; there are \(known)")
             }
             fields = meaning.split(separator: " ")
         }

@@ -55,7 +55,7 @@ extension ReportScheduler {
     ) -> FirePlan {
         guard schedule.isEnabled else { return FirePlan() }
         do {
-            let handled = schedules.states[schedule.id]?.handledThrough(now: time) ?? time
+            let handled = schedules.states[schedule.id]?.handledThrough ?? time
             return FirePlan(
                 schedule, in: try zones.rules(schedule.timezone), handledThrough: handled,
                 attempted: attempted[schedule.id], now: time)
@@ -129,7 +129,8 @@ extension ReportScheduler {
                         "user.id": "\(config.userID)", "schedule.id": "\(schedule.id)", "error": "\(error)",
                     ])
                 return .done(
-                    ScheduleRun(fireTime: fire.time, jobID: nil, status: .failed, detail: "\(error.code): \(error.detail)"))
+                    ScheduleRun(
+                        fireTime: fire.time, jobID: nil, status: .failed, detail: "\(error.code): \(error.detail)"))
             }
         }
     }

@@ -2,9 +2,9 @@
 // are safe, since a fire's job id is derived from schedule and fire time. `tick` is called by one thread (the loop that
 // `start` makes, or a test); everything else by any thread. Blocking.
 //
-// States of a fire: open → job submitted (durable, the commit point) → recorded in schedules.json. A crash between the
-// two submits again under the same id, which the queue answers with the job that is there. A queue that refuses for now
-// leaves the fire open; it is tried again with growing delays.
+// States of a fire: open → job submitted (durable, the commit point) → recorded in schedules.json. A crash between
+// the two submits again under the same id, which the queue answers with the job that is there. A queue that refuses
+// for now leaves the fire open; it is tried again with growing delays.
 
 import DurableFiles
 import Foundation
@@ -15,7 +15,7 @@ import Tenants
 
 public final class ReportScheduler: Sendable {
     public struct Options: Sendable {
-        /// Jobs start up to this many seconds after their fire time, each user's schedule always by the same part of it.
+        /// Jobs start up to this many seconds after their fire time, a schedule's always by the same part of it.
         public var jitter: Int
         /// A user's own schedules at most.
         public var schedulesPerUser: Int
@@ -141,15 +141,16 @@ public final class ReportScheduler: Sendable {
     /// after the clock was set back, reads all users.
     @discardableResult
     public func tick(at time: Date) -> Date {
-        let (isScanDue, reported) = state.withLock { state in
-            let wentBack = state.lastTick.map { time < $0 } ?? false
-            let isScanDue = wentBack || state.lastScan.map { time.timeIntervalSince($0) >= Self.rescanInterval } ?? true
+        let (wentBack, isScanDue, reported) = state.withLock { state in
+            let wentBack = state.lastTick.map { time < $0.addingTimeInterval(-1) } ?? false
+            let isScanDue = state.lastScan.map { time.timeIntervalSince($0) >= Self.rescanInterval } ?? true
             state.lastTick = time
             defer { state.reported = [] }
-            return (isScanDue, state.reported)
+            return (wentBack, isScanDue, state.reported)
         }
         for user in reported where !isStopping { look(at: user, time: time, evenIfUnchanged: false) }
-        if isScanDue { scan(time) }
+        // Wake-ups worked out by a clock that was ahead lie too late: work them out again.
+        if isScanDue || wentBack { scan(time, evenIfUnchanged: wentBack) }
         while !isStopping, let user = state.withLock({ $0.agenda.popDue(time) }) {
             look(at: user, time: time, evenIfUnchanged: true)
         }
@@ -161,12 +162,12 @@ public final class ReportScheduler: Sendable {
 
     private var isStopping: Bool { state.withLock { $0.isStopping } }
 
-    private func scan(_ time: Date) {
+    private func scan(_ time: Date, evenIfUnchanged: Bool) {
         var gone = Set(state.withLock { Array($0.agenda.users) })
         do {
             for user in try workspaces.list() where !isStopping {
                 gone.remove(user)
-                look(at: user, time: time, evenIfUnchanged: false)
+                look(at: user, time: time, evenIfUnchanged: evenIfUnchanged)
             }
         } catch {
             logger.error("the users cannot be listed", metadata: ["error": "\(error)"])
@@ -207,7 +208,8 @@ public final class ReportScheduler: Sendable {
             entry.wake = time.addingTimeInterval(delay(user, entry.failures))
             if entry.failures == 1 {
                 logger.error(
-                    "a user's schedules wait for a fault to pass", metadata: ["user.id": "\(user)", "error": "\(error)"])
+                    "a user's schedules wait for a fault to pass",
+                    metadata: ["user.id": "\(user)", "error": "\(error)"])
             }
         }
         let final = entry

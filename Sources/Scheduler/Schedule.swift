@@ -102,7 +102,7 @@ extension Schedule {
         let prompt =
             language.hasPrefix("zh")
             ? "只报告自上次报告以来自选清单中的变化；若无变化，用一句话说明即可。"
-            : "Report only what has changed on the watchlist since the last report; if nothing has, say so in one sentence."
+            : "Report only what changed on the watchlist since the last report; if nothing did, say so in one sentence."
         return [
             "kind": "report", "report_type": "custom", "custom_prompt": .string(prompt),
             "metadata": ["trigger": "realtime"],

@@ -62,9 +62,22 @@ struct ScheduleState: Sendable, Hashable {
     /// Newest last.
     var history: [ScheduleRun] = []
 
-    /// Fire times after this one are open. A clock that was set back opens some again; their ids are derived from
-    /// the fire time, so nothing runs twice.
-    func handledThrough(now: Date) -> Date { min(now, max(since, lastFire ?? since)) }
+    /// Fire times after this one are open. It may lie a little ahead of a clock that was set back: those fires
+    /// happened.
+    var handledThrough: Date { max(since, lastFire ?? since) }
+
+    /// So far ahead, in seconds, it tells of a clock that was wrong.
+    static let believable: TimeInterval = 86_400
+
+    /// Begins anew from `now` if the state was written by a clock far ahead, or nothing would fire until then. Fire
+    /// times that come round again have the same job ids, so nothing runs twice.
+    /// - Returns: whether it did.
+    mutating func correct(now: Date) -> Bool {
+        guard handledThrough > now.addingTimeInterval(Self.believable) else { return false }
+        since = now
+        lastFire = nil
+        return true
+    }
 
     mutating func record(_ run: ScheduleRun) {
         history.removeAll { $0.fireTime == run.fireTime && $0.jobID == run.jobID }
@@ -132,6 +145,7 @@ struct UserSchedules: Sendable {
             states[schedule.id] = state
             isChanged = true
         }
+        for id in states.keys where states[id]?.correct(now: now) == true { isChanged = true }
         for id in Schedule.derivedIDs where states[id]?.timing != nil && !derived.contains(where: { $0.id == id }) {
             states[id]?.timing = nil
             isChanged = true

@@ -65,6 +65,7 @@ extension JobSpool {
             if entry.kind == .directory {
                 guard folder == .queued, !entry.name.hasPrefix(".") else { continue }
                 let inner = "\(path)/\(entry.name)"
+                noteShard(inner)
                 let shards = try stored { () throws(FileError) in try files.list(inner) }
                 for shard in shards where shard.kind != .directory {
                     body(shard.name, "\(inner)/\(shard.name)")
@@ -110,15 +111,12 @@ extension JobSpool {
         return nil
     }
 
-    /// Where a file of queued/ stands: in the folder itself or in one inside it. nil: not there.
+    /// Where a file of queued/ stands: in the folder itself or in one inside it that a scan has seen. nil: not there.
     func queuedPath(_ name: JobFileName) throws(SpoolError) -> String? {
         try stored(name.id) { () throws(FileError) in
             let plain = layout.path(.queued, name)
             if try files.exists(plain) { return plain }
-            for entry in try files.list(layout.path(.queued)) where entry.kind == .directory {
-                let inner = "\(layout.path(.queued))/\(entry.name)/\(name)"
-                if try files.exists(inner) { return inner }
-            }
+            for folder in shards where try files.exists("\(folder)/\(name)") { return "\(folder)/\(name)" }
             return nil
         }
     }

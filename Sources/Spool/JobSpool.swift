@@ -20,6 +20,8 @@ public final class JobSpool: Sendable {
     public let now: @Sendable () -> Date
     let syncer: DirectorySyncer
     private let knownFolders = Mutex<Set<String>>([])
+    /// Folders inside queued/, as scans have seen them: looking a file up must not list a million others.
+    private let queuedShards = Mutex<Set<String>>([])
     private let listeners = Mutex<[@Sendable (SpoolEvent) -> Void]>([])
 
     /// Crashes a suspect may have while it runs alone among suspects; with the one that made it a suspect, the next buries.
@@ -92,6 +94,9 @@ public final class JobSpool: Sendable {
             $0.insert(path)
         }
     }
+
+    func noteShard(_ path: String) { queuedShards.withLock { _ = $0.insert(path) } }
+    var shards: Set<String> { queuedShards.withLock { $0 } }
 
     /// A folder that was there is gone (pruned, removed by hand).
     func forgetFolder(_ path: String) {

@@ -51,7 +51,9 @@ extension JobSpool {
             guard offset > 0, let epoch else {
                 return try chunk(descriptor, from: max(0, offset), epoch: epoch ?? "0", path)
             }
-            guard try epochInForce(descriptor, at: offset, path) == epoch else {
+            // Offsets come from clients: one beyond the file must not cost memory.
+            let size = try files.status(of: descriptor, path: path).size
+            guard offset <= size, try epochInForce(descriptor, at: offset, path) == epoch else {
                 var replay = try chunk(descriptor, from: 0, epoch: "0", path)
                 replay.isReset = true
                 return replay

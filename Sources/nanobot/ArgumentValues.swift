@@ -6,15 +6,15 @@ import Scheduler
 import Spool
 import Tenants
 
-extension JobState: @retroactive ExpressibleByArgument {}
-extension JobKind: @retroactive ExpressibleByArgument {}
-extension ReportType: @retroactive ExpressibleByArgument {}
-extension OnBusy: @retroactive ExpressibleByArgument {}
-extension ReportFormat: @retroactive ExpressibleByArgument {}
-extension ReportFrequency: @retroactive ExpressibleByArgument {}
-extension Weekday: @retroactive ExpressibleByArgument {}
-extension WatchlistKind: @retroactive ExpressibleByArgument {}
-extension ScheduleKind: @retroactive ExpressibleByArgument {}
-extension Schedule.Misfire: @retroactive ExpressibleByArgument {}
-extension Schedule.Overlap: @retroactive ExpressibleByArgument {}
+extension JobState: ExpressibleByArgument {}
+extension JobKind: ExpressibleByArgument {}
+extension ReportType: ExpressibleByArgument {}
+extension OnBusy: ExpressibleByArgument {}
+extension ReportFormat: ExpressibleByArgument {}
+extension ReportFrequency: ExpressibleByArgument {}
+extension Weekday: ExpressibleByArgument {}
+extension WatchlistKind: ExpressibleByArgument {}
+extension ScheduleKind: ExpressibleByArgument {}
+extension Schedule.Misfire: ExpressibleByArgument {}
+extension Schedule.Overlap: ExpressibleByArgument {}
 extension LogFormat: ExpressibleByArgument {}

@@ -101,7 +101,7 @@ struct SpoolRepair {
             switch try spool.claim(name) {
             case .finished: done.append("\(name.id) had ended; its file was moved")
             case .claimed(let claim): try claim.release("check")
-            case .busy, .blocked, .gone: break
+            default: break  // busy, blocked or gone: whoever has it moves it
             }
         }
         return done

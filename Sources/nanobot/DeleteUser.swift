@@ -1,5 +1,6 @@
 // `delete-user`: asks first; then jobs and workspace go for good.
 
+import Accounts
 import ArgumentParser
 import Foundation
 import Runtime

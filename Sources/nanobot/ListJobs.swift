@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Jobs
+import Runtime
 import Spool
 import Tenants
 import TextFormats

@@ -4,6 +4,7 @@
 import ArgumentParser
 import Foundation
 import Runtime
+import TextFormats
 
 @main
 struct Nanobot: AsyncParsableCommand {
@@ -49,7 +50,7 @@ struct Nanobot: AsyncParsableCommand {
         do {
             command = try await asyncParseAsRoot(nil)
         } catch {
-            exit(answer(parsing: error))
+            Foundation.exit(answer(parsing: error))
         }
         do {
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -58,7 +59,7 @@ struct Nanobot: AsyncParsableCommand {
                 try command.run()
             }
         } catch {
-            exit(answer(running: error))
+            Foundation.exit(answer(running: error))
         }
     }
 

@@ -1,5 +1,6 @@
 // `preferences show|set`: how a user wants reports. Schedules follow by themselves.
 
+import Accounts
 import ArgumentParser
 import Foundation
 import Runtime

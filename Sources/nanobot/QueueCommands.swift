@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Jobs
+import Runtime
 import Spool
 import TextFormats
 
@@ -23,8 +24,8 @@ struct ShowQueue: ParsableCommand {
     private static func lines(_ queue: QueueSummary) -> [String] {
         var table = TextColumns(["LANE", "QUEUED", "RUNNING"])
         for lane in Lane.allCases {
-            let count = queue.lanes[lane] ?? QueueSummary.LaneCount()
-            table.add([lane.rawValue, String(count.queued), String(count.running)])
+            let count = queue.lanes[lane]
+            table.add([lane.rawValue, String(count?.queued ?? 0), String(count?.running ?? 0)])
         }
         table.add(["all", String(queue.queued), String(queue.running)])
         var lines = table.lines

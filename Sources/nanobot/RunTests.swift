@@ -31,7 +31,8 @@ struct RunTests: ParsableCommand {
         common.remark("running \(script)")
         // The script's programs expect pipes to end them as usual.
         signal(SIGPIPE, SIG_DFL)
-        var words = ["/bin/sh", script].map { strdup($0) } + arguments.map { strdup($0) }
+        // Freed by execv, which replaces this program; if it fails the process ends.
+        var words: [UnsafeMutablePointer<CChar>?] = (["/bin/sh", script] + arguments).map { text in strdup(text) }
         words.append(nil)
         execv("/bin/sh", &words)
         throw CommandFailure("failed", "\(script) cannot be run: \(String(cString: strerror(errno)))")

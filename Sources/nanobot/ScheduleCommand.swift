@@ -5,6 +5,7 @@ import Foundation
 import Jobs
 import Runtime
 import Scheduler
+import Spool
 import Tenants
 import TextFormats
 

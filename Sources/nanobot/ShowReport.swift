@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import Jobs
 import Runtime
+import Spool
 import Tenants
 import TextFormats
 
@@ -50,17 +51,27 @@ struct ShowReport: ParsableCommand {
     }
 
     /// In the owner's workspace; where the job is forgotten, in whichever has it.
-    private func find(
-        _ id: String, _ owner: UserID?, _ services: NanobotServices
-    ) throws -> (user: UserID, report: ReportFile, text: String)? {
-        for user in try owner.map({ [$0] }) ?? services.workspaces.list() {
-            do {
-                let (report, text) = try services.workspaces.open(user).readReport(id)
-                return (user, report, text)
-            } catch let error as TenantError where error.code == .reportNotFound || error.code == .userNotFound {
-                continue
-            }
+    private func find(_ id: String, _ owner: UserID?, _ services: NanobotServices) throws -> Found? {
+        let users = try owner.map { [$0] } ?? services.workspaces.list()
+        for user in users {
+            if let found = try read(id, user, services.workspaces) { return found }
         }
         return nil
+    }
+
+    private struct Found {
+        var user: UserID
+        var report: ReportFile
+        var text: String
+    }
+
+    private func read(_ id: String, _ user: UserID, _ workspaces: WorkspaceManager) throws(TenantError) -> Found? {
+        do {
+            let (report, text) = try workspaces.open(user).readReport(id)
+            return Found(user: user, report: report, text: text)
+        } catch {
+            if error.code == .reportNotFound || error.code == .userNotFound { return nil }
+            throw error
+        }
     }
 }

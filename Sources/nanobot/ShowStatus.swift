@@ -5,6 +5,7 @@ import Foundation
 import Jobs
 import Runtime
 import Spool
+import Tenants
 import TextFormats
 
 struct ShowStatus: ParsableCommand {

@@ -5,6 +5,7 @@ import ArgumentParser
 import Foundation
 import Jobs
 import Runtime
+import Spool
 import TextFormats
 
 struct Submit: ParsableCommand {

@@ -1,5 +1,6 @@
 // `create-user`, `list-users`, `show-user`, `clone-user`: people come and are looked at. Changes go through Accounts.
 
+import Accounts
 import ArgumentParser
 import DurableFiles
 import Foundation
@@ -108,19 +109,23 @@ struct ListUsers: ParsableCommand {
         let services = try common.open()
         var users: [(id: UserID, config: UserConfig?)] = []
         for id in try services.workspaces.list(limit: limit, after: after) {
-            do {
-                users.append((id, try services.configs.get(id)))
-            } catch let error as TenantError where error.code == .userNotFound {
-                // Deleted since it was listed.
-                continue
-            } catch let error as TenantError where error.code == .configCorrupt {
-                common.remark("nanobot: \(id): \(error.detail)")
-                users.append((id, nil))
-            }
+            if let user = try look(at: id, services.configs) { users.append(user) }
         }
         try common.answer(
             .array(users.map { $0.config?.publicJSON ?? ["user_id": .string($0.id.rawValue)] }), ListUsers.table(users))
         if users.isEmpty { common.remark("no users yet; `\(common.command("create-user ID"))` makes one") }
+    }
+
+    /// nil: deleted since it was listed. A config that cannot be read is told and shown as such.
+    private func look(at id: UserID, _ configs: UserConfigManager) throws -> (id: UserID, config: UserConfig?)? {
+        do throws(TenantError) {
+            return (id, try configs.get(id))
+        } catch {
+            if error.code == .userNotFound { return nil }
+            guard error.code == .configCorrupt else { throw error }
+            common.remark("nanobot: \(id): \(error.detail)")
+            return (id, nil)
+        }
     }
 
     private static func table(_ users: [(id: UserID, config: UserConfig?)]) -> [String] {

@@ -1,5 +1,6 @@
 // `watchlist show|add|remove|set`: what a user follows.
 
+import Accounts
 import ArgumentParser
 import Foundation
 import Runtime

@@ -17,7 +17,8 @@ struct AccountsTests {
         let home = try AccountsHome()
         let initial = try InitialUserData(
             json: [
-                "watchlist": ["stocks": ["AAPL"]], "preferences": ["report_time": "07:30", "timezone": "Asia/Shanghai"],
+                "watchlist": ["stocks": ["AAPL"]],
+                "preferences": ["report_time": "07:30", "timezone": "Asia/Shanghai"],
                 "persona": ["focus_areas": ["chips"]], "custom_data": ["plan": "gold"],
             ])
         let made = try home.accounts.create(home.alice, initial: initial)
@@ -75,7 +76,8 @@ struct AccountsTests {
     func clone() throws {
         let home = try AccountsHome()
         let bob = try UserID("bob")
-        try home.accounts.create(home.alice, initial: try InitialUserData(json: ["preferences": ["report_time": "06:00"]]))
+        try home.accounts.create(
+            home.alice, initial: try InitialUserData(json: ["preferences": ["report_time": "06:00"]]))
         _ = try home.scheduler.create(home.alice, ["expression": "10:00", "job": ["kind": "heartbeat"]])
         try home.accounts.clone(from: home.alice, to: bob)
         #expect(try home.scheduler.schedules(bob).map(\.id) == ["daily-report"])

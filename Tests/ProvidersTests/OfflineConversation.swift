@@ -25,6 +25,8 @@ struct OfflineConversation {
     var answer: (ToolCall) -> String
     private(set) var calls: [ToolCall] = []
     private(set) var steps = 0
+    /// The most calls made at once.
+    private(set) var most = 0
 
     init(tools: [String] = OfflineConversation.allTools, answer: @escaping (ToolCall) -> String) {
         self.tools = tools
@@ -54,6 +56,7 @@ struct OfflineConversation {
             guard response.finishReason == .toolCalls else { return response.message.content }
             #expect(Set(response.message.toolCalls.map(\.id)).count == response.message.toolCalls.count)
             #expect(response.message.toolCalls.allSatisfy { tools.contains($0.name) && $0.parsedArguments != nil })
+            most = max(most, response.message.toolCalls.count)
             request.messages.append(response.message)
             for call in response.message.toolCalls {
                 calls.append(call)

@@ -223,7 +223,9 @@ struct OfflineIntentTests {
 
     @Test("hostile texts of full length are read in bounded time")
     func hostile() {
-        let units = ["add ", "把", "a and ", "{x}", "((((", "how is ", "现在", "\u{0}\u{FFFD}", "👩‍👩‍👧‍👦", "replace in with "]
+        let units = [
+            "add ", "把", "a and ", "{x}", "((((", "how is ", "现在", "\u{0}\u{FFFD}", "👩‍👩‍👧‍👦", "replace in with ",
+        ]
         for unit in units {
             let text = String(repeating: unit, count: 10_000 / unit.count)
             _ = IntentReader.intents(in: text)

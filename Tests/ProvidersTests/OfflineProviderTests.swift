@@ -54,12 +54,14 @@ struct OfflineProviderTests {
     @Test("memory and profile make up what is known about the user")
     func recall() throws {
         var chat = OfflineConversation([
-            "memory": ##"{"memory":"# Memory\n\n- likes dividends\n","changed":false}"##,
+            "memory":
+                ##"{"memory":"# Memory\n\nWhat you have learned.\n\n- likes dividends\nplain\n","changed":false}"##,
             "profile":
                 #"{"user_id":"alice","persona":{"risk_preference":"low"},"preferences":{"report_time":"09:00"}}"#,
         ])
         let answer = try chat.ask("What do you know about me?")
         #expect(chat.calls.map(\.name).sorted() == ["memory", "profile"])
+        #expect(answer.contains("- plain") && !answer.contains("What you have learned"))
         #expect(
             answer.contains("likes dividends") && answer.contains("risk preference: low") && answer.contains("09:00"))
         #expect(try chat.ask("你知道我什么").contains("风险偏好：low"))
@@ -119,6 +121,12 @@ struct OfflineProviderTests {
             #expect(!chat.calls.contains { $0.name == "watchlist" || $0.name == "write_file" })
             #expect(chat.steps == 2)
         }
+    }
+
+    @Test("a result that came in part is not taken for the whole")
+    func truncated() throws {
+        var chat = OfflineConversation(["watchlist": #"{"truncated":true,"beginning":"{\"watchlist\":"}"#])
+        #expect(try chat.ask("what's on my watchlist").contains("too long"))
     }
 
     @Test("without the tool, or when no tool may be called, it says so and calls nothing")

@@ -18,38 +18,77 @@ struct CronExpressionTests {
 
     static let cases: [Case] = [
         Case(cron: "*/20 8-9 * * *", from: "2026-01-01T08:30", fires: ["2026-01-01T08:40", "2026-01-01T09:00"]),
-        Case(cron: "5/25 0 * * *", from: "2026-01-01T00:00", fires: ["2026-01-01T00:05", "2026-01-01T00:30", "2026-01-01T00:55"]),
-        Case(cron: "0 22-2/2 * * *", from: "2026-01-01T00:30", fires: ["2026-01-01T02:00", "2026-01-01T22:00", "2026-01-02T00:00"]),
+        Case(
+            cron: "5/25 0 * * *", from: "2026-01-01T00:00",
+            fires: ["2026-01-01T00:05", "2026-01-01T00:30", "2026-01-01T00:55"]),
+        Case(
+            cron: "0 22-2/2 * * *", from: "2026-01-01T00:30",
+            fires: ["2026-01-01T02:00", "2026-01-01T22:00", "2026-01-02T00:00"]),
         Case(cron: "0 9 * jan,JUN MON", from: "2026-01-26T10:00", fires: ["2026-06-01T09:00"]),
-        Case(cron: "0 0 * * FRI-MON", from: "2026-01-05T00:00", fires: ["2026-01-09T00:00", "2026-01-10T00:00", "2026-01-11T00:00", "2026-01-12T00:00", "2026-01-16T00:00"]),
-        Case(cron: "0 0 * * 5-7", from: "2026-01-05T00:00", fires: ["2026-01-09T00:00", "2026-01-10T00:00", "2026-01-11T00:00", "2026-01-16T00:00"]),
+        Case(
+            cron: "0 0 * * FRI-MON", from: "2026-01-05T00:00",
+            fires: [
+                "2026-01-09T00:00", "2026-01-10T00:00", "2026-01-11T00:00", "2026-01-12T00:00", "2026-01-16T00:00",
+            ]),
+        Case(
+            cron: "0 0 * * 5-7", from: "2026-01-05T00:00",
+            fires: ["2026-01-09T00:00", "2026-01-10T00:00", "2026-01-11T00:00", "2026-01-16T00:00"]),
         Case(cron: "0 0 ? * 7", from: "2026-01-05T00:00", fires: ["2026-01-11T00:00", "2026-01-18T00:00"]),
-        // Both day fields restricted: either one; one of them starting with a star: both.
-        Case(cron: "0 0 13 * FRI", from: "2026-11-07T00:00", fires: ["2026-11-13T00:00", "2026-11-20T00:00", "2026-11-27T00:00", "2026-12-04T00:00", "2026-12-11T00:00", "2026-12-13T00:00"]),
+        // Both day fields restricted: either one; one starting with a star: both.
+        Case(
+            cron: "0 0 13 * FRI", from: "2026-11-07T00:00",
+            fires: [
+                "2026-11-13T00:00", "2026-11-20T00:00", "2026-11-27T00:00", "2026-12-04T00:00", "2026-12-11T00:00",
+                "2026-12-13T00:00",
+            ]),
         Case(cron: "0 0 */2 * MON", from: "2026-11-01T00:00", fires: ["2026-11-09T00:00", "2026-11-23T00:00"]),
-        Case(cron: "0 0 L * *", from: "2026-01-15T00:00", fires: ["2026-01-31T00:00", "2026-02-28T00:00", "2026-03-31T00:00"]),
-        Case(cron: "0 0 L-3 2 *", from: "2026-01-15T00:00", fires: ["2026-02-25T00:00", "2027-02-25T00:00", "2028-02-26T00:00"]),
-        Case(cron: "0 0 15W * *", from: "2026-01-20T00:00", fires: ["2026-02-16T00:00", "2026-03-16T00:00", "2026-04-15T00:00"]),
+        Case(
+            cron: "0 0 L * *", from: "2026-01-15T00:00",
+            fires: ["2026-01-31T00:00", "2026-02-28T00:00", "2026-03-31T00:00"]),
+        Case(
+            cron: "0 0 L-3 2 *", from: "2026-01-15T00:00",
+            fires: ["2026-02-25T00:00", "2027-02-25T00:00", "2028-02-26T00:00"]),
+        Case(
+            cron: "0 0 15W * *", from: "2026-01-20T00:00",
+            fires: ["2026-02-16T00:00", "2026-03-16T00:00", "2026-04-15T00:00"]),
         // Not across the month's ends: Saturday the 1st moves forward, Sunday the 31st back.
         Case(cron: "0 0 1W 8 *", from: "2026-01-01T00:00", fires: ["2026-08-03T00:00"]),
         Case(cron: "0 0 31W 5 *", from: "2026-01-01T00:00", fires: ["2026-05-29T00:00"]),
-        Case(cron: "0 0 LW * ?", from: "2026-01-01T00:00", fires: ["2026-01-30T00:00", "2026-02-27T00:00", "2026-03-31T00:00"]),
+        Case(
+            cron: "0 0 LW * ?", from: "2026-01-01T00:00",
+            fires: ["2026-01-30T00:00", "2026-02-27T00:00", "2026-03-31T00:00"]),
         Case(cron: "0 0 * * 5L", from: "2026-01-01T00:00", fires: ["2026-01-30T00:00", "2026-02-27T00:00"]),
-        Case(cron: "0 0 * * MON#1,2#5", from: "2026-01-01T00:00", fires: ["2026-01-05T00:00", "2026-02-02T00:00", "2026-03-02T00:00", "2026-03-31T00:00"]),
+        Case(
+            cron: "0 0 * * MON#1,2#5", from: "2026-01-01T00:00",
+            fires: ["2026-01-05T00:00", "2026-02-02T00:00", "2026-03-02T00:00", "2026-03-31T00:00"]),
         Case(cron: "0 0 29 2 *", from: "2097-01-01T00:00", fires: ["2104-02-29T00:00"]),
         Case(cron: "@weekly", from: "2026-01-01T00:00", fires: ["2026-01-04T00:00"]),
         Case(cron: "@ANNUALLY", from: "2026-01-01T00:00", fires: ["2027-01-01T00:00"]),
         Case(cron: "0 9 * * *", zone: "Asia/Shanghai", from: "2026-01-01T01:00", fires: ["2026-01-02T01:00"]),
         // DST: a skipped time fires at the first moment after the gap, a repeated one at its first occurrence.
-        Case(cron: "30 2 * * *", zone: "America/New_York", from: "2026-03-07T12:00", fires: ["2026-03-08T07:00", "2026-03-09T06:30"]),
-        Case(cron: "30 2,3 * * *", zone: "America/New_York", from: "2026-03-07T12:00", fires: ["2026-03-08T07:00", "2026-03-08T07:30", "2026-03-09T06:30"]),
-        Case(cron: "0,30 2,3 * * *", zone: "America/New_York", from: "2026-03-07T12:00", fires: ["2026-03-08T07:00", "2026-03-08T07:30", "2026-03-09T06:00"]),
-        Case(cron: "30 1 * * *", zone: "America/New_York", from: "2026-10-31T12:00", fires: ["2026-11-01T05:30", "2026-11-02T06:30"]),
-        Case(cron: "*/30 * * * *", zone: "America/New_York", from: "2026-11-01T05:00", fires: ["2026-11-01T05:30", "2026-11-01T07:00", "2026-11-01T07:30"]),
+        Case(
+            cron: "30 2 * * *", zone: "America/New_York", from: "2026-03-07T12:00",
+            fires: ["2026-03-08T07:00", "2026-03-09T06:30"]),
+        Case(
+            cron: "30 2,3 * * *", zone: "America/New_York", from: "2026-03-07T12:00",
+            fires: ["2026-03-08T07:00", "2026-03-08T07:30", "2026-03-09T06:30"]),
+        Case(
+            cron: "0,30 2,3 * * *", zone: "America/New_York", from: "2026-03-07T12:00",
+            fires: ["2026-03-08T07:00", "2026-03-08T07:30", "2026-03-09T06:00"]),
+        Case(
+            cron: "30 1 * * *", zone: "America/New_York", from: "2026-10-31T12:00",
+            fires: ["2026-11-01T05:30", "2026-11-02T06:30"]),
+        Case(
+            cron: "*/30 * * * *", zone: "America/New_York", from: "2026-11-01T05:00",
+            fires: ["2026-11-01T05:30", "2026-11-01T07:00", "2026-11-01T07:30"]),
         // Asked in the middle of the repeated hour.
         Case(cron: "45 1 * * *", zone: "America/New_York", from: "2026-11-01T06:15", fires: ["2026-11-02T06:45"]),
-        Case(cron: "0 0 * * *", zone: "America/Sao_Paulo", from: "2018-11-03T12:00", fires: ["2018-11-04T03:00", "2018-11-05T02:00"]),
-        Case(cron: "0 2 * * *", zone: "Australia/Lord_Howe", from: "2026-10-03T00:00", fires: ["2026-10-03T15:30", "2026-10-04T15:00"]),
+        Case(
+            cron: "0 0 * * *", zone: "America/Sao_Paulo", from: "2018-11-03T12:00",
+            fires: ["2018-11-04T03:00", "2018-11-05T02:00"]),
+        Case(
+            cron: "0 2 * * *", zone: "Australia/Lord_Howe", from: "2026-10-03T00:00",
+            fires: ["2026-10-03T15:30", "2026-10-04T15:00"]),
     ]
 
     @Test("an expression fires at these times", arguments: cases)
@@ -85,8 +124,10 @@ struct CronExpressionTests {
             ("* * * 13 *", "month", "13"), ("* * * * 8", "day of week", "8"), ("*/0 * * * *", "minute", "*/0"),
             ("*/90 * * * *", "minute", "*/90"), ("1,,2 * * * *", "minute", "1,,2"), ("1-  * * * *", "minute", "1-"),
             ("* * * FOO *", "month", "FOO"), ("* * * * L", "day of week", "L"), ("* * * * 2#6", "day of week", "2#6"),
-            ("* ? * * *", "hour", "?"), ("* * 32W * *", "day of month", "32W"), ("* * L-31 * *", "day of month", "L-31"),
-            ("1/2/3 * * * *", "minute", "1/2/3"), ("-5 * * * *", "minute", "-5"), ("* 99999999999999999999 * * *", "hour", "999"),
+            ("* ? * * *", "hour", "?"), ("* * 32W * *", "day of month", "32W"),
+            ("* * L-31 * *", "day of month", "L-31"),
+            ("1/2/3 * * * *", "minute", "1/2/3"), ("-5 * * * *", "minute", "-5"),
+            ("* 99999999999999999999 * * *", "hour", "999"),
             ("٣ * * * *", "minute", "٣"),
         ])
     func errors(text: String, field: String, part: String) throws {
@@ -177,7 +218,9 @@ private struct RandomCron {
         let low = Int.random(in: range, using: &random)
         let high = Int.random(in: low...range.upperBound, using: &random)
         let step = Int.random(in: 1...max(1, range.upperBound / 2), using: &random)
-        let stepped = { (bounds: ClosedRange<Int>) in Set(stride(from: bounds.lowerBound, through: bounds.upperBound, by: step)) }
+        let stepped = { (bounds: ClosedRange<Int>) in
+            Set(stride(from: bounds.lowerBound, through: bounds.upperBound, by: step))
+        }
         switch Int.random(in: 0..<5, using: &random) {
         case 0: return ("*/\(step)", stepped(range))
         case 1: return ("\(low)", [low])

@@ -69,20 +69,26 @@ struct FirePlanTests {
         #expect(late.next == nil)
     }
 
-    @Test("a clock that was set back opens fires again and no earlier ones")
+    @Test("a state from a clock far ahead begins anew, one from a clock set back an hour stands")
     func clockSetBack() throws {
         var state = ScheduleState(since: try instant("2026-01-01T00:00:00Z"))
+        state.lastFire = try instant("2026-02-01T09:00:00Z")
+        let setBack = try instant("2026-02-01T08:00:00Z")
+        let isLeft = !state.correct(now: setBack)
+        #expect(isLeft)
+        #expect(state.handledThrough == state.lastFire)
         state.lastFire = try instant("2030-01-01T00:00:00Z")
-        let now = try instant("2026-02-01T00:00:00Z")
-        #expect(state.handledThrough(now: now) == now)
-        #expect(try state.handledThrough(now: instant("2031-01-01T00:00:00Z")) == state.lastFire)
+        let isCorrected = state.correct(now: setBack)
+        #expect(isCorrected)
+        #expect(state.handledThrough == setBack)
     }
 
     @Test("twenty runs are kept, and the same run is kept once")
     func history() throws {
         var state = ScheduleState(since: Date(timeIntervalSince1970: 0))
         for index in 0..<25 {
-            let run = ScheduleRun(fireTime: Date(timeIntervalSince1970: Double(index)), jobID: "\(index)", status: .submitted)
+            let run = ScheduleRun(
+                fireTime: Date(timeIntervalSince1970: Double(index)), jobID: "\(index)", status: .submitted)
             state.record(run)
             state.record(run)
         }

@@ -3,6 +3,7 @@
 import DurableFiles
 import Foundation
 import Jobs
+import Spool
 import Synchronization
 import Tenants
 import TestSupport
@@ -101,6 +102,12 @@ struct ReportSchedulerTests {
         house.queue.finish()
         try house.tick(scheduler, at: "2026-12-01T12:00:00Z")
         #expect(house.queue.fireTimes == ["2026-11-24T09:00", "2026-12-01T09:00"])
+        // A clock that was years ahead, and was put right.
+        house.queue.finish()
+        try house.tick(scheduler, at: "2030-01-01T12:00:00Z")
+        house.queue.finish()
+        for time in ["2026-12-01T13:00:00Z", "2026-12-02T09:00:00Z"] { try house.tick(scheduler, at: time) }
+        #expect(house.queue.fireTimes.suffix(2) == ["2030-01-01T09:00", "2026-12-02T09:00"])
     }
 
     @Test("a queue that refuses for now is asked again until the job is in", arguments: Schedule.Misfire.allCases)
@@ -240,11 +247,13 @@ struct ReportSchedulerTests {
             changes: ChangeMarks(folder: house.workspaces.root + "/.changed"), zones: ZoneCatalog(),
             options: .init(), now: house.clock.read, logger: quietLogger)
         try house.tick(scheduler, at: "2026-11-24T08:00:00Z")
-        // Once the job is in, every further write fails.
-        house.queue.onSubmit { files.set(.stop(call: 1)) }
+        // Once the job is in, the first attempt to write the record meets a full disk (28 is ENOSPC).
+        house.queue.onSubmit { files.set(.fail(call: 3, errno: 28)) }
         try house.tick(scheduler, at: "2026-11-24T09:00:00Z")
         #expect(house.queue.requests.count == 1)
-        files.set(.none)
+        #expect(files.log.count >= 3)
+        let unrecorded = try scheduler.history(house.user, "daily-report")
+        #expect(unrecorded.isEmpty)
         try house.tick(scheduler, at: "2026-11-24T09:10:00Z")
         #expect(house.queue.requests.count == 1)
         #expect(try scheduler.history(house.user, "daily-report").count == 1)

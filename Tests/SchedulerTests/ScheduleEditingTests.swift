@@ -3,6 +3,7 @@
 import DurableFiles
 import Foundation
 import Jobs
+import Spool
 import Tenants
 import TestSupport
 import Testing
@@ -121,7 +122,9 @@ struct ScheduleEditingTests {
         #expect(house.queue.fireTimes == ["2026-11-28T08:00"])
         let error = #expect(throws: ScheduleError.self) { try scheduler.update(house.user, "nope", ["enabled": true]) }
         #expect(error?.code == .notFound)
-        let bad = #expect(throws: ScheduleError.self) { try scheduler.update(house.user, id, ["job": ["kind": "chat"]]) }
+        let bad = #expect(throws: ScheduleError.self) {
+            try scheduler.update(house.user, id, ["job": ["kind": "chat"]])
+        }
         #expect(bad?.field == "job.message")
     }
 

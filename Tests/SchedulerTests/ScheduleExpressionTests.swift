@@ -34,7 +34,8 @@ struct ScheduleExpressionTests {
         "what is no expression is refused, and the field is named",
         arguments: [
             "", "9:00", "24:00", "09:60", "funday 09:00", "monday", "monday 9:00", "PT30S", "P1M", "P1Y", "PT", "P",
-            "PT1.5H", "PT15", "P1DT", "P400D", "PT5M5H", "2026-02-30T00:00:00Z", "2026-11-24T09:00:00", "hello", "0 9 * *",
+            "PT1.5H", "PT15", "P1DT", "P400D", "PT5M5H", "2026-02-30T00:00:00Z", "2026-11-24T09:00:00", "hello",
+            "0 9 * *",
             "P99999999999999999999D", String(repeating: "1", count: 300),
         ])
     func refused(text: String) {

@@ -4,6 +4,7 @@ import DurableFiles
 import Foundation
 import Jobs
 import Logging
+import Spool
 import Synchronization
 import Tenants
 import TestSupport

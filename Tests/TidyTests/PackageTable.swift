@@ -12,7 +12,7 @@ enum PackageTable {
     private static let productVariables = [
         "logging": "Logging", "metrics": "Metrics", "crypto": "Crypto", "yams": "Yams", "mustache": "Mustache",
         "hummingbird": "Hummingbird", "hummingbirdCore": "HummingbirdCore", "lifecycle": "ServiceLifecycle", "unixSignals": "UnixSignals", "arguments": "ArgumentParser",
-        "nioCore": "NIOCore", "nioPosix": "NIOPosix", "httpTypes": "HTTPTypes",
+        "nioCore": "NIOCore", "nioPosix": "NIOPosix", "nioHTTP1": "NIOHTTP1", "httpTypes": "HTTPTypes",
     ]
 
     /// What each room may import: own targets and package products.

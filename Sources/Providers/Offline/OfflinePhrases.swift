@@ -65,8 +65,8 @@ enum OfflinePhrases {
         scope.language(
             """
             I can't answer that: I'm nanobot's offline assistant, not a language model, and I only understand a fixed \
-            set of requests. I can manage your watchlist, look up quotes and news from your data, write reports, remember \
-            things, work with your files and change your settings. Say "help" for examples. For everything else set a \
+            set of requests. I can manage your watchlist, look up quotes and news from your data, write \
+            reports, remember things, work with your files and change your settings. Say "help" for examples. For everything else set a \
             model: `\(modelCommand)`
             """,
             """
@@ -111,11 +111,17 @@ enum OfflinePhrases {
         return String(cut).filter { !$0.unicodeScalars.contains { $0.value < 0x20 } }
     }
 
-    /// The same for a place inside Markdown: table cells, list items, link labels.
+    /// The same for a place inside a line of Markdown: table cells, list items, link labels. Words stay readable: an
+    /// underscore inside a word is no markup.
     static func markdown(_ text: String, limit: Int = 300) -> String {
+        let characters = Array(plain(text, limit: limit))
+        func isWord(_ index: Int) -> Bool {
+            characters.indices.contains(index) && (characters[index].isLetter || characters[index].isNumber)
+        }
         var result = ""
-        for character in plain(text, limit: limit) {
-            if "\\`*_[]|<>#~".contains(character) { result.append("\\") }
+        for (index, character) in characters.enumerated() {
+            let isInWord = character == "_" && isWord(index - 1) && isWord(index + 1)
+            if "\\`*_[]|<".contains(character), !isInWord { result.append("\\") }
             result.append(character)
         }
         return result

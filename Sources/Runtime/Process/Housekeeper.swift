@@ -63,8 +63,9 @@ final class Housekeeper: Sendable {
         }
         do throws(JobError) {
             try services.client.pruneKeys()
+            try services.client.pruneReceipts(olderThanDays: services.settings.retentionDays)
         } catch {
-            logger.error("idempotency keys are not removed", metadata: ["error": "\(error.detail)"])
+            logger.error("old keys and receipts are not removed", metadata: ["error": "\(error.detail)"])
         }
     }
 }

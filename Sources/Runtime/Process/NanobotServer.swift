@@ -84,7 +84,7 @@ public struct NanobotServer: Sendable {
         let running = onRunning
         var options = APIOptions(
             host: services.settings.host, port: services.settings.port, adminToken: services.settings.adminToken,
-            version: NanobotServer.version, documentationAsset: documentationAssets(),
+            version: NanobotServer.version, documentationAsset: services.settings.documentationAssets.flatMap(DocumentationFolder.reader),
             onRunning: { port in
                 SupervisorNotice.send(SupervisorNotice.ready, to: socket)
                 running(port)
@@ -98,16 +98,6 @@ public struct NanobotServer: Sendable {
                 conversations: ConversationShelf(workspaces: services.workspaces, now: services.now),
                 reports: ReportShelf(workspaces: services.workspaces, renderer: services.renderer), status: state),
             logger: services.logger)
-    }
-
-    private func documentationAssets() -> (@Sendable (String) -> [UInt8]?)? {
-        guard let folder = services.settings.documentationAssets else { return nil }
-        guard let directory = try? SealedDirectory(path: folder) else {
-            services.logger.warning("documentation assets not found: plain pages", metadata: ["folder": "\(folder)"])
-            return nil
-        }
-        // A missing asset is the "no" the API expects; it then shows the plain page.
-        return { name in try? directory.read(name) }
     }
 
     private func makeDropBox() -> BlockingService {

@@ -1,0 +1,130 @@
+// Jobs of every kind through the real pool, agent and stores, without a process or HTTP.
+
+import Accounts
+import DurableFiles
+import Foundation
+import Jobs
+import Logging
+import Providers
+import Spool
+import TestSupport
+import Testing
+import Tenants
+import TextFormats
+import Workers
+
+@testable import Runtime
+
+@Suite struct JobHandlingTests {
+    private struct Bench {
+        let folder: TemporaryDirectory
+        let services: NanobotServices
+
+        init() throws {
+            folder = try TemporaryDirectory()
+            var logger = Logger(label: "test")
+            logger.logLevel = .critical
+            services = try NanobotServices.open(
+                home: NanobotHome(path: folder.path), environment: [:], logger: logger)
+        }
+
+        /// Submits, runs on a claim of its own, and returns the record.
+        func run(_ json: JSON) throws -> JobRecord {
+            let request = try JobRequest.parse(json, now: Date())
+            let id = try services.client.submit(request, source: .cli).id
+            let name = try #require(try services.spool.names(in: .queued).first { $0.id == id })
+            guard case .claimed(let claim) = try services.spool.claim(name) else {
+                throw SpoolError(.state, "not claimed")
+            }
+            switch services.makeRouter().run(claim.job, record: claim.record, cancellation: CancellationFlag()) {
+            case .completed(let result, let usage): try claim.complete(result: result, usage: usage)
+            case .failed(let failure, let usage): try claim.bury(failure, usage: usage)
+            case .cancelled(let usage): try claim.cancel(usage: usage)
+            case .released(let reason): try claim.release(reason)
+            case .held(let until, _):
+                try claim.hold(until: until, JobFailure(code: "held", detail: "", isRetryable: true))
+            }
+            return try #require(try services.spool.record(id))
+        }
+    }
+
+    @Test("a report is on disk under the job's id before the job is completed, in every format", arguments: [
+        "markdown", "html", "json", "text",
+    ])
+    func reports(_ format: String) throws {
+        let bench = try Bench()
+        let user = try UserID("demo")
+        try bench.services.accounts.create(user)
+        let record = try bench.run([
+            "kind": "report", "user_id": "demo", "format": .string(format), "language": "en",
+            "custom_prompt": "watch margins",
+        ])
+        #expect(record.state == .completed)
+        let id = record.id.description
+        #expect(record.result?["report_id"]?.string == id)
+        let shelf = ReportShelf(workspaces: bench.services.workspaces, renderer: bench.services.renderer)
+        let own = try #require(try shelf.text(of: id, user: user, format: nil))
+        #expect(own.text.contains("watch margins"))
+        let html = try #require(try shelf.text(of: id, user: user, format: .html))
+        #expect(html.text.contains("<html"))
+        #expect(try shelf.reports(of: user, limit: 10, after: nil).map(\.id) == [id])
+        #expect(record.usage?["total_tokens"]?.int ?? 0 > 0)
+    }
+
+    @Test("a heartbeat without tasks is silent and asks no model")
+    func heartbeat() throws {
+        let bench = try Bench()
+        try bench.services.accounts.create(try UserID("demo"))
+        let record = try bench.run(["kind": "heartbeat", "user_id": "demo"])
+        #expect(record.state == .completed)
+        #expect(record.result?["silent"] == true)
+        #expect(record.usage == nil)
+        #expect(HeartbeatJobHandler.tasks(in: "# x\n- a\n<!-- - no\n- no -->\n* [ ] b\n- [x] done\n-\n") == ["a", "b"])
+    }
+
+    @Test("a job of a user who was deleted and made again does not reach the new one")
+    func incarnations() throws {
+        let bench = try Bench()
+        let user = try UserID("demo")
+        try bench.services.accounts.create(user)
+        let request = try JobRequest.parse(["kind": "report", "user_id": "demo"], now: Date())
+        let id = try bench.services.client.submit(request, source: .cli).id
+        let name = try #require(try bench.services.spool.names(in: .queued).first)
+        guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+        try bench.services.workspaces.delete(user)
+        try bench.services.accounts.create(user)
+        let outcome = bench.services.makeRouter().run(
+            claim.job, record: claim.record, cancellation: CancellationFlag())
+        guard case .failed(let failure, _) = outcome else {
+            Issue.record("it ran: \(outcome)")
+            return
+        }
+        #expect(failure.code == "user_not_found")
+        #expect(!failure.isRetryable)
+        try claim.bury(failure)
+        #expect(try bench.services.spool.record(id)?.state == .failed)
+    }
+
+    @Test("a job file whose name and content contradict each other is set aside")
+    func contradiction() throws {
+        let bench = try Bench()
+        try bench.services.accounts.create(try UserID("demo"))
+        try bench.services.accounts.create(try UserID("other"))
+        let request = try JobRequest.parse(["kind": "report", "user_id": "demo"], now: Date())
+        _ = try bench.services.client.submit(request, source: .cli)
+        var name = try #require(try bench.services.spool.names(in: .queued).first)
+        let layout = bench.services.spool.layout
+        let before = layout.path(.queued, name)
+        name.user = "other"
+        try LinuxFileSystem().rename(before, layout.path(.queued, name))
+        guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+        let outcome = bench.services.makeRouter().run(
+            claim.job, record: claim.record, cancellation: CancellationFlag())
+        guard case .failed(let failure, _) = outcome else {
+            Issue.record("it ran")
+            return
+        }
+        #expect(failure.code == "contradiction")
+        try claim.bury(failure)
+    }
+}

@@ -1,0 +1,92 @@
+import DurableFiles
+import Foundation
+import Providers
+import Runtime
+import TestSupport
+import Testing
+import TextFormats
+
+@Suite struct SettingsReaderTests {
+    private func read(_ text: String?, environment: [String: String] = [:]) throws -> Settings {
+        let folder = try TemporaryDirectory()
+        let home = NanobotHome(path: folder.path)
+        if let text { try LinuxFileSystem().createFile(home.configuration, Array(text.utf8)) }
+        return try SettingsReader(environment: environment).read(home)
+    }
+
+    @Test("without a file and environment the defaults hold")
+    func defaults() throws {
+        let settings = try read(nil)
+        #expect(settings.model == "offline")
+        #expect(settings.workers == 16)
+        #expect(settings.host == "127.0.0.1")
+        #expect(settings.userLimits.running == 2)
+        #expect(settings.adminToken == nil)
+    }
+
+    @Test("the file of the design page is understood, and the environment wins over it")
+    func fileAndEnvironment() throws {
+        let text = """
+            {"model": "openai/gpt-4o-mini", "fallback_models": ["offline"], "default_timezone": "Asia/Shanghai",
+             "retention_days": 7, "workers": 4, "server": {"host": "127.0.0.1", "port": 9000},
+             "providers": {"openai": {"type": "openai", "base_url": "https://gateway.example/v1",
+               "api_key_env": "MY_KEY", "api_key_file": null, "max_concurrent": 8}},
+             "prices": {"openai/gpt-4o-mini": {"input": 0.15, "cached_input": 0.075, "output": 0.6}},
+             "limits": {"user": {"running": 3, "waiting": 5, "requests_per_minute": 60, "tokens_per_day": 0,
+               "cost_per_month": 0, "disk_mb": 100}}, "plans": {}, "tools": {}, "data_sources": {}}
+            """
+        let settings = try read(text, environment: ["NANOBOT_MODEL": "ollama/x", "NANOBOT_PORT": "9001", "MY_KEY": "k"])
+        #expect(settings.model == "ollama/x")
+        #expect(settings.port == 9001)
+        #expect(settings.workers == 4)
+        #expect(settings.defaultTimezone == "Asia/Shanghai")
+        #expect(settings.userLimits.waiting == 5)
+        #expect(settings.providers["openai"]?.maxConcurrent == 8)
+        #expect(settings.prices["openai/gpt-4o-mini"]?.output == 0.6)
+        let account = SettingsReader(environment: ["MY_KEY": "k"]).accounts(settings).first { $0.name == "openai" }
+        #expect(account?.apiKey() == "k")
+    }
+
+    @Test("a mistake is named with its key", arguments: [
+        (#"{"modle": "x"}"#, "did you mean \"model\""), (#"{"workers": 0}"#, "workers"),
+        (#"{"server": {"prot": 1}}"#, "server.prot"), (#"{"default_timezone": "Mars/Base"}"#, "default_timezone"),
+        (#"{"providers": {"x": {"type": "gemini"}}}"#, "providers.x.type"),
+        (#"{"providers": {"x": {"base_url": "http://a"}}}"#, "providers.x.type"),
+        (#"{"limits": {"user": {"running": -1}}}"#, "limits.user.running"), ("{", "JSON"),
+    ])
+    func mistakes(_ text: String, _ words: String) throws {
+        do {
+            _ = try read(text)
+            Issue.record("accepted \(text)")
+        } catch let error as SettingsError {
+            #expect(error.description.contains(words), "\(error)")
+        }
+    }
+
+    @Test("a short admin token, a bad port and an unknown zone in the environment are refused", arguments: [
+        ["NANOBOT_ADMIN_TOKEN": "short"], ["NANOBOT_PORT": "http"], ["NANOBOT_DEFAULT_TIMEZONE": "../etc/passwd"],
+        ["NANOBOT_ADMIN_TOKEN_FILE": "/nonexistent"],
+    ])
+    func badEnvironment(_ environment: [String: String]) {
+        #expect(throws: SettingsError.self) { try read(nil, environment: environment) }
+    }
+}
+
+@Suite struct MetricsStoreTests {
+    @Test("counters and durations come out in Prometheus text form")
+    func text() {
+        let store = MetricsStore()
+        let counter = store.makeCounter(label: "jobs_total", dimensions: [("lane", "a\"b")])
+        counter.increment(by: 2)
+        counter.increment(by: 3)
+        let timer = store.makeTimer(label: "seconds", dimensions: [])
+        timer.recordNanoseconds(20_000_000)
+        timer.recordNanoseconds(700_000_000_000)
+        let text = store.text()
+        #expect(text.contains("# TYPE jobs_total counter\njobs_total{lane=\"a\\\"b\"} 5\n"))
+        #expect(text.contains("seconds_bucket{le=\"0.025\"} 1\n"))
+        #expect(text.contains("seconds_bucket{le=\"300.0\"} 1\n"))
+        #expect(text.contains("seconds_bucket{le=\"+Inf\"} 2\n"))
+        #expect(text.contains("seconds_count 2\n"))
+    }
+}
