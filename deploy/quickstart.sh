@@ -110,7 +110,7 @@ finish() {
     exit "$status"
 }
 trap finish EXIT
-trap 'exit 130' INT
+trap 'printf "\nending the service\n"; exit 130' INT
 trap 'exit 143' TERM
 
 # MARK: the binary
@@ -273,8 +273,10 @@ END
 }
 
 deploy/setup.sh
+# Users' conversations and keys come to stand here.
+install -d -m 0700 "$home"
+work=$(mktemp -d "$home/.quickstart.XXXXXX")
 get_binary
-work=$(mktemp -d "$home/.quickstart.XXXXXX" 2>/dev/null || { mkdir -p "$home" && mktemp -d "$home/.quickstart.XXXXXX"; })
 
 auth=()
 token=${NANOBOT_ADMIN_TOKEN-}

@@ -1,8 +1,9 @@
 // The locked shell of `DispatchIndex`: workers wait here for a name; everybody who learns of one brings it here.
 // Any thread. Nothing here touches files.
 //
-// One waiting worker, the leader, sleeps until the next time something falls due; the others sleep until signalled. Who
-// takes a job signals the next, so a new leader is found and a burst wakes workers one after the other.
+// The waiting worker that knows of the earliest due time, the leader, sleeps until then; the others sleep until signalled.
+// A worker that is signalled, finds nothing to take and knows of an earlier time than the leader does becomes the leader
+// itself: a signal wakes anybody, not the leader. Who takes a job signals the next, so a burst wakes one after the other.
 
 import Foundation
 import Spool
@@ -11,7 +12,8 @@ final class Dispatcher: Sendable {
     private struct State {
         var index: DispatchIndex
         var idle = 0
-        var hasLeader = false
+        /// When the leader wakes by itself (ms since 1970); `max`: there is none.
+        var leaderWakes = Int64.max
         var isStopped = false
         /// Consecutive refusals of the file system.
         var failures = 0
@@ -20,8 +22,6 @@ final class Dispatcher: Sendable {
     private let monitor: Monitor<State>
     private let clock: @Sendable () -> Date
 
-    /// The longest sleep of the leader in seconds: due times are wall-clock times, and that clock may be set.
-    static let longestSleep: TimeInterval = 1
     /// Milliseconds in which a busy lock is tried again.
     static let busyWait: Int64 = 10
     /// Milliseconds nothing is handed out after a storage error, doubling from the first to the longest.
@@ -30,9 +30,16 @@ final class Dispatcher: Sendable {
     /// Names inserted, or rows swept, per turn of the lock while a scan runs.
     static let chunk = 1_000
 
-    init(shares: LaneShares, userLimit: Int, now: @escaping @Sendable () -> Date) {
+    private let longestSleep: TimeInterval
+
+    /// - Parameter longestSleep: bounds the leader's sleep in seconds: due times are wall-clock times, and that clock
+    ///   may be set.
+    init(
+        shares: LaneShares, userLimit: Int, now: @escaping @Sendable () -> Date, longestSleep: TimeInterval = 1
+    ) {
         monitor = Monitor(State(index: DispatchIndex(shares: shares, userLimit: userLimit)))
         clock = now
+        self.longestSleep = longestSleep
     }
 
     private var now: Int64 { Milliseconds.since1970(clock()) }
@@ -43,21 +50,21 @@ final class Dispatcher: Sendable {
     /// - Returns: nil once `stop` was called.
     func take() -> JobFileName? {
         var isWaiting = false
-        var isLeader = false
+        var ownWake = Int64.max
         let name = monitor.wait { state -> Monitor<State>.Step<JobFileName?> in
             if isWaiting { state.idle -= 1 }
-            if isLeader { state.hasLeader = false }
-            (isWaiting, isLeader) = (false, false)
+            // Only the leader's own time is in the state: somebody with an earlier one has replaced it.
+            if ownWake < .max, state.leaderWakes == ownWake { state.leaderWakes = .max }
+            (isWaiting, ownWake) = (false, .max)
             if state.isStopped { return .done(nil) }
             let now = self.now
             if let name = state.index.next(now: now) { return .done(name) }
             isWaiting = true
             state.idle += 1
-            if state.hasLeader { return .wait(nil) }
-            isLeader = true
-            state.hasLeader = true
-            guard let wake = state.index.nextWake(now: now) else { return .wait(nil) }
-            return .wait(min(TimeInterval(max(1, wake - now)) / 1000, Dispatcher.longestSleep))
+            guard let wake = state.index.nextWake(now: now), wake < state.leaderWakes else { return .wait(nil) }
+            ownWake = wake
+            state.leaderWakes = wake
+            return .wait(min(TimeInterval(max(1, wake - now)) / 1000, longestSleep))
         }
         monitor.signal()
         return name

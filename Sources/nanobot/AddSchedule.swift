@@ -16,13 +16,14 @@ struct AddSchedule: ParsableCommand {
             With --message it sends a chat message, otherwise it orders a report.
 
             Examples:
-              nanobot schedule add alice "monday 08:00" --report-type weekly --timezone Europe/Berlin
-              nanobot schedule add alice "*/30 9-17 * * mon-fri" --custom-prompt "Anything unusual?" --report-type custom
+              nanobot schedule add alice "monday 08:00" --report-type weekly
+              nanobot schedule add alice "*/30 9-17 * * mon-fri" --focus-area chips
               nanobot schedule add alice PT6H --message "Check my watchlist for news."
             """)
 
     @Argument(help: ArgumentHelp("The user.", valueName: "user-id")) var user: String
-    @Argument(help: ArgumentHelp("When: see `nanobot schedule --help`.", valueName: "expression")) var expression: String
+    @Argument(help: ArgumentHelp("When: see `nanobot schedule --help`.", valueName: "expression"))
+    var expression: String
 
     @Option(help: "Form of the expression: daily, weekly, cron, every or at. (default: as it looks)")
     var kind: ScheduleKind?
@@ -46,7 +47,7 @@ struct AddSchedule: ParsableCommand {
 
     func validate() throws {
         let isReport = reportType != nil || customPrompt != nil || !focusArea.isEmpty || format != nil
-        if message != nil, isReport { throw ValidationError("--message is for a chat; leave the report's options out.") }
+        if message != nil, isReport { throw ValidationError("--message is for a chat; leave report options out.") }
         if message == nil, session != nil { throw ValidationError("--session needs --message.") }
     }
 

@@ -37,8 +37,8 @@ struct RetryJobs: ParsableCommand {
         commandName: "retry",
         abstract: "Try dead letters again.",
         discussion: """
-            A job that failed for good lies in dead/; this begins its next run with fresh counts. Model calls that
-            succeeded before are not paid for again.
+            A job that failed for good lies in dead/; this begins its next run with fresh
+            counts. Model calls that succeeded before are not paid for again.
 
             Examples:
               nanobot retry 019ac3e4-7f2e-7c41-9d55-0c8e1f6a2b37

@@ -13,12 +13,13 @@ struct CheckSpool: ParsableCommand {
         commandName: "check",
         abstract: "Verify the spool.",
         discussion: """
-            Looks at names, job files, status files (every line's checksum), order files and marks, and whether they agree:
-            no job in two places, none that runs without a lock, none that was admitted and lost. Exit 1 if there are
-            problems; notes are no problems. Works beside a running service.
+            Looks at names, job files, status files (every line's checksum), order files
+            and marks, and whether they agree: no job in two places, none that runs
+            without a lock, none that was admitted and lost. Exit 1 if there are problems;
+            notes are no problems. Works beside a running service.
 
-            --repair gives orphans back to the queue and moves the files of ended jobs where they belong. It removes
-            nothing, and leaves what it cannot read to you.
+            --repair gives orphans back to the queue and moves the files of ended jobs
+            where they belong. It removes nothing, and leaves what it cannot read to you.
 
             Examples:
               nanobot check
@@ -50,7 +51,8 @@ struct CheckSpool: ParsableCommand {
         let problems = result.problems.count
         guard problems == 0 else {
             let remedy = result.findings.contains { $0.repair != nil } && !repair ? "; --repair mends some" : ""
-            throw CommandFailure("problems_found", "\(problems) problem\(problems == 1 ? "" : "s") in \(location.spool)\(remedy)")
+            let count = problems == 1 ? "1 problem" : "\(problems) problems"
+            throw CommandFailure("problems_found", "\(count) in \(location.spool)\(remedy)")
         }
     }
 

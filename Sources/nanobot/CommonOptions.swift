@@ -85,7 +85,8 @@ struct CommonOptions: ParsableArguments {
         guard let id = JobID(text.lowercased()) else {
             throw CommandFailure(
                 "invalid_job_id",
-                "\"\(text.prefix(80))\" is no job id (36 characters, as in 019ac3e4-…); `\(command("jobs"))` lists them",
+                "\"\(text.prefix(80))\" is no job id (36 characters, as in 019ac3e4-…); "
+                    + "`\(command("jobs"))` lists them",
                 .usage)
         }
         return id

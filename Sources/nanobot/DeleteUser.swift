@@ -12,7 +12,8 @@ struct DeleteUser: ParsableCommand {
         commandName: "delete-user",
         abstract: "Delete a user with all jobs, conversations, reports and memory.",
         discussion: """
-            There is no way back. On a terminal it asks for the id again; elsewhere it needs --yes.
+            There is no way back. On a terminal it asks for the id again; elsewhere it
+            needs --yes.
 
             Example:
               nanobot delete-user alice --yes

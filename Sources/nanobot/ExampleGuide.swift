@@ -44,7 +44,7 @@ struct ExampleGuide: Sendable {
         try createUser(user)
         let question = isChinese ? "我的自选股今天怎么样？" : "What is on my watchlist, and how is it doing?"
         let chat = try step(
-            "3. A chat message becomes a job file in queued/; a worker thread claims it with a file lock and runs the agent.",
+            "3. A chat message becomes a job file in queued/; a worker claims it with a file lock and runs the agent.",
             "submit chat --user demo --wait \"\(question)\"",
             ["kind": "chat", "user_id": "demo", "message": .string(question)])
         try show(chat.response ?? "")
@@ -93,13 +93,14 @@ struct ExampleGuide: Sendable {
         let view = try follower.follow(submitted.id, until: limit) { progress.show($0) }
         Terminal.errors.clearPassing()
         guard view.state == .completed else {
-            throw CommandFailure("job_\(view.state.rawValue)", "the example's \(view.kind.rawValue) is \(JobProgress.text(view))")
+            throw CommandFailure(
+                "job_\(view.state.rawValue)", "the example's \(view.kind.rawValue) is \(JobProgress.text(view))")
         }
         return view
     }
 
     private func explainFiles(_ report: JobView) throws {
-        try say("\n5. The queue is a folder. The job's file moved from queued/ to running/ to done/; its status file says it all:")
+        try say("\n5. The queue is a folder. The job file moved from queued/ to running/ to done/; its record:")
         try say("   \(services.spool.statusPath(report.id))")
         if let chunk = try services.client.lines(report.id, from: 0, epoch: nil) {
             for line in chunk.lines {
@@ -107,7 +108,7 @@ struct ExampleGuide: Sendable {
                 try say("     \(state.rawValue) \(line.status?.progress ?? 0) %")
             }
         }
-        try say("   A file dropped into \(services.spool.layout.path(.incoming)) is taken in by `nanobot serve` just so.")
+        try say("   A file dropped into \(services.spool.layout.path(.incoming)) is taken in by `nanobot serve`.")
     }
 
     private func explainSchedule(_ user: UserID) throws {

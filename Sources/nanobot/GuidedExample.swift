@@ -16,8 +16,9 @@ struct GuidedExample: AsyncParsableCommand {
         commandName: "example",
         abstract: "Show the whole flow, step by step, in a folder of its own.",
         discussion: """
-            Creates a user with a watchlist and sample quotes, sends a chat message, orders a report, and shows the files it
-            all consists of. Needs no network and no key unless NANOBOT_MODEL names a model.
+            Creates a user with a watchlist and sample quotes, sends a chat message,
+            orders a report, and shows the files it all consists of. Needs no network and
+            no key unless NANOBOT_MODEL names a model.
 
             Examples:
               nanobot example

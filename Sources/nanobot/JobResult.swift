@@ -21,7 +21,7 @@ struct JobResult {
         guard view.state.isFinal else {
             throw CommandFailure(
                 "wait_timeout",
-                "job \(id) is still \(view.state.rawValue); it goes on, see `\(common.command("status \(id) --follow"))`",
+                "job \(id) is still \(view.state.rawValue) and goes on; `\(common.command("status \(id) --follow"))`",
                 .unavailable)
         }
         try print(view)

@@ -13,14 +13,16 @@ struct Nanobot: AsyncParsableCommand {
         abstract: "Hosts AI assistants for many people; the queue is a folder you can ls.",
         discussion: """
             First steps:
-              nanobot serve                                   # answers at http://127.0.0.1:8000
+              nanobot serve                        # answers at http://127.0.0.1:8000
               nanobot create-user alice --language en --stock AAPL --stock NVDA
               nanobot submit chat --user alice --wait "What is on my watchlist?"
               nanobot submit report --user alice --report-type daily --wait
-              nanobot example                                 # all of that, explained, in a folder of its own
+              nanobot example                      # all of that, explained step by step
 
-            Commands work on the files of the home, so most of them need no running server: jobs wait until one is started.
-            Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 69 unavailable (disk, address or queue; try later).
+            Commands work on the files of the home, so most of them need no running
+            server: jobs wait until one is started.
+            Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 69 unavailable
+            (disk, address or queue; try later).
             """,
         version: "nanobot \(NanobotServer.version)",
         groupedSubcommands: [
@@ -52,6 +54,10 @@ struct Nanobot: AsyncParsableCommand {
         } catch {
             Foundation.exit(answer(parsing: error))
         }
+        if let missing = missingSubcommand(command) {
+            Terminal.errors.note(wantsJSON ? missing.json.text() : missing.line)
+            Foundation.exit(missing.status.rawValue)
+        }
         do {
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
@@ -69,6 +75,35 @@ struct Nanobot: AsyncParsableCommand {
         CommandLine.arguments.dropFirst().prefix { $0 != "--" }.contains("--json")
     }
 
+    /// A group such as `schedule` does nothing by itself; `nanobot` alone shows its help.
+    private static func missingSubcommand(_ command: any ParsableCommand) -> CommandFailure? {
+        let group = type(of: command).configuration
+        guard !(command is Nanobot), let name = group.commandName, !group.subcommands.isEmpty else { return nil }
+        let names = group.subcommands.compactMap { $0.configuration.commandName }.joined(separator: ", ")
+        return .usage("say what to do: nanobot \(name) followed by one of \(names); see nanobot \(name) --help")
+    }
+
+    /// "stauts" is answered with "status", in groups too.
+    private static func unknownCommand(_ message: String) -> CommandFailure? {
+        var group: any ParsableCommand.Type = Nanobot.self
+        for word in CommandLine.arguments.dropFirst() where !word.hasPrefix("-") {
+            let children = group.configuration.subcommands
+            guard !children.isEmpty else { return nil }
+            let names = children.flatMap { [$0.configuration.commandName ?? ""] + $0.configuration.aliases }
+            if let child = children.first(where: {
+                $0.configuration.commandName == word || $0.configuration.aliases.contains(word)
+            }) {
+                group = child
+                continue
+            }
+            // The value of an option is no command.
+            guard message.contains("'\(word)'") else { continue }
+            let hint = Spelling.nearest(to: word, in: names).map { "; did you mean \"\($0)\"?" } ?? ""
+            return .usage("there is no command \"\(word)\"\(hint) (nanobot --help lists them)")
+        }
+        return nil
+    }
+
     /// Help and version are answers too; ArgumentParser's own status for mistakes is 64, ours is 2.
     private static func answer(parsing error: any Error) -> Int32 {
         let text = fullMessage(for: error)
@@ -77,8 +112,11 @@ struct Nanobot: AsyncParsableCommand {
             try? Terminal.output.line(text)
             return ExitStatus.success.rawValue
         }
-        if wantsJSON {
-            Terminal.errors.note(CommandFailure.usage(message(for: error)).json.text())
+        let message = message(for: error)
+        if message.hasPrefix("Unexpected argument"), let unknown = unknownCommand(message) {
+            Terminal.errors.note(wantsJSON ? unknown.json.text() : unknown.line)
+        } else if wantsJSON {
+            Terminal.errors.note(CommandFailure.usage(message).json.text())
         } else {
             let prefix = "Error: "
             Terminal.errors.note("nanobot: " + (text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text))

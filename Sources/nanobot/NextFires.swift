@@ -11,14 +11,16 @@ struct NextFires: ParsableCommand {
         commandName: "next",
         abstract: "Print the next times an expression fires.",
         discussion: """
-            One a line, RFC 3339 with the offset of the time zone at that moment; fewer lines than --count when it does not
-            fire that often, none when it never does. --from itself is not among them. With --json an array of strings.
-            A time that the change to summer time leaves out fires at the first moment after the gap; one that occurs twice
-            fires once. Intervals such as PT15M are counted from --from.
+            One a line, RFC 3339 with the offset of the time zone at that moment; fewer
+            lines than --count when it does not fire that often, none when it never does.
+            --from itself is not among them. With --json an array of strings. A time that
+            the change to summer time leaves out fires at the first moment after the gap;
+            one that occurs twice fires once. Intervals such as PT15M are counted from
+            --from.
 
             Examples:
               nanobot schedule next "0 9 * * mon-fri" --timezone America/New_York
-              nanobot schedule next "30 2 * * *" --timezone Europe/Berlin --from 2026-03-28T12:00:00Z --count 2
+              nanobot schedule next "30 2 * * *" --from 2026-03-28T12:00:00Z --count 2
             """)
 
     @Argument(help: ArgumentHelp("Cron fields, 09:00, \"monday 09:00\", PT15M or RFC 3339.", valueName: "expression"))
@@ -46,7 +48,8 @@ struct NextFires: ParsableCommand {
         var start = Date()
         if let from {
             guard let time = RFC3339.date(from) else {
-                throw CommandFailure.usage("\"\(from)\" is no RFC 3339 time, such as 2026-03-28T12:00:00Z", field: "--from")
+                throw CommandFailure.usage(
+                    "\"\(from)\" is no RFC 3339 time, such as 2026-03-28T12:00:00Z", field: "--from")
             }
             start = time
         }

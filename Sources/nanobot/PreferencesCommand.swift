@@ -12,8 +12,9 @@ struct PreferencesCommand: ParsableCommand {
         commandName: "preferences",
         abstract: "Show or change how a user wants reports.",
         discussion: """
-            Keys: report_frequency (daily, weekly, both, realtime, off), report_time (hh:mm), report_weekday, timezone (IANA;
-            empty: the service's), report_format (markdown, html, json, text), language, max_report_length (characters),
+            Keys: report_frequency (daily, weekly, both, realtime, off), report_time
+            (hh:mm), report_weekday, timezone (IANA; empty: the service's), report_format
+            (markdown, html, json, text), language, max_report_length (characters),
             notification_channels (a,b). The report schedules move with them.
 
             Examples:

@@ -11,7 +11,8 @@ struct ShowQueue: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "queue", abstract: "Show the queue in numbers.",
         discussion: """
-            Provider accounts on hold are known to the process that runs the workers: GET /queue tells them.
+            Provider accounts on hold are known to the process that runs the workers: GET
+            /queue tells them.
             """)
 
     @OptionGroup(title: "Options of every command") var common: CommonOptions

@@ -9,8 +9,8 @@ struct RunTests: ParsableCommand {
         commandName: "test",
         abstract: "Run the tests, when called in (or built in) a checkout of the sources.",
         discussion: """
-            The same as deploy/test.sh in the checkout: it installs what is missing and runs all tests. Arguments are
-            handed on, after -- if they begin with a dash.
+            The same as deploy/test.sh in the checkout: it installs what is missing and
+            runs all tests. Arguments are handed on, after -- if they begin with a dash.
             """)
 
     @Argument(help: "Arguments of deploy/test.sh.") var arguments: [String] = []

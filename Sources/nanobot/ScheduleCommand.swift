@@ -14,18 +14,20 @@ struct ScheduleCommand: ParsableCommand {
         commandName: "schedule",
         abstract: "Show, add, remove, pause and run schedules; work out fire times.",
         discussion: """
-            Expressions: five cron fields, "0 9 * * mon-fri" (names, ranges, steps, lists, L, #, @daily …); a time of day,
-            "09:00"; a weekday and a time, "monday 09:00"; an interval, "PT15M"; a moment in RFC 3339.
-            The schedules daily-report, weekly-report and realtime-report follow from the user's preferences.
+            Expressions: five cron fields, "0 9 * * mon-fri" (names, ranges, steps, lists,
+            L, #, @daily …); a time of day, "09:00"; a weekday and a time, "monday 09:00";
+            an interval, "PT15M"; a moment in RFC 3339. The schedules daily-report,
+            weekly-report and realtime-report follow from the user's preferences.
 
             Examples:
               nanobot schedule list alice
               nanobot schedule add alice "0 18 * * fri" --report-type weekly
-              nanobot schedule add alice 2026-12-24T18:00:00+01:00 --message "Wish me a merry Christmas."
-              nanobot schedule next "30 2 * * *" --timezone Europe/Berlin --from 2026-03-28T00:00:00Z --count 3
+              nanobot schedule add alice 2026-12-24T18:00:00+01:00 --message "Any news?"
+              nanobot schedule next "30 2 * * *" --timezone Europe/Berlin --count 3
             """,
         subcommands: [
-            List.self, AddSchedule.self, Remove.self, Pause.self, Resume.self, RunNow.self, History.self, NextFires.self,
+            List.self, AddSchedule.self, Remove.self, Pause.self, Resume.self, RunNow.self, History.self,
+            NextFires.self,
         ])
 
     @OptionGroup(visibility: .hidden) var common: CommonOptions

@@ -1,5 +1,5 @@
-// `serve` and `worker`: a process that runs until SIGTERM or SIGINT. What runs is Runtime's; here are the flags, the one
-// line that says it is ready, and the exit status.
+// `serve` and `worker`: a process that runs until SIGTERM or SIGINT. What runs is Runtime's; here are the flags, the
+// one line that says it is ready, and the exit status.
 
 import ArgumentParser
 import Foundation
@@ -8,7 +8,10 @@ import TextFormats
 
 /// Flags of both.
 struct ServerOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Worker threads, 1 to 4096. (default: 16, or \"workers\" in config.json)", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Worker threads, 1 to 4096. (env: NANOBOT_WORKERS; default: \"workers\" in config.json, or 16)",
+            valueName: "n"))
     var workers: Int?
 
     @Option(help: "How log lines on standard error look. (env: NANOBOT_LOG_FORMAT)")
@@ -32,11 +35,13 @@ struct Serve: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Run the service: HTTP API, workers, scheduler and drop box in one process.",
         discussion: """
-            Prints one line when it answers, logs to standard error, and runs until SIGTERM or Ctrl-C: running jobs then
-            get 20 seconds to reach their next step and are resumed at the next start.
+            Prints one line when it answers, logs to standard error, and runs until
+            SIGTERM or Ctrl-C: running jobs then get 20 seconds to reach their next step
+            and are resumed at the next start.
 
-            Without a token only this machine can be served. To serve others, set NANOBOT_ADMIN_TOKEN (16 characters or
-            more) or put it into <home>/admin-token, and put a TLS proxy in front.
+            Without a token only this machine can be served. To serve others, set
+            NANOBOT_ADMIN_TOKEN (16 characters or more) or put it into <home>/admin-token,
+            and put a TLS proxy in front.
 
             Several processes may share one home or spool:
               nanobot serve --no-workers                      # answers and schedules
@@ -92,8 +97,8 @@ struct WorkOnly: AsyncParsableCommand {
         commandName: "worker",
         abstract: "Run workers only: no HTTP, no scheduler, no drop box.",
         discussion: """
-            Any number of worker processes may share a spool, on one machine or on several that mount it. Each runs until
-            SIGTERM or Ctrl-C.
+            Any number of worker processes may share a spool, on one machine or on several
+            that mount it. Each runs until SIGTERM or Ctrl-C.
 
             Example:
               nanobot worker --workers 64 --home /srv/nanobot

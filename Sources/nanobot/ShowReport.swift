@@ -13,8 +13,8 @@ struct ShowReport: ParsableCommand {
         commandName: "report",
         abstract: "Print a finished report.",
         discussion: """
-            The id of a report is the id of its job. Reports stay in the user's workspace (reports/<id>.md and so on) after
-            their jobs were removed.
+            The id of a report is the id of its job. Reports stay in the user's workspace
+            (reports/<id>.md and so on) after their jobs were removed.
 
             Example:
               nanobot report 019ac3e4-7f2e-7c41-9d55-0c8e1f6a2b37 > report.md

@@ -13,8 +13,9 @@ struct ShowStatus: ParsableCommand {
         commandName: "status",
         abstract: "Show a job.",
         discussion: """
-            With --follow it goes on until the job ends, and fails (exit 1) if the job does. With --events it prints the
-            lines of the status file: states, model calls, tools, text as it came; one JSON object a line with --json.
+            With --follow it goes on until the job ends, and fails (exit 1) if the job
+            does. With --events it prints the lines of the status file: states, model
+            calls, tools, text as it came; one JSON object a line with --json.
 
             Examples:
               nanobot status 019ac3e4-7f2e-7c41-9d55-0c8e1f6a2b37

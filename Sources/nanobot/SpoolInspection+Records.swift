@@ -50,7 +50,8 @@ extension SpoolInspection {
         case .queued, .running:
             guard try isLost(id) else { return }
             problem(
-                "lost_job", path, "says \(record.state.rawValue), but there is no job file: it was removed by hand, or lost")
+                "lost_job", path,
+                "says \(record.state.rawValue), but there is no job file: it was removed by hand, or lost")
         case .completed, .cancelled:
             // It may have ended and moved after done/ was listed.
             guard try !isDone(id) else { return }
@@ -117,7 +118,9 @@ extension SpoolInspection {
         for shard in try entries("order") {
             for entry in try entries("order/\(shard.name)") {
                 let path = "order/\(shard.name)/\(entry.name)"
-                guard entry.name.hasSuffix(".jsonl"), let key = OrderKey(String(entry.name.dropLast(".jsonl".count))) else {
+                guard entry.name.hasSuffix(".jsonl"),
+                    let key = OrderKey(String(entry.name.dropLast(".jsonl".count)))
+                else {
                     problem("foreign_file", path, "is no order file; move it away")
                     continue
                 }
@@ -148,7 +151,7 @@ extension SpoolInspection {
             let id = (json?["id"] ?? json?["end"])?.string.flatMap { JobID($0) }
             if id == nil { bad += 1 }
         }
-        if bad > 0 { problem("bad_line", path, "\(bad) line(s) name no job; they are skipped, and so may be the order") }
+        if bad > 0 { problem("bad_line", path, "\(bad) damaged line(s); the order of some jobs may be lost") }
     }
 
     // MARK: - The rest
@@ -171,7 +174,9 @@ extension SpoolInspection {
             }
             if try spool.record(id) == nil { note("stale_mark", path, "asks to cancel a job that does not exist") }
         }
-        if spool.isPaused { note("paused", "control/paused", "the queue is paused: nothing is started until nanobot resume") }
+        if spool.isPaused {
+            note("paused", "control/paused", "the queue is paused: nothing is started until nanobot resume")
+        }
     }
 
     private mutating func checkAge(_ folder: String, _ what: String) throws {

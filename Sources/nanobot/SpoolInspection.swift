@@ -1,6 +1,6 @@
-// Reads a whole spool and says what does not agree (DESIGN §3, the by-hand half of invariant 16). Reads only, except that
-// it takes the lock of a file in running/ for a moment to learn whether anybody holds it. The spool may be in use: a
-// listing is no snapshot, so whatever looks wrong is looked at again before it counts. One thread, blocking.
+// Reads a whole spool and says what does not agree (DESIGN §3, the by-hand half of invariant 16). Reads only, except
+// that it takes the lock of a file in running/ for a moment to learn whether anybody holds it. The spool may be in use:
+// a listing is no snapshot, so whatever looks wrong is looked at again before it counts. One thread, blocking.
 // Failure: FileError or SpoolError when the disk refuses; what cannot be read is a finding. Records, order files and
 // marks are in SpoolInspection+Records.swift.
 
@@ -110,7 +110,7 @@ struct SpoolInspection {
         }
         guard let name = JobFileName(entry.name) else {
             if folder == .queued {
-                note("foreign_file", path, "is no job file's name: a running service takes it in as if dropped in incoming/")
+                note("foreign_file", path, "is no job file's name: a running service takes it in like one in incoming/")
             } else {
                 problem("foreign_file", path, "is no job file's name; move it away, or into incoming/ if it is a job")
             }
@@ -129,7 +129,7 @@ struct SpoolInspection {
         case .dead where !name.isDead:
             problem("wrong_name", path, "lacks the stamp .dead: moved to queued/ by hand it would be taken for ended")
         case .done:
-            if name.isFinishing || name.isDead { problem("wrong_name", path, "has a stamp that does not belong into done/") }
+            if name.isFinishing || name.isDead { problem("wrong_name", path, "has a stamp, as nothing in done/ has") }
             let expected = "done/\(name.id.day)/\(name.id.shard)/\(PathParts.split(path).name)"
             if path != expected { problem("wrong_folder", path, "belongs at \(expected)") }
         default: break
@@ -183,12 +183,13 @@ struct SpoolInspection {
         let request = job.request
         var contradictions: [String] = []
         if request.userID.rawValue != place.name.user { contradictions.append("user \(request.userID)") }
-        if request.id != nil, request.id != place.name.id { contradictions.append("id \(request.id?.description ?? "")") }
+        if let id = request.id, id != place.name.id { contradictions.append("id \(id)") }
         if request.kind.lane != place.name.lane { contradictions.append("kind \(request.kind.rawValue)") }
         if request.priority != place.name.priority { contradictions.append("priority \(request.priority)") }
         if !job.incarnation.isEmpty, orderKey(job) != place.name.orderKey { contradictions.append("its session") }
         guard !contradictions.isEmpty else { return }
-        problem("contradiction", place.path, "the name says otherwise than the file: \(contradictions.joined(separator: ", "))")
+        let list = contradictions.joined(separator: ", ")
+        problem("contradiction", place.path, "the file's content says otherwise than its name: \(list)")
     }
 
     private func orderKey(_ job: AdmittedJob) -> OrderKey? {

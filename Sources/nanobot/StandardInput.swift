@@ -10,7 +10,8 @@ enum StandardInput {
     /// - Throws: CommandFailure when it is too long or no UTF-8.
     static func text() throws -> String {
         var data = Data()
-        while data.count <= maximumBytes, let more = try FileHandle.standardInput.read(upToCount: 1 << 16), !more.isEmpty {
+        let input = FileHandle.standardInput
+        while data.count <= maximumBytes, let more = try input.read(upToCount: 1 << 16), !more.isEmpty {
             data.append(more)
         }
         guard data.count <= maximumBytes else {

@@ -13,8 +13,9 @@ struct Submit: ParsableCommand {
         commandName: "submit",
         abstract: "Put a job into the queue; with --wait, print its result.",
         discussion: """
-            Prints the job's id (with --json the job), or with --wait the chat's answer or the report's text; progress
-            goes to standard error. When it is printed the job survives a power cut.
+            Prints the job's id (with --json the job), or with --wait the chat's answer or
+            the report's text; progress goes to standard error. When it is printed the job
+            survives a power cut.
             """,
         subcommands: [SubmitChat.self, SubmitReport.self])
 
@@ -28,7 +29,7 @@ struct SubmitChat: ParsableCommand {
         discussion: """
             Examples:
               nanobot submit chat --user alice --wait "What is on my watchlist?"
-              echo "Remember that I like short answers." | nanobot submit chat --user alice --session notes -
+              echo "I like short answers." | nanobot submit chat --user alice --wait -
               nanobot submit chat --user alice --on-busy interrupt -- "-5% today: why?"
             """)
 
@@ -54,14 +55,15 @@ struct SubmitReport: ParsableCommand {
         commandName: "report",
         abstract: "Order a report about a user's watchlist.",
         discussion: """
-            Format and language are the user's preferences unless given. A finished report stays in the user's workspace;
-            `nanobot report ID` prints it again.
+            Format and language are the user's preferences unless given. A finished report
+            stays in the user's workspace; `nanobot report ID` prints it again.
 
             Examples:
               nanobot submit report --user alice --report-type daily --wait
-              nanobot submit report --user alice --report-type custom --custom-prompt "How exposed am I to chips?" \\
-                --focus-area semiconductors --focus-area currencies --format html --wait > report.html
-              nanobot submit report --user alice --run-at 2026-12-01T07:30:00+01:00 --idempotency-key december
+              nanobot submit report --user alice --report-type custom \\
+                --custom-prompt "How exposed am I to chips?" \\
+                --focus-area semiconductors --format html --wait > report.html
+              nanobot submit report --user alice --run-at 2026-12-01T07:30:00+01:00
             """)
 
     @Option(help: "Kind of report. (default: daily)")

@@ -13,12 +13,13 @@ struct CreateUser: ParsableCommand {
         commandName: "create-user",
         abstract: "Create a user with a workspace.",
         discussion: """
-            --initial takes the initial_data of POST /users: {"watchlist": {...}, "preferences": {...}, "persona": {...},
-            "custom_data": {...}}; flags win over it.
+            --initial takes the initial_data of POST /users: {"watchlist": {...},
+            "preferences": {...}, "persona": {...}, "custom_data": {...}}; flags win over
+            it.
 
             Examples:
               nanobot create-user alice --language en --stock AAPL --stock NVDA
-              nanobot create-user bo --report-frequency both --report-time 08:30 --timezone Asia/Shanghai --language zh
+              nanobot create-user bo --report-time 08:30 --timezone Asia/Shanghai
               nanobot create-user carol --initial carol.json
             """)
 
@@ -183,7 +184,8 @@ struct CloneUser: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clone-user", abstract: "Create a user after another's pattern.",
         discussion: """
-            Takes over settings, templates and skills; not what belongs to the person: conversations, memory, reports.
+            Takes over settings, templates and skills; not what belongs to the person:
+            conversations, memory, reports.
 
             Example:
               nanobot clone-user alice bob

@@ -1,5 +1,6 @@
 // Jobs of every kind through the real pool, agent and stores, without a process or HTTP.
 
+import API
 import Accounts
 import DurableFiles
 import Foundation

@@ -1,3 +1,4 @@
+import CoreMetrics
 import DurableFiles
 import Foundation
 import Providers

@@ -1,5 +1,6 @@
 import DurableFiles
 import Foundation
+import HTTPTransport
 import TestSupport
 import Testing
 import TextFormats

@@ -11,11 +11,13 @@ struct MemoryTool: Tool {
         remove the entries that contain the text. show: everything that is remembered.
         """
     let isIdempotent = true
-    let isReadOnly = false
+    var isReadOnly = false
+    var readingForm: (any Tool)? { MemoryTool(isReadOnly: true) }
+    private var actions: [Action] { isReadOnly ? [.show] : Action.allCases }
     var parameters: JSON {
         ToolSchema.object(
             [
-                "action": ToolSchema.choice(Action.allCases.map(\.rawValue), "What to do"),
+                "action": ToolSchema.choice(actions.map(\.rawValue), "What to do"),
                 "text": ToolSchema.text("What to remember, or a part of what to forget"),
             ], required: ["action"])
     }
@@ -25,6 +27,7 @@ struct MemoryTool: Tool {
         let action = try reader.require(reader.choice("action", of: Action.self), "action")
         let text = try reader.string("text", max: MemoryStore.maxEntryCharacters)
         try reader.finish()
+        guard actions.contains(action) else { throw ToolFailure.readingOnly(action.rawValue) }
         let store = MemoryStore(workspace: context.turn.workspace)
         var removed: [String] = []
         var isChanged = false

@@ -14,14 +14,20 @@ public protocol Tool: Sendable {
     /// Running it twice with the same arguments leaves what running it once leaves: it is simply run again when a crash
     /// left its outcome unknown.
     var isIdempotent: Bool { get }
-    /// It changes nothing; turns that only read (reports) are offered these tools alone.
+    /// It changes nothing.
     var isReadOnly: Bool { get }
+    /// The form of it that changes nothing, for turns that only read (reports); nil: it has none.
+    var readingForm: (any Tool)? { get }
 
     /// Runs on the turn's thread and blocks.
     /// - Parameter arguments: an object, otherwise unchecked.
     /// - Returns: the result as the model reads it, JSON text; the registry bounds it.
     /// - Throws: `ToolFailure` to tell the model; any other error is told as an internal one.
     func run(_ arguments: JSON, _ context: ToolContext) throws -> String
+}
+
+extension Tool {
+    public var readingForm: (any Tool)? { isReadOnly ? self : nil }
 }
 
 /// The call a tool is run for.

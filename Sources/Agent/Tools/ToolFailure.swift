@@ -48,3 +48,10 @@ extension ToolFailure {
         }
     }
 }
+
+extension ToolFailure {
+    /// A report's turn asked for a change.
+    static func readingOnly(_ action: String) -> ToolFailure {
+        ToolFailure(code: "not_allowed", detail: "\(action) is not possible here: this turn may only read")
+    }
+}

@@ -8,11 +8,14 @@ import TextFormats
 
 public final class ToolRegistry: Sendable {
     private let tools: [String: any Tool]
+    /// What reports may call.
+    private let readingTools: [String: any Tool]
     private let logger: Logger
 
     /// - Parameter tools: of two with one name the later wins.
     public init(_ tools: [any Tool], logger: Logger) {
         self.tools = Dictionary(tools.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+        readingTools = self.tools.compactMapValues(\.readingForm)
         self.logger = logger
     }
 
@@ -41,12 +44,15 @@ public final class ToolRegistry: Sendable {
     /// A report's words come from data files and feeds that others write: they must not reach anything that changes
     /// the user's data.
     private func offered(for kind: TurnKind) -> [any Tool] {
-        tools.values.filter { kind != .report || $0.isReadOnly }.sorted { $0.name < $1.name }
+        callable(in: kind).values.sorted { $0.name < $1.name }
     }
+
+    private func callable(in kind: TurnKind) -> [String: any Tool] { kind == .report ? readingTools : tools }
 
     /// Runs one call. Never fails: a failure is a text for the model.
     func run(_ planned: PlannedCall, _ context: ToolContext) -> String {
-        guard let tool = tools[planned.call.name], let arguments = planned.call.parsedArguments else {
+        guard let tool = callable(in: context.turn.kind)[planned.call.name],
+            let arguments = planned.call.parsedArguments else {
             return ToolFailure(code: "unknown_tool", detail: "there is no tool \"\(planned.call.name)\"").text
         }
         let limit = context.turn.limits.toolResultCharacters

@@ -15,11 +15,13 @@ struct WatchlistTool: Tool {
         keywords, sectors.
         """
     let isIdempotent = true
-    let isReadOnly = false
+    var isReadOnly = false
+    var readingForm: (any Tool)? { WatchlistTool(isReadOnly: true) }
+    private var actions: [Action] { isReadOnly ? [.show] : Action.allCases }
     var parameters: JSON {
         ToolSchema.object(
             [
-                "action": ToolSchema.choice(Action.allCases.map(\.rawValue), "What to do"),
+                "action": ToolSchema.choice(actions.map(\.rawValue), "What to do"),
                 "kind": ToolSchema.choice(WatchlistKind.allCases.map(\.rawValue), "Which list (default stocks)"),
                 "items": ToolSchema.texts("What to add or remove, such as [\"TSLA\"]"),
             ], required: ["action"])
@@ -31,6 +33,7 @@ struct WatchlistTool: Tool {
         let kind = try reader.choice("kind", of: WatchlistKind.self) ?? .stocks
         let items = try reader.strings("items", maxCount: Self.maxItems, maxLength: 256) ?? []
         try reader.finish()
+        guard actions.contains(action) else { throw ToolFailure.readingOnly(action.rawValue) }
         let user = context.turn.user
         let configs = context.services.configs
         do {
@@ -38,8 +41,7 @@ struct WatchlistTool: Tool {
             guard !items.isEmpty else {
                 throw ToolFailure(code: "invalid_arguments", detail: "items: name at least one entry to \(action)")
             }
-            // Ticker symbols are written in capitals everywhere else; a model repeats what the user typed.
-            let wanted = kind == .stocks ? items.map { $0.uppercased() } : items
+            let wanted = kind == .stocks ? items.map(Self.symbol) : items
             let (config, changed) =
                 action == .add
                 ? try configs.addToWatchlist(user, kind, wanted) : try configs.removeFromWatchlist(user, kind, wanted)
@@ -47,6 +49,13 @@ struct WatchlistTool: Tool {
         } catch let error as TenantError {
             throw ToolFailure(error)
         }
+    }
+
+    /// Ticker symbols are written in capitals everywhere else, and a model repeats what the user typed; names stay.
+    private static func symbol(_ item: String) -> String {
+        let isTicker = item.utf8.count <= 12
+            && item.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || ".-=^:".contains($0)) }
+        return isTicker ? item.uppercased() : item
     }
 
     private func answer(_ watchlist: Watchlist, changed: [String]) -> String {
