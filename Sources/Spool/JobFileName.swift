@@ -28,6 +28,8 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
     public var isFinishing: Bool
 
     static let maximumUserLength = 64
+    /// Counts are below this; the dispatcher keeps them in 16 bits.
+    static let countLimit: Int64 = 65_536
     static let maximumHoldKeyLength = 16
 
     public init(
@@ -85,7 +87,7 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
             JobFileName.number(String($0))
         }
         guard counts.count == 3, let run = counts[0], run >= 1, let attempt = counts[1], let crashes = counts[2],
-            max(run, attempt, crashes) < 1_000_000
+            max(run, attempt, crashes) < JobFileName.countLimit
         else { return nil }
         self.id = id
         self.dueMilliseconds = due
@@ -96,6 +98,8 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
         self.run = Int(run)
         self.attempt = Int(attempt)
         self.crashes = Int(crashes)
+        // Another spelling of the same facts would be found under a name that does not exist.
+        guard description == text else { return nil }
     }
 
     private static func number(_ text: String) -> Int64? {
@@ -118,8 +122,8 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
 
     /// The name under which a file taken from queued/ runs: a stamped one begins the next run with fresh counts.
     public var claimed: JobFileName {
-        guard isDead else { return self }
-        var next = self
+        guard isDead else { return settled }
+        var next = settled
         next.isDead = false
         next.run += 1
         next.attempt = 0

@@ -19,6 +19,7 @@ extension JobSpool {
         let target = name.claimed
 
         if let last = history.last, last.state.isFinal, last.run >= target.run {
+            try file.sync()
             try moveFinished(name, from: source, final: last)
             return .finished
         }
@@ -45,7 +46,9 @@ extension JobSpool {
             // Its record was lost, or the file was put here by hand: begin a new record.
             try stored(id) { () throws(FileError) in try ensureFolder(layout.statusFolder(id)) }
             switch try StatusFile.create(id, path, files) {
-            case .locked(let file): return file
+            case .locked(let file):
+                try stored(id) { () throws(FileError) in try syncer.sync(layout.statusFolder(id)) }
+                return file
             case .busy, .absent:
                 forgetFolder(layout.statusFolder(id))
                 return nil
@@ -72,13 +75,21 @@ extension JobSpool {
             try files.rename(source, destination)
         } catch {
             if error.code == .notFound { return .gone }
+            guard error.isPassing else {
+                try setAside(file, name, source, history, error)
+                return .finished
+            }
             throw SpoolError(error, id: id)
         }
         var status = StatusRecord(state: .running, name: target, at: now())
         status.epoch = history.lastEpoch + 1
         status.tag = Hex.text(UInt64.random(in: 0...0xFFFF), digits: 4)
         status.startedAt = now()
-        if history.last == nil { status.facts = nil }
+        if history.last == nil {
+            // Its submitter died before it could write the `queued` line: this one stands in for it.
+            status.facts = history.facts ?? ["user_id": .string(target.user)]
+            status.fingerprint = history.fingerprint
+        }
         // Counts from a name given by hand win over the record; a retried dead letter begins anew.
         if name.isDead, history.last?.error?.code == "crash_loop" { status.voidsJournal = true }
         do throws(SpoolError) {
@@ -89,6 +100,8 @@ extension JobSpool {
             throw error
         }
         status.voidsJournal = false
+        status.facts = nil
+        status.fingerprint = nil
         let job = ClaimedJob(
             id: id, user: target.user, lane: target.lane, run: target.run, attempt: target.attempt,
             crashes: target.crashes, epoch: status.epoch, name: target, payload: payload,
@@ -176,7 +189,11 @@ struct StatusHistory {
             case .model: add(.model, line)
             case .intent: add(.intent, line)
             case .result: add(.result, line)
-            case .event: continue
+            case .event:
+                // What a submitter writes before the job file stands; the last one before a state counts.
+                guard last == nil, line.fields["event"] == "admitting" else { continue }
+                facts = line.fields["job"]?.object
+                fingerprint = line.fields["fingerprint"]?.string
             }
         }
     }

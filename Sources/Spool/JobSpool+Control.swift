@@ -4,6 +4,20 @@ import DurableFiles
 import Foundation
 import TextFormats
 
+/// A cancel mark: it names one run, so that a mark left behind does not stop an operator's retry.
+public struct CancelRequest: Sendable, Hashable {
+    public var id: JobID
+    public var run: Int
+
+    /// - Parameter name: of the mark, "<id>.<run>".
+    public init?(_ name: String) {
+        let parts = name.split(separator: ".")
+        guard parts.count == 2, let id = JobID(String(parts[0])), let run = Int(parts[1]) else { return nil }
+        self.id = id
+        self.run = run
+    }
+}
+
 extension JobSpool {
     /// Cancels a job: one that waits is final when this returns; one that runs is told by a durable mark and by
     /// `SpoolEvent.cancelRequested`, and ends at its next step.
@@ -17,10 +31,12 @@ extension JobSpool {
         }
         try stored(id) { () throws(FileError) in
             let mark = layout.cancelMark(id, run: before.run)
-            if try !files.exists(mark) {
+            do throws(FileError) {
                 try files.createSynced(mark, [], mode: 0o640)
-                try files.syncDirectory(layout.cancelFolder)
+            } catch {
+                guard error.code == .exists else { throw error }
             }
+            try files.syncDirectory(layout.cancelFolder)
         }
         if case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) {
             try cancelUnderLock(id, before, file)
@@ -53,9 +69,9 @@ extension JobSpool {
         (try? isCancelled(id, run: run)) ?? false
     }
 
-    /// The jobs with a cancel mark.
-    public func cancelRequests() throws(SpoolError) -> Set<JobID> {
-        Set(try listIfThere(layout.cancelFolder).compactMap { JobID(String($0.name.prefix(36))) })
+    /// The runs with a cancel mark.
+    public func cancelRequests() throws(SpoolError) -> [CancelRequest] {
+        try listIfThere(layout.cancelFolder).compactMap { CancelRequest($0.name) }
     }
 
     /// Begins the next run of a dead letter: what `mv dead/X queued/` does, made durable and told.
@@ -70,23 +86,29 @@ extension JobSpool {
         var stamped = name.buried
         stamped.dueMilliseconds = Int64(now().timeIntervalSince1970 * 1000)
         stamped.run = max(name.run, before.run)
-        try stored(id) { () throws(FileError) in
+        guard case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files, wait: true) else {
+            throw SpoolError(.state, "The job is being changed by somebody else; ask again.", id: id)
+        }
+        let history = StatusHistory(try file.readAll(repairing: true))
+        do throws(FileError) {
             try files.rename(layout.path(.dead, name), layout.path(.queued, stamped))
+        } catch {
+            guard error.code == .notFound else { throw SpoolError(error, id: id) }
+            throw SpoolError(.state, "Somebody else has just retried the job.", id: id)
+        }
+        var status = StatusRecord(state: .queued, name: stamped.claimed, at: now())
+        status.epoch = history.lastEpoch
+        status.tag = history.last?.tag ?? ""
+        status.due = stamped.due
+        status.file = stamped.description
+        status.note = "retry of a dead letter"
+        status.voidsJournal = history.last?.error?.code == "crash_loop"
+        try file.append(status.line, sync: true)
+        try stored(id) { () throws(FileError) in
             try files.syncDirectory(layout.path(.queued))
             try files.syncDirectory(layout.path(.dead))
         }
-        if case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) {
-            let history = StatusHistory(try file.readAll(repairing: true))
-            var status = StatusRecord(state: .queued, name: stamped.claimed, at: now())
-            status.epoch = history.lastEpoch
-            status.tag = history.last?.tag ?? ""
-            status.due = stamped.due
-            status.file = stamped.description
-            status.note = "retry of a dead letter"
-            status.voidsJournal = history.last?.error?.code == "crash_loop"
-            try file.append(status.line, sync: false)
-            file.close()
-        }
+        file.close()
         notify(.queued(stamped))
         return try record(id) ?? before
     }

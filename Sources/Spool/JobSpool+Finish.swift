@@ -77,6 +77,23 @@ extension JobSpool {
         notify(.finished(name.id))
     }
 
+    /// What stands in queued/ under a job's name is no readable file: fails for good and goes to dead/ as it is.
+    func setAside(
+        _ file: StatusFile, _ name: JobFileName, _ source: String, _ history: StatusHistory, _ cause: FileError
+    ) throws(SpoolError) {
+        let target = name.claimed
+        var final = StatusRecord(state: .failed, name: target, at: now())
+        final.epoch = history.lastEpoch
+        final.tag = history.last?.tag ?? ""
+        final.error = JobFailure(
+            code: "invalid_job", detail: "The job file cannot be read: \(cause)", isRetryable: false)
+        if history.facts == nil { final.facts = ["user_id": .string(target.user)] }
+        final.file = target.buried.description
+        try file.append(final.line, sync: true)
+        settle(source, target, .failed)
+        notify(.finished(name.id))
+    }
+
     /// Back to queued/ under the next name. The line goes first: readers see why before the file moves.
     func requeue(
         _ file: StatusFile, from name: JobFileName, to next: JobFileName, status: StatusRecord, failure: JobFailure?,

@@ -66,7 +66,8 @@ extension JobSpool {
                 guard folder == .queued, !entry.name.hasPrefix(".") else { continue }
                 let inner = "\(path)/\(entry.name)"
                 noteShard(inner)
-                let shards = try stored { () throws(FileError) in try files.list(inner) }
+                // One folder that cannot be read must not hide all the others.
+                guard let shards = try? files.list(inner) else { continue }
                 for shard in shards where shard.kind != .directory {
                     body(shard.name, "\(inner)/\(shard.name)")
                 }

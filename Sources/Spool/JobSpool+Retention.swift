@@ -14,6 +14,8 @@ extension JobSpool {
 
     /// Seconds the clock may be ahead of the last mark before pruning refuses to trust it.
     static let trustedClockStep: TimeInterval = 86_400
+    /// Days: an id may be submitted again for 7 days, and must be known as long.
+    static let shortestRetention = 8
 
     /// Removes finished jobs older than `days`.
     ///
@@ -21,12 +23,13 @@ extension JobSpool {
     public func prune(olderThanDays days: Int) throws(SpoolError) -> Pruned {
         try checkClock()
         var pruned = Pruned()
-        let limit = JobSpool.day(now().addingTimeInterval(-Double(max(1, days)) * 86_400))
+        let age = now().addingTimeInterval(-Double(max(JobSpool.shortestRetention, days)) * 86_400)
+        let limit = JobSpool.day(age)
         let dead = Set(try names(in: .dead).map(\.id))
         for day in try listIfThere(layout.path(.status)).map(\.name).sorted() where day < limit {
             let folder = "\(layout.path(.status))/\(day)"
             for shard in try listIfThere(folder) where shard.kind == .directory {
-                try prune(shard: "\(folder)/\(shard.name)", dead: dead, &pruned)
+                try prune(shard: "\(folder)/\(shard.name)", dead: dead, before: age, &pruned)
             }
             removeIfEmptyFolder(folder)
             for shard in try listIfThere("\(layout.path(.done))/\(day)") {
@@ -61,31 +64,48 @@ extension JobSpool {
         }
     }
 
-    private func prune(shard folder: String, dead: Set<JobID>, _ pruned: inout Pruned) throws(SpoolError) {
+    private func prune(shard folder: String, dead: Set<JobID>, before age: Date, _ pruned: inout Pruned)
+        throws(SpoolError)
+    {
         for entry in try listIfThere(folder) {
             guard entry.name.hasSuffix(".jsonl"), let id = JobID(String(entry.name.dropLast(6))) else { continue }
-            if !dead.contains(id), try remove(id, when: { $0.isFinal }) { pruned.jobs += 1 } else { pruned.kept += 1 }
+            if !dead.contains(id), try remove(id, endedBefore: age) { pruned.jobs += 1 } else { pruned.kept += 1 }
         }
         removeIfEmptyFolder(folder)
     }
 
     /// Removes the job file and the record of one job, under its lock.
-    private func remove(_ id: JobID, when mayGo: (JobState) -> Bool) throws(SpoolError) -> Bool {
+    private func remove(_ id: JobID, endedBefore age: Date) throws(SpoolError) -> Bool {
         guard case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) else { return false }
         let last = StatusHistory(try file.readAll(repairing: false)).last
         if let last {
-            guard mayGo(last.state) else { return false }
+            // By when it ended, not by its id; and its last move must have been made.
+            guard last.state.isFinal, last.at < age else { return false }
             if let name = last.file.flatMap(JobFileName.init) {
-                try stored(id) { () throws(FileError) in
-                    try removeIfThere(layout.donePath(name))
-                    try removeIfThere(layout.path(.dead, name))
-                }
+                guard try !standsInLiveFolder(name) else { return false }
+                try stored(id) { () throws(FileError) in try removeIfThere(layout.donePath(name)) }
             }
         } else if try find(id) != nil {
             return false
         }
         try stored(id) { () throws(FileError) in try files.remove(file.path) }
         return true
+    }
+
+    private func standsInLiveFolder(_ name: JobFileName) throws(SpoolError) -> Bool {
+        var plain = name.settled
+        plain.isDead = false
+        for spelling in [plain, plain.buried] {
+            if try queuedPath(spelling) != nil { return true }
+            let isThere = try stored(name.id) { () throws(FileError) in
+                for place in [spelling, spelling.finishing] where try files.exists(layout.path(.running, place)) {
+                    return true
+                }
+                return try files.exists(layout.path(.dead, spelling))
+            }
+            if isThere { return true }
+        }
+        return false
     }
 
     private func removeIfEmptyFolder(_ path: String) {
@@ -121,16 +141,16 @@ extension JobSpool {
     }
 
     private func erase(_ name: JobFileName, in folder: Folder, _ held: inout Int) throws(SpoolError) {
-        switch try StatusFile.openLocked(name.id, layout.statusPath(name.id), files) {
-        case .busy:
+        let opened = try StatusFile.openLocked(name.id, layout.statusPath(name.id), files)
+        if case .busy = opened {
             held += 1
             return
-        case .absent: break
-        case .locked(let file):
-            try stored(name.id) { () throws(FileError) in try files.remove(file.path) }
         }
+        // The job file first: without its record it would run again.
         let path = folder == .queued ? try queuedPath(name) : layout.path(folder, name)
         if let path { try stored(name.id) { () throws(FileError) in try removeIfThere(path) } }
+        try stored(name.id) { () throws(FileError) in try removeIfThere(layout.statusPath(name.id)) }
+        if case .locked(let file) = opened { file.close() }
         try eraseOrder(name)
         removeCancelMark(name.id, run: name.run)
         notify(.finished(name.id))
@@ -149,9 +169,16 @@ extension JobSpool {
         return true
     }
 
+    /// Takes the id out of its order; the file goes when nothing of the key is left and nothing of it runs.
     private func eraseOrder(_ name: JobFileName) throws(SpoolError) {
         guard let key = name.orderKey else { return }
-        try stored(name.id) { () throws(FileError) in try removeIfThere(layout.orderPath(key)) }
+        let path = layout.orderPath(key)
+        let exists = try stored { () throws(FileError) in try files.exists(path) }
+        guard exists else { return }
+        let order = try OrderFile.open(path, files)
+        try order.end([name.id])
+        guard try order.takeRunLock(), try order.live().isEmpty else { return }
+        try stored(name.id) { () throws(FileError) in try removeIfThere(path) }
     }
 
     /// Removes temporary files that a crash left more than a day ago.

@@ -1,9 +1,11 @@
 // Admission: from a submission to a job that survives a power cut.
 //
-// 1 create status/<id> (O_EXCL: the id is ours) and lock it   2 tmp/<id> written and fsynced   3 order key, fsynced
-// 4 rename into queued/   5 `queued` line, fsynced; queued/ and the status folder fsynced   6 unlock, tell
-// The commit point is the last fsync of 5. A crash before 4 leaves an empty status file that the next submit of the id
-// completes; a crash between 4 and 5 leaves a job whose claimer completes it.
+// 1 create status/<id> (O_EXCL: the id is ours) and lock it; note what is being admitted   2 tmp/<id> written and fsynced
+// 3 order key, fsynced   4 rename into queued/, fsync queued/   5 `queued` line, fsync, fsync the status folder   6 unlock
+// The commit point is the last fsync of 5. The order matters: a `queued` line on disk means that the job file stands.
+// A crash before 4 leaves a status file without a state, which the next submit of the id completes; a crash between 4
+// and 5 leaves a job that its claimer, or the next submit, completes. Whoever answers for a job that somebody else has
+// admitted makes sure first that it is durable.
 
 import DurableFiles
 import Foundation
@@ -41,6 +43,13 @@ public struct Submission: Sendable {
         self.payload = payload
         self.fingerprint = fingerprint
         self.facts = facts
+    }
+
+    /// Written before the job file stands, so that whoever finds only the file knows what it is.
+    var admissionLine: StatusLine {
+        StatusLine(
+            .event,
+            ["event": "admitting", "fingerprint": .string(fingerprint), "job": .object(facts)])
     }
 
     var fileName: JobFileName {
@@ -96,44 +105,100 @@ extension JobSpool {
     /// The id's status file exists: the job does, or somebody is admitting it, or died while doing so.
     private func submitAgain(_ submission: Submission) throws(SpoolError) -> Submitted {
         let id = submission.id
-        if let record = try record(id) { return try existing(record, submission) }
-        // No state in it: wait for the creator; its lock dies with it.
-        switch try StatusFile.openLocked(id, layout.statusPath(id), files, wait: true) {
-        case .busy, .absent: return try submit(submission)
-        case .locked(let file):
-            if let record = try record(id) { return try existing(record, submission) }
-            if let name = try find(id) {
-                // The job file stands: only the record of it is missing.
-                return .existing(try completeAdmission(submission, name, file))
+        let path = layout.statusPath(id)
+        while true {
+            if let record = try record(id), record.hasBeenClaimed {
+                // Its job file stood once; what remains is to make sure that this is on disk.
+                try check(record, submission)
+                try syncExisting(id, path)
+                return .existing(record)
             }
-            return .created(try admit(submission, file))
+            switch try StatusFile.openLocked(id, path, files) {
+            case .absent: return try submit(submission)
+            case .locked(let file): return try completeAdmission(submission, file)
+            case .busy: JobSpool.waitForCreator()
+            }
         }
     }
 
-    private func existing(_ record: JobRecord, _ submission: Submission) throws(SpoolError) -> Submitted {
-        if let fingerprint = record.fingerprint {
-            guard fingerprint == submission.fingerprint else {
-                throw SpoolError(.conflict, "A job of other content has the id \(record.id).", id: record.id)
+    /// The creator, or a claimer that has not written its line yet, holds the lock for some milliseconds.
+    private static func waitForCreator() {
+        let condition = NSCondition()
+        condition.withLock { _ = condition.wait(until: Date().addingTimeInterval(0.005)) }
+    }
+
+    private func check(_ record: JobRecord, _ submission: Submission) throws(SpoolError) {
+        guard let fingerprint = record.fingerprint, fingerprint != submission.fingerprint else { return }
+        throw SpoolError(.conflict, "A job of other content has the id \(record.id).", id: record.id)
+    }
+
+    private func syncExisting(_ id: JobID, _ path: String) throws(SpoolError) {
+        try stored(id) { () throws(FileError) in
+            try files.withFile(path, [.read, .write]) { (descriptor) throws(FileError) in
+                try files.dataSync(descriptor, path: path)
             }
+            try syncer.sync(layout.path(.queued))
+            try syncer.sync(layout.statusFolder(id))
+        }
+    }
+
+    /// We hold the lock and nobody has claimed the job: whatever step of its admission is missing is done now.
+    private func completeAdmission(_ submission: Submission, _ file: StatusFile) throws(SpoolError) -> Submitted {
+        let id = submission.id
+        let history = StatusHistory(try file.readAll(repairing: true))
+        guard let name = try standing(submission, history) else {
+            // Never admitted, or removed by hand since: from the beginning.
+            if history.last == nil, try finished(id) { return .existing(try lostRecord(submission, file)) }
+            return .created(try admit(submission, file))
+        }
+        if let fingerprint = history.fingerprint, fingerprint != submission.fingerprint {
+            throw SpoolError(.conflict, "A job of other content has the id \(id).", id: id)
+        }
+        try stored(id) { () throws(FileError) in try syncer.sync(layout.path(.queued)) }
+        if history.last == nil { _ = try writeQueuedLine(submission, name, file) }
+        try syncRecord(id, file)
+        guard let record = try record(id) else {
+            throw SpoolError(.corrupt, "The record of \(id) cannot be read.", id: id)
+        }
+        if history.last == nil {
+            file.close()
+            notify(.queued(name))
         }
         return .existing(record)
     }
 
-    private func completeAdmission(_ submission: Submission, _ name: JobFileName, _ file: StatusFile)
-        throws(SpoolError) -> JobRecord
-    {
-        let record = try writeQueuedLine(submission, name, file)
-        try syncAdmission(submission, file)
-        return record
+    /// The job file of an id that has not been claimed, wherever it stands.
+    private func standing(_ submission: Submission, _ history: StatusHistory) throws(SpoolError) -> JobFileName? {
+        for name in [history.last?.file.flatMap(JobFileName.init), submission.fileName] {
+            if let name, try queuedPath(name) != nil { return name }
+        }
+        return try find(submission.id)
     }
 
-    /// `file` is locked by us and has no state in it.
+    /// The record was lost, but its job file stands among the finished ones.
+    private func finished(_ id: JobID) throws(SpoolError) -> Bool {
+        try listIfThere(layout.doneFolder(id)).contains { JobFileName($0.name)?.id == id }
+    }
+
+    private func lostRecord(_ submission: Submission, _ file: StatusFile) throws(SpoolError) -> JobRecord {
+        var status = StatusRecord(state: .completed, name: submission.fileName, at: now())
+        status.facts = submission.facts
+        status.note = "the record was lost; the job file stands in done/"
+        try file.append(status.line, sync: true)
+        try syncRecord(submission.id, file)
+        return JobRecord(id: submission.id, first: status, last: status, statusSize: file.size)
+    }
+
+    /// `file` is locked by us and nobody has claimed the job.
     private func admit(_ submission: Submission, _ file: StatusFile) throws(SpoolError) -> JobRecord {
         let id = submission.id
         let name = submission.fileName
         let temporary = layout.path(.tmp, "\(id).json")
         var order: OrderFile?
+        let record: JobRecord
+        var isQueuedSynced = true
         do throws(SpoolError) {
+            try file.append(submission.admissionLine, sync: false)
             try stored(id) { () throws(FileError) in
                 // A crashed submit of this id may have left one; we hold the id's lock.
                 try removeIfThere(temporary)
@@ -143,16 +208,16 @@ extension JobSpool {
                 order = try OrderFile.open(layout.orderPath(key), files)
                 try order?.admit(id)
             }
-            try stored(id) { () throws(FileError) in try files.rename(temporary, layout.path(.queued, name)) }
-        } catch {
-            throw withdraw(submission, file, order, error)
-        }
-        let record: JobRecord
-        do throws(SpoolError) {
+            try stored(id) { () throws(FileError) in
+                try files.rename(temporary, layout.path(.queued, name))
+                isQueuedSynced = false
+                try syncer.sync(layout.path(.queued))
+            }
+            isQueuedSynced = true
             record = try writeQueuedLine(submission, name, file)
-            try syncAdmission(submission, file)
+            try syncRecord(id, file)
         } catch {
-            throw withdraw(submission, file, order, error)
+            throw withdraw(submission, file, order, error, isKnown: isQueuedSynced)
         }
         file.close()
         notify(.queued(name))
@@ -170,12 +235,9 @@ extension JobSpool {
         return JobRecord(id: submission.id, first: status, last: status, statusSize: file.size)
     }
 
-    private func syncAdmission(_ submission: Submission, _ file: StatusFile) throws(SpoolError) {
+    private func syncRecord(_ id: JobID, _ file: StatusFile) throws(SpoolError) {
         try file.sync()
-        try stored(submission.id) { () throws(FileError) in
-            try syncer.sync(layout.path(.queued))
-            try syncer.sync(layout.statusFolder(submission.id))
-        }
+        try stored(id) { () throws(FileError) in try syncer.sync(layout.statusFolder(id)) }
     }
 
     func removeIfThere(_ path: String) throws(FileError) {
@@ -186,15 +248,19 @@ extension JobSpool {
         }
     }
 
-    /// Takes an admission back under its lock. The job file must durably be gone before we may say "not admitted".
+    /// Takes an admission back under its lock: the record is emptied first, so that it never speaks of a job file that is
+    /// gone. The job file must durably be gone before we may say "not admitted".
+    ///
+    /// - Parameter isKnown: false when the fsync of queued/ itself failed: asking it again proves nothing.
     private func withdraw(
-        _ submission: Submission, _ file: StatusFile, _ order: OrderFile?, _ cause: SpoolError
+        _ submission: Submission, _ file: StatusFile, _ order: OrderFile?, _ cause: SpoolError, isKnown: Bool
     ) -> SpoolError {
         let id = submission.id
         defer { file.close() }
         do throws(FileError) {
-            try removeIfThere(layout.path(.tmp, "\(id).json"))
+            try files.truncate(file.descriptor, to: 0, path: file.path)
             try removeIfThere(layout.path(.queued, submission.fileName))
+            try removeIfThere(layout.path(.tmp, "\(id).json"))
             try removeIfThere(layout.statusPath(id))
             try files.syncDirectory(layout.path(.queued))
         } catch {
@@ -203,6 +269,7 @@ extension JobSpool {
         }
         // An id that never ran is skipped by its followers anyway.
         try? order?.end([id])
+        guard isKnown else { return SpoolError(.outcomeUnknown, cause.detail, id: id, file: cause.file) }
         var failure = cause
         failure.id = id
         return failure

@@ -87,8 +87,12 @@ public final class JobSpool: Sendable {
 
     /// mkdir -p with each new entry fsynced; remembers what it has seen.
     func ensureFolder(_ path: String) throws(FileError) {
-        if knownFolders.withLock({ $0.contains(path) }) { return }
+        if path == layout.root || knownFolders.withLock({ $0.contains(path) }) { return }
+        let parent = PathParts.split(path).folder
+        try ensureFolder(parent)
         try files.ensureDirectory(path, mode: 0o750)
+        // Who made it may not have synced its entry yet, or have died before.
+        try syncer.sync(parent)
         knownFolders.withLock {
             if $0.count >= JobSpool.knownFoldersBound { $0.removeAll() }
             $0.insert(path)

@@ -31,7 +31,7 @@ public struct OrphanReaper: Sendable {
         var pass = Pass()
         for name in try spool.names(in: .running) where !own.contains(name.id) {
             do throws(SpoolError) {
-                try recover(name, isCounted: !uncounted.contains(name.id) && !name.isFinishing, &pass)
+                try recover(name, isCounted: !uncounted.contains(name.id), &pass)
             } catch {
                 pass.failures.append(error)
             }
@@ -61,6 +61,8 @@ public struct OrphanReaper: Sendable {
         guard try stored(id, { () throws(FileError) in try files.exists(source) }) else { return }
         let history = StatusHistory(try file.readAll(repairing: true))
         if let last = history.last, last.state.isFinal, last.run >= name.run {
+            // It may be in memory only, its writer having died before the fsync.
+            try file.sync()
             try spool.moveFinished(name, from: source, final: last)
             pass.settled.append(id)
             return
@@ -79,6 +81,15 @@ public struct OrphanReaper: Sendable {
         status.facts = nil
         status.fingerprint = nil
         status.voidsJournal = false
+        if name.run > status.run {
+            // It died between taking a retried dead letter and saying so.
+            status.voidsJournal = status.error?.code == "crash_loop"
+            status.run = name.run
+            status.progress = 0
+            status.result = nil
+            status.usage = nil
+            status.error = nil
+        }
         if counted, next.crashes > JobSpool.countedCrashesToBury {
             status.state = .failed
             status.at = spool.now()

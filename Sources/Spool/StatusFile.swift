@@ -12,6 +12,7 @@ final class StatusFile {
     private(set) var descriptor: Int32
     /// Where the next line goes. Known after `readAll` or `open(creating:)`.
     private(set) var size = 0
+    private var isTorn = false
 
     private init(id: JobID, path: String, descriptor: Int32, files: any FileSystem) {
         self.id = id
@@ -87,14 +88,20 @@ final class StatusFile {
 
     /// Appends one line. When the disk is full the torn part is cut off again, so that the next line starts clean.
     func append(_ line: StatusLine, sync: Bool) throws(SpoolError) {
-        let bytes = line.encoded()
+        var bytes = line.encoded()
+        // A torn part that could not be cut off ends here, so that it does not spoil this line.
+        if isTorn { bytes.insert(0x0A, at: 0) }
         do throws(FileError) {
             try files.writeAll(descriptor, bytes, path: path)
         } catch {
-            // If the cut fails too, the next claim cuts the torn line.
-            try? files.truncate(descriptor, to: size, path: path)
+            do throws(FileError) {
+                try files.truncate(descriptor, to: size, path: path)
+            } catch {
+                isTorn = true
+            }
             throw SpoolError(error, id: id)
         }
+        isTorn = false
         size += bytes.count
         if sync { try self.sync() }
     }
@@ -113,9 +120,10 @@ final class StatusFile {
         var lines: [StatusLine] = []
         var goodEnd = 0
         StatusFile.eachLine(in: bytes[...]) { range in
-            guard let line = StatusLine(bytes[range]) else { return }
-            lines.append(line)
+            guard StatusLine.checks(bytes[range]) else { return }
+            // Whole by its checksum: never cut off, even if this version cannot read it.
             goodEnd = range.upperBound + 1
+            if let line = StatusLine(bytes[range]) { lines.append(line) }
         }
         size = bytes.count
         if repairing, goodEnd < bytes.count {

@@ -21,6 +21,8 @@ public struct StatusLine: Sendable {
         self.fields = fields
     }
 
+    /// Our own writer's lines nest what models and tools made: far wider than what we take from people.
+    private static let limits = JSON.Limits(maxBytes: StatusFile.maximumSize, maxDepth: 512, maxMembers: 1 << 20)
     private static let checksumPrefix = Array(#","crc":""#.utf8)
     /// `,"crc":"` + 8 digits + `"}`
     private static let checksumLength = 18
@@ -41,7 +43,7 @@ public struct StatusLine: Sendable {
     /// - Parameter bytes: one line without its newline.
     /// - Returns: nil when the checksum or the shape is wrong.
     init?(_ bytes: ArraySlice<UInt8>) {
-        guard StatusLine.checks(bytes), let json = try? JSON.parse(Array(bytes)),
+        guard StatusLine.checks(bytes), let json = try? JSON.parse(Array(bytes), limits: StatusLine.limits),
             case .object(var object) = json, let type = json["t"]?.string.flatMap(LineType.init(rawValue:))
         else {
             // A damaged line is no line: callers go on with the ones that check.

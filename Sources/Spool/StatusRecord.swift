@@ -121,6 +121,8 @@ public struct JobRecord: Sendable {
     public var file: String?
     /// Bytes of the status file.
     public var statusSize: Int
+    /// A worker has had it, or it has ended: then its job file stood.
+    public var hasBeenClaimed: Bool
 
     init(id: JobID, first: StatusRecord?, last: StatusRecord, statusSize: Int) {
         self.id = id
@@ -142,5 +144,6 @@ public struct JobRecord: Sendable {
         updatedAt = last.at
         file = last.file
         self.statusSize = statusSize
+        hasBeenClaimed = last.epoch > 0 || last.state != .queued
     }
 }

@@ -108,7 +108,8 @@ struct Roster {
     // MARK: - Ready jobs
 
     mutating func enqueue(_ row: Int32, user: Int32, track: Track, in table: inout SlotTable) {
-        let queue = seats.users[Int(user)].queues.first { seats.queues[Int($0)].track == track }
+        let queue =
+            seats.users[Int(user)].queues.first { seats.queues[Int($0)].track == track }
             ?? addQueue(track, user: user)
         seats.queues[Int(queue)].jobs.insert(row, in: &table)
         table[row].queue = queue

@@ -16,6 +16,7 @@ struct Overdue: Sendable {
 final class RunningJobs: Sendable {
     private struct Entry {
         let flag: CancellationFlag
+        let run: Int
         /// Uptime in seconds.
         let deadline: TimeInterval
         var isTold = false
@@ -40,11 +41,11 @@ final class RunningJobs: Sendable {
     }
 
     /// - Returns: the flag of the job; already set to `drain` when the process is stopping.
-    func begin(_ id: JobID, timeout: TimeInterval) -> CancellationFlag {
+    func begin(_ id: JobID, run: Int = 1, timeout: TimeInterval) -> CancellationFlag {
         let flag = CancellationFlag()
         let deadline = uptime() + timeout
         let isDraining = monitor.withLock { state in
-            state.entries[id] = Entry(flag: flag, deadline: deadline)
+            state.entries[id] = Entry(flag: flag, run: run, deadline: deadline)
             state.uncounted.remove(id)
             return state.isDraining
         }
@@ -64,7 +65,12 @@ final class RunningJobs: Sendable {
     var count: Int { monitor.withLock { $0.entries.count } }
     var wedged: Int { monitor.withLock { $0.entries.values.count(where: \.isWedged) } }
 
-    func cancel(_ id: JobID) { monitor.withLock { $0.entries[id]?.flag }?.set(.cancelled) }
+    /// - Parameter run: the run that is meant; nil: whichever runs.
+    func cancel(_ id: JobID, run: Int? = nil) {
+        let entry = monitor.withLock { $0.entries[id] }
+        guard let entry, run == nil || run == entry.run else { return }
+        entry.flag.set(.cancelled)
+    }
 
     /// Tells what is past its time to stop, and names what did not.
     func look() -> Overdue {

@@ -186,7 +186,8 @@ final class SpoolWatcher: Sendable {
             case .queued: if let name { dispatcher.insert(name) }
             case .running: if let name, !dispatcher.isHandedOut(name.id) { sawForeign = true }
             case .control: dispatcher.setPaused(spool.isPaused)
-            case .cancel: if let id = event.name.flatMap({ JobID(String($0.prefix(36))) }) { running.cancel(id) }
+            case .cancel:
+                if let mark = event.name.flatMap(CancelRequest.init) { running.cancel(mark.id, run: mark.run) }
             case nil: break
             }
         }
@@ -197,7 +198,7 @@ final class SpoolWatcher: Sendable {
     private func scan() {
         do throws(SpoolError) {
             dispatcher.setPaused(spool.isPaused)
-            for id in try spool.cancelRequests() { running.cancel(id) }
+            for request in try spool.cancelRequests() { running.cancel(request.id, run: request.run) }
             dispatcher.beginScan()
             let names = try spool.names(in: .queued)
             var start = 0

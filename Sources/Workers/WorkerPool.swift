@@ -149,7 +149,7 @@ public final class WorkerPool: Sendable {
         if let expiry = policy.expiresAt, now() >= expiry {
             return end(claim, job, rules.expired(expiry), began)
         }
-        let flag = running.begin(job.id, timeout: policy.timeout)
+        let flag = running.begin(job.id, run: job.run, timeout: policy.timeout)
         watcher.deadlineAdded(at: began + policy.timeout)
         // Asked to stop between the claim's own look and `begin`: nobody could tell us then.
         if spool.isCancelRequested(job.id, run: job.run) { flag.set(.cancelled) }

@@ -166,7 +166,7 @@ struct SubmitTests {
         let waiting = try house.submit()
         try house.whileRunning(running.id) { () throws in
             let third = try house.submit(["on_busy": "interrupt"])
-            #expect(try house.spool.cancelRequests() == [running.id])
+            #expect(try house.spool.cancelRequests() == [CancelRequest("\(running.id).1")])
             #expect(try house.client.view(waiting.id)?.state == .queued)
             #expect(try house.client.view(third.id)?.state == .queued)
         }
