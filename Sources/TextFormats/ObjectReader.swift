@@ -174,17 +174,19 @@ public enum Spelling {
         return best.distance <= max(1, best.name.count / 3) ? best.name : nil
     }
 
-    /// Levenshtein distance.
+    /// Edits that turn one into the other; two neighbours that changed places count as one (optimal string alignment).
     private static func distance(_ left: [Character], _ right: [Character]) -> Int {
+        var before: [Int] = []
         var row = Array(0...right.count)
         for (i, a) in left.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
+            var next = [i + 1]
             for (j, b) in right.enumerated() {
-                let substituted = diagonal + (a == b ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = Swift.min(substituted, row[j] + 1, row[j + 1] + 1)
+                var best = Swift.min(row[j] + (a == b ? 0 : 1), row[j + 1] + 1, next[j] + 1)
+                if i > 0, j > 0, a == right[j - 1], left[i - 1] == b { best = Swift.min(best, before[j - 1] + 1) }
+                next.append(best)
             }
+            before = row
+            row = next
         }
         return row[right.count]
     }

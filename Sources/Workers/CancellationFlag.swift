@@ -11,6 +11,15 @@ public final class CancellationFlag: Sendable {
         case timeout
         /// The service is going down: reach the next step, journal it, return `.released`.
         case drain
+
+        /// A stronger reason replaces a weaker one: a cancel still cancels a job that is being timed out.
+        var strength: Int {
+            switch self {
+            case .drain: 0
+            case .timeout: 1
+            case .cancelled: 2
+            }
+        }
     }
 
     private struct State {
@@ -26,11 +35,10 @@ public final class CancellationFlag: Sendable {
     public var reason: Reason? { state.withLock { $0.reason } }
     public var isSet: Bool { reason != nil }
 
-    /// Sets the flag and calls the handlers. A second reason is ignored, except that `cancelled` and `timeout` override
-    /// `drain`: they want the job to stop sooner, and handlers are called again.
+    /// Sets the flag and calls the handlers. A second reason is ignored unless it is stronger: handlers are called again.
     public func set(_ reason: Reason) {
         let handlers = state.withLock { state -> [@Sendable (Reason) -> Void] in
-            guard state.reason == nil || (state.reason == .drain && reason != .drain) else { return [] }
+            guard (state.reason?.strength ?? -1) < reason.strength else { return [] }
             state.reason = reason
             return state.handlers
         }

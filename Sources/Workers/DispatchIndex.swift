@@ -48,11 +48,13 @@ struct DispatchIndex {
     // MARK: - Names come and go
 
     /// A name was seen in queued/. Safe to repeat, and with an outdated name: the newer one stays.
-    mutating func insert(_ name: JobFileName, now: Int64) {
+    /// - Parameter isCertain: it is known to stand there now; otherwise the name of a job in a worker's hands is taken for
+    ///   the sight of the file before its claim.
+    mutating func insert(_ name: JobFileName, isCertain: Bool = true, now: Int64) {
         if let row = slots.byID[name.id] {
             slots[row].seen = scan
             if slots[row].place == .handedOut {
-                successors[name.id] = name
+                if isCertain || name != self.name(of: row) { successors[name.id] = name }
                 return
             }
             guard supersedes(name, row) else { return }

@@ -72,7 +72,12 @@ final class Dispatcher: Sendable {
 
     func finished(_ id: JobID, notBefore: Date? = nil) {
         let earliest = notBefore.map(Milliseconds.since1970) ?? 0
-        change { $0.finished(id, now: $1, notBefore: earliest) }
+        let now = self.now
+        let isLast = monitor.withLock { state in
+            state.index.finished(id, now: now, notBefore: earliest)
+            return state.isStopped && state.index.handedOut == 0
+        }
+        if isLast { monitor.broadcast() }
     }
 
     func busy(_ id: JobID) {
@@ -110,7 +115,8 @@ final class Dispatcher: Sendable {
 
     // MARK: - For those who learn of jobs
 
-    func insert(_ name: JobFileName) { change { $0.insert(name, now: $1) } }
+    /// - Parameter isCertain: this process put the file there itself just now; a notification or a listing may be old.
+    func insert(_ name: JobFileName, isCertain: Bool = true) { change { $0.insert(name, isCertain: isCertain, now: $1) } }
     func remove(_ id: JobID) { change { $0.remove(id, now: $1) } }
     func hold(_ account: String, until date: Date) {
         change { index, _ in index.hold(account, until: Milliseconds.since1970(date)) }
@@ -122,7 +128,7 @@ final class Dispatcher: Sendable {
     func insert(_ names: ArraySlice<JobFileName>) {
         let now = self.now
         monitor.withLock { state in
-            for name in names { state.index.insert(name, now: now) }
+            for name in names { state.index.insert(name, isCertain: false, now: now) }
         }
         monitor.signal()
     }
@@ -142,6 +148,19 @@ final class Dispatcher: Sendable {
 
     /// The clock was moved: for tests, and for whoever set it.
     func clockChanged() { monitor.broadcast() }
+
+    var isStopped: Bool { monitor.withLock { $0.isStopped } }
+
+    /// Waits until no worker has a job in hand, at most `patience` seconds. After `stop`.
+    /// - Returns: how many still have one.
+    func waitUntilAllReturned(patience: TimeInterval) -> Int {
+        let end = Uptime.now() + max(0, patience)
+        return monitor.wait { state in
+            let left = end - Uptime.now()
+            let count = state.index.handedOut
+            return count == 0 || left <= 0 ? .done(count) : .wait(left)
+        }
+    }
 
     /// Hands nothing out any more; `take` returns nil.
     func stop() {

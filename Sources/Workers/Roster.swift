@@ -65,6 +65,8 @@ struct Roster {
     /// Running jobs one user may have at once, in this process.
     let userLimit: Int
     private(set) var seats = Seats()
+    /// Jobs in all queues.
+    private(set) var ready = 0
     private var tracks: [IndexedHeap<ByTurn>] = []
     private var clock = PerLane<Int64>(repeating: 0)
     private var userNumbers: [String: Int32] = [:]
@@ -108,15 +110,16 @@ struct Roster {
     // MARK: - Ready jobs
 
     mutating func enqueue(_ row: Int32, user: Int32, track: Track, in table: inout SlotTable) {
-        let queue =
-            seats.users[Int(user)].queues.first { seats.queues[Int($0)].track == track }
+        let queue = seats.users[Int(user)].queues.first { seats.queues[Int($0)].track == track }
             ?? addQueue(track, user: user)
         seats.queues[Int(queue)].jobs.insert(row, in: &table)
         table[row].queue = queue
+        ready += 1
     }
 
     mutating func dequeue(_ row: Int32, in table: inout SlotTable) {
         let queue = table[row].queue
+        ready -= 1
         seats.queues[Int(queue)].jobs.remove(at: table[row].position, in: &table)
         table[row].queue = IndexedHeap<ByUrgency>.absent
         if seats.queues[Int(queue)].jobs.isEmpty { removeQueue(queue) }

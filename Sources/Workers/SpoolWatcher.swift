@@ -1,5 +1,5 @@
 // The one thread of a pool that looks around: what other processes put into queued/, who died in running/, what was
-// cancelled or paused, whose time is over. Events of this process come through the spool's listener at once; inotify
+// cancelled or paused. Events of this process come through the spool's listener at once; inotify
 // tells of others; a scan every 30 s finds what both missed. An idle spool wakes it twice a minute.
 
 import DurableFiles
@@ -20,8 +20,6 @@ final class SpoolWatcher: Sendable {
         var thread: WorkerThread?
         var isStopping = false
         var wantsOrphans = true
-        /// Uptime until which the thread sleeps at most.
-        var sleepsUntil: TimeInterval = 0
     }
 
     /// Folders watched, by the number inotify gave them.
@@ -75,12 +73,6 @@ final class SpoolWatcher: Sendable {
         thread?.join()
     }
 
-    /// A job that must be looked at then was begun.
-    func deadlineAdded(at time: TimeInterval) {
-        let watch = monitor.withLock { $0.sleepsUntil > time ? $0.watch : nil }
-        watch?.wake()
-    }
-
     /// A job of this process was left in running/ without its lock.
     func lookForOrphans() {
         let watch = monitor.withLock { state in
@@ -93,7 +85,7 @@ final class SpoolWatcher: Sendable {
     /// On the thread where it happened.
     private func heard(_ event: SpoolEvent) {
         switch event {
-        case .queued(let name): dispatcher.insert(name)
+        case .queued(let name): dispatcher.insert(name, isCertain: true)
         case .finished(let id): dispatcher.remove(id)
         case .cancelRequested(let id): running.cancel(id)
         case .paused: dispatcher.setPaused(true)
@@ -116,10 +108,7 @@ final class SpoolWatcher: Sendable {
                 hasForeign = true
             }
             if takeOrphanWish() || hasForeign { hasForeign = recover() }
-            let overdue = running.look()
-            for id in overdue.timedOut { logger.warning("a job's time is over", metadata: ["job.id": "\(id)"]) }
-            for id in overdue.wedged { options.onWedged(id) }
-            let wait = sleep(until: min(nextScan, overdue.nextLook ?? .infinity), hasForeign: hasForeign)
+            let wait = sleep(until: nextScan, hasForeign: hasForeign)
             guard let wait else { return }
             if hear(watch, wait, watched) { hasForeign = true }
         }
@@ -138,7 +127,6 @@ final class SpoolWatcher: Sendable {
         var wait = max(0, time - now)
         if hasForeign { wait = min(wait, SpoolWatcher.foreignInterval) }
         return monitor.withLock { state in
-            state.sleepsUntil = now + wait
             if state.wantsOrphans { return 0 }
             return state.isStopping ? nil : wait
         }
@@ -183,7 +171,7 @@ final class SpoolWatcher: Sendable {
             }
             let name = event.name.flatMap(JobFileName.init)
             switch watched.folders[event.watch] {
-            case .queued: if let name { dispatcher.insert(name) }
+            case .queued: if let name { dispatcher.insert(name, isCertain: false) }
             case .running: if let name, !dispatcher.isHandedOut(name.id) { sawForeign = true }
             case .control: dispatcher.setPaused(spool.isPaused)
             case .cancel:

@@ -49,6 +49,9 @@ public final class WorkerPool: Sendable {
     private let rules = EndingRules()
     private let threads = Monitor<[WorkerThread]?>(nil)
 
+    /// Seconds before a job is offered again that its handler gave back although nothing is being drained.
+    private static let releaseWait: TimeInterval = 1
+
     public init(
         spool: JobSpool, handler: any JobHandler, options: WorkerOptions = WorkerOptions(), logger: Logger,
         now: @escaping @Sendable () -> Date = { Date() }
@@ -79,11 +82,19 @@ public final class WorkerPool: Sendable {
             return true
         }
         guard isFirst else { throw WorkerError(.alreadyStarted, "The pool was started before.") }
-        try watcher.start()
-        for _ in 0..<options.count {
-            let thread = try WorkerThread { [self] in work() }
-            threads.withLock { $0?.append(thread) }
+        do {
+            try watcher.start()
+            try spawn { [self] in Watchdog(running: running, logger: logger, onWedged: options.onWedged).run() }
+            for _ in 0..<options.count { try spawn { [self] in work() } }
+        } catch {
+            _ = drain(deadline: now())
+            throw error
         }
+    }
+
+    private func spawn(_ body: @escaping @Sendable () -> Void) throws(WorkerError) {
+        let thread = try WorkerThread(body)
+        threads.withLock { $0?.append(thread) }
     }
 
     /// Stops claiming, lets running jobs reach their next step, and waits for them until `deadline`.
@@ -91,9 +102,12 @@ public final class WorkerPool: Sendable {
     /// - Returns: how many are still running.
     public func drain(deadline: Date) -> Int {
         dispatcher.stop()
-        let left = running.drain(patience: max(0, deadline.timeIntervalSince(now())))
+        running.drain()
+        // Not `running.count`: a worker may be between its claim and the handler.
+        let left = dispatcher.waitUntilAllReturned(patience: deadline.timeIntervalSince(now()))
         watcher.stop()
         guard left == 0 else { return left }
+        running.stop()
         let threads = threads.withLock { threads -> [WorkerThread] in
             defer { threads = [] }
             return threads ?? []
@@ -106,6 +120,12 @@ public final class WorkerPool: Sendable {
         let counts = dispatcher.counts
         let waiting = counts.waiting.interactive + counts.waiting.scheduled + counts.waiting.background
         return WorkerSnapshot(running: running.count, idle: counts.idle, indexed: waiting, wedged: running.wedged)
+    }
+
+    /// Tells sleeping threads that the clocks they were given have been moved. For tests.
+    func clockChanged() {
+        dispatcher.clockChanged()
+        running.clockChanged()
     }
 
     /// The provider accounts on hold, and until when.
@@ -128,8 +148,8 @@ public final class WorkerPool: Sendable {
             switch try spool.claim(name) {
             case .claimed(let claim):
                 dispatcher.worked()
-                run(claim)
-                dispatcher.finished(name.id)
+                let notBefore = run(claim)
+                dispatcher.finished(name.id, notBefore: notBefore)
             case .busy: dispatcher.busy(name.id)
             case .blocked(let head): dispatcher.blocked(name.id, by: head)
             case .gone: dispatcher.finished(name.id)
@@ -139,18 +159,21 @@ public final class WorkerPool: Sendable {
             logger.error(
                 "a job cannot be claimed", metadata: ["job.id": "\(name.id)", "error": "\(error.detail)"])
             dispatcher.refused(name.id)
+            watcher.lookForOrphans()
         }
     }
 
-    private func run(_ claim: consuming Claim) {
+    /// - Returns: the earliest time to offer the job again, if it went back and its name does not say.
+    private func run(_ claim: consuming Claim) -> Date? {
         let job = claim.job
         let began = options.uptime()
         let policy = handler.policy(for: job)
-        if let expiry = policy.expiresAt, now() >= expiry {
-            return end(claim, job, rules.expired(expiry), began)
+        if let expiry = policy.expiresAt, !job.isOperatorRetry, now() >= expiry {
+            end(claim, job, rules.expired(expiry), began)
+            return nil
         }
         let flag = running.begin(job.id, run: job.run, timeout: policy.timeout)
-        watcher.deadlineAdded(at: began + policy.timeout)
+        Gauge(label: "nanobot_jobs_running").record(running.count)
         // Asked to stop between the claim's own look and `begin`: nobody could tell us then.
         if spool.isCancelRequested(job.id, run: job.run) { flag.set(.cancelled) }
         let outcome = handler.run(job, record: claim.record, cancellation: flag)
@@ -160,6 +183,9 @@ public final class WorkerPool: Sendable {
             random: options.random())
         end(claim, job, ending, began)
         running.end(job.id)
+        Gauge(label: "nanobot_jobs_running").record(running.count)
+        guard case .release = ending, !dispatcher.isStopped else { return nil }
+        return now() + WorkerPool.releaseWait
     }
 
     private func end(_ claim: consuming Claim, _ job: ClaimedJob, _ ending: Ending, _ began: TimeInterval) {
