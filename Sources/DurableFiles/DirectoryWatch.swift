@@ -1,5 +1,7 @@
 // inotify with a wake-up from other threads. One thread calls `wait`; any thread may call `add`, `remove` and `wake`.
-// Losing events is possible (queue overflow is reported): callers scan as well.
+// Losing events is possible (queue overflow is reported): callers scan as well. Where the system has no inotify instance
+// left (fs.inotify.max_user_instances, shared by all programs of a user), the watch is blind: it can be waited for and
+// woken, `add` fails, and its callers scan more often.
 
 import CLinux
 import Foundation
@@ -31,33 +33,48 @@ public final class DirectoryWatch: Sendable {
         public func has(_ interest: Interest) -> Bool { mask & interest.rawValue != 0 }
     }
 
+    /// -1: blind. poll passes over a negative descriptor.
     private let descriptor: Int32
     private let wakeUp: Int32
+    /// Why no event will ever come; nil: they do.
+    public let blindness: FileError?
 
-    public init() throws(FileError) {
-        descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
-        guard descriptor >= 0 else { throw FileError(errno: errno, operation: "inotify_init", path: "") }
+    /// - Throws: when not even a wake-up can be made: the process has no descriptor left.
+    public convenience init() throws(FileError) {
+        try self.init(instance: { inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC)) })
+    }
+
+    /// For callers with another way to rest than a blind watch.
+    /// - Returns: nil instead of a blind watch.
+    public static func seeing() -> DirectoryWatch? {
+        // Not even a wake-up is the same to these callers as a blind watch.
+        guard let watch = try? DirectoryWatch(), watch.blindness == nil else { return nil }
+        return watch
+    }
+
+    /// - Parameter instance: makes an inotify instance, or returns -1 and sets errno.
+    init(instance: () -> Int32) throws(FileError) {
         wakeUp = nb_eventfd()
-        guard wakeUp >= 0 else {
-            let code = errno
-            Glibc.close(descriptor)
-            throw FileError(errno: code, operation: "eventfd", path: "")
-        }
+        guard wakeUp >= 0 else { throw FileError(errno: errno, operation: "eventfd", path: "") }
+        descriptor = instance()
+        blindness = descriptor >= 0 ? nil : FileError(errno: errno, operation: "inotify_init", path: "")
     }
 
     deinit {
-        Glibc.close(descriptor)
+        if descriptor >= 0 { Glibc.close(descriptor) }
         Glibc.close(wakeUp)
     }
 
     /// Watches a folder or a file. The same path again returns the same number, with the new interest.
     public func add(_ path: String, _ interest: Interest) throws(FileError) -> Int32 {
+        if let blindness { throw blindness }
         let watch = inotify_add_watch(descriptor, path, interest.rawValue)
         guard watch >= 0 else { throw FileError(errno: errno, operation: "inotify_add_watch", path: path) }
         return watch
     }
 
     public func remove(_ watch: Int32) {
+        guard descriptor >= 0 else { return }
         // Fails only when the watch is already gone, which is what was wanted.
         _ = inotify_rm_watch(descriptor, watch)
     }

@@ -49,7 +49,7 @@ public final class DropBox: Sendable {
         let intake = DropIntake(layout: spool.layout, files: spool.files, client: client, now: options.now)
         work = Mutex(DropWork(layout: spool.layout, files: spool.files, intake: intake, notify: options.notify))
         // Without inotify the looks remain: a file is then taken when it has been unchanged for 2 s.
-        watch = try? DirectoryWatch()
+        watch = DirectoryWatch.seeing()
         var watches = Watches()
         watches.incoming = try? watch?.add(
             spool.layout.path(.incoming), [.created, .modified, .closedWrite, .movedIn])

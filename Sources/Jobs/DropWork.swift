@@ -74,6 +74,12 @@ struct DropWork {
     private mutating func finishAdmitting(now: Date, isRecovery: Bool) throws(FileError) {
         let entries = try files.list(layout.path(.admitting)).map(\.name).filter { !$0.hasPrefix(".") }
         let present = Set(entries.map { FileName($0) })
+        if isRecovery, !entries.isEmpty {
+            // The process that renamed them here may have died before it synced that: after a power cut they would
+            // be in incoming/ again, and get a second id, although the first has been answered for.
+            try files.syncDirectory(layout.path(.admitting))
+            try files.syncDirectory(layout.path(.incoming))
+        }
         retries = retries.filter { present.contains($0.key) }
         for entry in entries.sorted() {
             if entry.hasSuffix(".name"), JobID(String(entry.dropLast(5))) != nil {

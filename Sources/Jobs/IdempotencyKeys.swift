@@ -5,6 +5,7 @@
 import DurableFiles
 import Foundation
 import Spool
+import Synchronization
 import Tenants
 import TextFormats
 
@@ -25,6 +26,8 @@ final class IdempotencyKeys: Sendable {
     private let folder: String
     private let files: any FileSystem
     private let now: @Sendable () -> Date
+    /// Shards, at most 256 of them.
+    private let preparedFolders = Mutex<Set<String>>([])
 
     /// - Parameter folder: the spool's `keys`.
     init(folder: String, files: any FileSystem, now: @escaping @Sendable () -> Date) {
@@ -41,11 +44,13 @@ final class IdempotencyKeys: Sendable {
 
     private func path(_ name: String) -> String { "\(folder)/\(name.prefix(2))/\(name).json" }
 
-    /// - Returns: nil when the key is free: never used, or more than 7 days ago.
+    /// - Returns: nil when the key is free: never used, or more than 7 days ago. What is returned is durable.
     func entry(_ name: String) throws(JobError) -> Entry? {
+        let path = path(name)
         do {
-            guard let entry = try read(path(name)) else { return nil }
-            return isLive(entry) ? entry : nil
+            guard let entry = try read(path), isLive(entry) else { return nil }
+            try secure(path)
+            return entry
         } catch {
             throw JobError(error)
         }
@@ -56,13 +61,32 @@ final class IdempotencyKeys: Sendable {
     func reserve(_ name: String, _ entry: Entry) throws(JobError) -> Entry {
         let path = path(name)
         do {
-            try files.ensureDirectory(PathParts.split(path).folder)
+            try prepareFolder(of: path)
             if try create(path, entry) { return entry }
-            if let standing = try read(path), isLive(standing) { return standing }
+            if let standing = try read(path), isLive(standing) {
+                try secure(path)
+                return standing
+            }
             return try replace(path, entry)
         } catch {
             throw JobError(error, jobID: entry.id)
         }
+    }
+
+    /// Whoever made the key may not have synced its folder entry yet, or have died before: nobody builds on it until
+    /// that is done.
+    private func secure(_ path: String) throws(FileError) {
+        try prepareFolder(of: path)
+        try files.syncDirectory(PathParts.split(path).folder)
+    }
+
+    /// Makes the shard, and syncs its entry once in this process, whoever made it.
+    private func prepareFolder(of path: String) throws(FileError) {
+        let shard = PathParts.split(path).folder
+        guard !preparedFolders.withLock({ $0.contains(shard) }) else { return }
+        try files.ensureDirectory(shard)
+        try files.syncDirectory(folder)
+        preparedFolders.withLock { _ = $0.insert(shard) }
     }
 
     /// The file is there but is too old or unreadable. Only holders of the lock replace, so two cannot both win.

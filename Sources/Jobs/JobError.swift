@@ -109,7 +109,7 @@ extension JobError {
                 .outcomeUnknown, "\(error.detail); ask for the job by its id, or send it again with that id", jobID: id,
                 retryAfter: Self.storageRetrySeconds)
         case .notFound: self.init(.notFound, error.detail, jobID: id)
-        case .state, .takenOver: self.init(.invalidState, error.detail, jobID: id)
+        case .state, .takenOver, .recordFull: self.init(.invalidState, error.detail, jobID: id)
         case .corrupt: self.init(.corrupt, error.detail, jobID: id)
         case .invalid: self.init(.invalidJob, error.detail, jobID: id)
         }

@@ -53,7 +53,7 @@ public final class StatusWatcher: Sendable {
     public init(spool: JobSpool) {
         self.spool = spool
         // Out of inotify instances: looking every 100 ms serves as well, if less quickly.
-        watch = try? DirectoryWatch()
+        watch = DirectoryWatch.seeing()
         spool.addListener { [weak self] event in self?.heard(event) }
         let body = WatcherBody(self)
         thread.start("status-watcher") { body.run() }

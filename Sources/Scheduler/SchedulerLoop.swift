@@ -12,7 +12,12 @@ final class SchedulerLoop: Sendable {
     /// that was set is noticed after this long at the latest.
     static let longestSleep: TimeInterval = 60
 
+    /// The same where changes of other processes are not heard of and have to be looked for.
+    static let blindSleep: TimeInterval = 2
+
     private let watch: DirectoryWatch
+    /// nil: changes are heard of.
+    private let looker: MarkLooker?
     private let isStopping = Atomic(false)
     private let ended = DispatchSemaphore(value: 0)
     private let pause = DispatchSemaphore(value: 0)
@@ -23,10 +28,11 @@ final class SchedulerLoop: Sendable {
         self.logger = logger
         do {
             _ = try watch.add(folder, [.closedWrite])
+            looker = nil
         } catch {
-            // Changes by other processes are then found by the scan every ten minutes.
+            looker = MarkLooker(folder: folder)
             logger.warning(
-                "changes by other processes are noticed late: raise fs.inotify.max_user_watches",
+                "changes by other processes are looked for every two seconds: raise fs.inotify.max_user_instances",
                 metadata: ["error": "\(error)"])
         }
     }
@@ -37,7 +43,8 @@ final class SchedulerLoop: Sendable {
             var names: [String] = []
             while !isStopping.load(ordering: .acquiring) {
                 let (next, now) = body(names)
-                names = rest(min(max(0, next.timeIntervalSince(now)), Self.longestSleep))
+                let longest = looker == nil ? Self.longestSleep : Self.blindSleep
+                names = rest(min(max(0, next.timeIntervalSince(now)), longest))
             }
             ended.signal()
         }
@@ -57,12 +64,42 @@ final class SchedulerLoop: Sendable {
 
     private func rest(_ seconds: TimeInterval) -> [String] {
         do {
-            return try watch.wait(timeout: seconds).compactMap(\.name)
+            let heard = try watch.wait(timeout: seconds).compactMap(\.name)
+            return heard + (looker?.changed() ?? [])
         } catch {
             logger.error("waiting for changes failed", metadata: ["error": "\(error)"])
             // Without this a poll that fails at once would spin.
             _ = pause.wait(timeout: .now() + 1)
             return []
         }
+    }
+}
+
+/// Finds marks by their times where inotify is not to be had.
+private final class MarkLooker: Sendable {
+    private let folder: String
+    private let files = LinuxFileSystem()
+    private let known: Mutex<[String: Date]>
+
+    init(folder: String) {
+        self.folder = folder
+        known = Mutex(Self.marks(folder, files))
+    }
+
+    /// Names of the marks set since the last call.
+    func changed() -> [String] {
+        known.withLock { known in
+            let before = known
+            known = Self.marks(folder, files)
+            return known.filter { before[$0.key] != $0.value }.map(\.key)
+        }
+    }
+
+    private static func marks(_ folder: String, _ files: LinuxFileSystem) -> [String: Date] {
+        // A folder or mark that cannot be read now is looked at again in two seconds.
+        let names = ((try? files.list(folder)) ?? []).map(\.name)
+        var marks: [String: Date] = [:]
+        for name in names { marks[name] = try? files.status("\(folder)/\(name)").modified }
+        return marks
     }
 }

@@ -50,6 +50,17 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
         isFinishing = false
     }
 
+    /// The due time (ms) on a clock that shows `now`. A job that was meant to run at once keeps the time of the clock it
+    /// was submitted by; when that clock has been set back since, nobody asked to wait until it gets there again.
+    public func due(onClockShowing now: Int64) -> Int64 {
+        let made = Int64(id.milliseconds)
+        let isImmediate = attempt == 0 && crashes == 0 && dueMilliseconds <= made + JobFileName.immediateSpan
+        return now < made && isImmediate ? min(now, dueMilliseconds) : dueMilliseconds
+    }
+
+    /// Milliseconds between making an id and admitting its job that still count as at once.
+    private static let immediateSpan: Int64 = 1_000
+
     public var due: Date { Date(timeIntervalSince1970: Double(dueMilliseconds) / 1000) }
 
     public var description: String {

@@ -58,8 +58,9 @@ public struct JobID: Hashable, Sendable, Comparable, CustomStringConvertible {
             milliseconds: UInt64(max(0, time.timeIntervalSince1970 * 1000)), random: random, moreRandom: more)
     }
 
-    /// When the id was made, in whole milliseconds.
-    public var time: Date { Date(timeIntervalSince1970: Double(high >> 16) / 1000) }
+    /// When the id was made, in milliseconds since 1970.
+    public var milliseconds: UInt64 { high >> 16 }
+    public var time: Date { Date(timeIntervalSince1970: Double(milliseconds) / 1000) }
 
     /// The UTC day, as in "2026-11-24": the folder of its status file.
     public var day: String { String(RFC3339.string(time).prefix(10)) }

@@ -14,9 +14,15 @@ extension JobSpool {
             removeIfEmpty(file)
             return .gone
         }
-        let lines = try file.readAll(repairing: true)
-        let history = StatusHistory(lines)
         let target = name.claimed
+        let history: StatusHistory
+        do throws(SpoolError) {
+            history = StatusHistory(try file.readAll(repairing: true))
+        } catch {
+            guard error.file?.code == .tooLarge else { throw error }
+            try setAsideOvergrown(file, name, source)
+            return .finished
+        }
 
         if let last = history.last, last.state.isFinal, last.run >= target.run {
             try file.sync()
@@ -145,8 +151,8 @@ extension JobSpool {
         case .busy: return true
         case .absent: return false
         case .locked(let file):
-            let history = StatusHistory(try file.readAll(repairing: false))
-            guard let last = history.last else { return try find(id) != nil }
+            // Read back from the end: the record of a job in front may be long.
+            guard let last = try file.lastStatus() else { return try find(id) != nil }
             if last.state.isFinal { return false }
             guard let name = last.file.flatMap(JobFileName.init) else { return try find(id) != nil }
             if try queuedPath(name) != nil { return true }
@@ -172,6 +178,15 @@ struct StatusHistory {
     var journal: [JournalLine] = []
     /// A step was completed since the last claim began.
     var hasStepSinceClaim = false
+    /// The name under which the job ran when it was last claimed.
+    var claimedName: String?
+
+    /// Of a record too large to be read whole: what its last state says.
+    init(last: StatusRecord?) {
+        self.last = last
+        lastEpoch = last?.epoch ?? 0
+        facts = last?.facts
+    }
 
     init(_ lines: [StatusLine]) {
         for line in lines {
@@ -183,6 +198,7 @@ struct StatusHistory {
                     lastEpoch = max(lastEpoch, record.epoch)
                     hasStepSinceClaim = false
                 }
+                if record.state == .running { claimedName = record.file }
                 facts = facts ?? record.facts
                 fingerprint = fingerprint ?? record.fingerprint
                 last = record

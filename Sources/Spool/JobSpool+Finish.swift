@@ -12,6 +12,10 @@ extension JobSpool {
         let id = name.id
         let here = layout.path(folder, name)
         let finishing = layout.path(.running, name.finishing)
+        // A record that was removed or replaced under our hands would take the ending with it into nowhere.
+        guard try file.isInPlace() else {
+            throw SpoolError(.takenOver, "The record \(file.path) is gone: the job begins anew.", id: id)
+        }
         do throws(FileError) {
             try files.rename(here, finishing)
         } catch {
@@ -77,16 +81,31 @@ extension JobSpool {
         notify(.finished(name.id))
     }
 
+    /// The record is larger than is read into memory: fails for good, the record stays for whoever wants to look at it.
+    func setAsideOvergrown(_ file: StatusFile, _ name: JobFileName, _ source: String) throws(SpoolError) {
+        let failure = JobFailure(
+            code: "record_too_large", detail: "The job's record has more than \(StatusFile.maximumSize) bytes.",
+            isRetryable: false)
+        try setAside(file, name, source, StatusHistory(last: try file.lastStatus()), failure)
+    }
+
     /// What stands in queued/ under a job's name is no readable file: fails for good and goes to dead/ as it is.
     func setAside(
         _ file: StatusFile, _ name: JobFileName, _ source: String, _ history: StatusHistory, _ cause: FileError
+    ) throws(SpoolError) {
+        let failure = JobFailure(
+            code: "invalid_job", detail: "The job file cannot be read: \(cause)", isRetryable: false)
+        try setAside(file, name, source, history, failure)
+    }
+
+    private func setAside(
+        _ file: StatusFile, _ name: JobFileName, _ source: String, _ history: StatusHistory, _ failure: JobFailure
     ) throws(SpoolError) {
         let target = name.claimed
         var final = StatusRecord(state: .failed, name: target, at: now())
         final.epoch = history.lastEpoch
         final.tag = history.last?.tag ?? ""
-        final.error = JobFailure(
-            code: "invalid_job", detail: "The job file cannot be read: \(cause)", isRetryable: false)
+        final.error = failure
         if history.facts == nil { final.facts = ["user_id": .string(target.user)] }
         final.file = target.buried.description
         try file.append(final.line, sync: true)

@@ -59,7 +59,15 @@ public struct OrphanReaper: Sendable {
         }
         // Listed before we had the lock: it may have moved since.
         guard try stored(id, { () throws(FileError) in try files.exists(source) }) else { return }
-        let history = StatusHistory(try file.readAll(repairing: true))
+        let history: StatusHistory
+        do throws(SpoolError) {
+            history = StatusHistory(try file.readAll(repairing: true))
+        } catch {
+            guard error.file?.code == .tooLarge else { throw error }
+            try spool.setAsideOvergrown(file, name, source)
+            pass.buried.append(id)
+            return
+        }
         if let last = history.last, last.state.isFinal, last.run >= name.run {
             // It may be in memory only, its writer having died before the fsync.
             try file.sync()
@@ -70,10 +78,28 @@ public struct OrphanReaper: Sendable {
         try giveBack(name, file, history, isCounted: isCounted, &pass)
     }
 
+    /// The name the job was to have in queued/, if its worker died between saying so and moving it.
+    private func announced(_ name: JobFileName, _ history: StatusHistory) -> JobFileName? {
+        guard let last = history.last, last.state == .queued, history.claimedName == name.settled.description,
+            let next = last.file.flatMap(JobFileName.init), next.id == name.id, next.run == name.run
+        else { return nil }
+        return next
+    }
+
     /// A crash counts only when the claim completed no step; enough of them, while run alone, bury the job.
     private func giveBack(
         _ name: JobFileName, _ file: StatusFile, _ history: StatusHistory, isCounted: Bool, _ pass: inout Pass
     ) throws(SpoolError) {
+        if let next = announced(name, history) {
+            // A retry, hold or release was written down and only its move is missing: what it counted stays counted.
+            try stored(name.id) { () throws(FileError) in
+                try spool.files.rename(spool.layout.path(.running, name), spool.layout.path(.queued, next))
+            }
+            file.close()
+            spool.notify(.queued(next))
+            pass.requeued.append(name.id)
+            return
+        }
         let wasClaimed = history.last?.state == .running
         let counted = isCounted && wasClaimed && !history.hasStepSinceClaim
         let next = name.recovered(countingCrash: counted)

@@ -37,6 +37,9 @@ public final class RunRecord {
 
     /// Seconds in which text deltas are joined into one line.
     static let joinInterval = 0.03
+    /// Bytes of a status file past which stream events are left out, and past which the journal is refused.
+    static let eventLimit = 64 << 20
+    static let journalLimit = 192 << 20
 
     init(file: StatusFile, status: StatusRecord, replay: [JournalLine], now: @escaping @Sendable () -> Date) {
         self.file = file
@@ -76,14 +79,21 @@ public final class RunRecord {
 
     private func write(_ fields: JSONObject) throws(SpoolError) {
         lastEvent = now()
+        // A run that streams without end keeps its states and its journal; only the stream has a gap.
+        guard file.size < RunRecord.eventLimit else { return }
         try file.append(StatusLine(.event, fields), sync: false)
     }
 
     /// A line of the journal, on disk before this returns: only then may it be acted on.
+    /// - Throws: `.recordFull` past 192 MiB; `.storage`.
     public func journal(_ kind: JournalKind, _ fields: JSONObject) throws(SpoolError) {
         try flush()
         var fields = fields
         fields["epoch"] = JSON(status.epoch)
+        guard file.size < RunRecord.journalLimit else {
+            throw SpoolError(
+                .recordFull, "The job's record has more than \(RunRecord.journalLimit) bytes.", id: file.id)
+        }
         try file.append(StatusLine(kind.lineType, fields), sync: true)
         if kind != .intent { hasCompletedStep = true }
     }

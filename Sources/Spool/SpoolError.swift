@@ -19,6 +19,8 @@ public struct SpoolError: Error, Sendable, CustomStringConvertible {
         case unusable
         /// Another process took the job over; this one must stop working on it.
         case takenOver = "taken_over"
+        /// The job has written more into its record than a job may.
+        case recordFull = "record_full"
         case invalid
     }
 

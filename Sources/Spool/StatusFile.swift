@@ -74,13 +74,24 @@ final class StatusFile {
             let mine = try files.status(of: descriptor, path: path)
             guard mine.kind == .regular else { throw FileError(code: .invalid, operation: "open", path: path) }
             size = mine.size
-            do throws(FileError) {
-                let named = try files.status(path)
-                return named.inode == mine.inode && named.device == mine.device
-            } catch {
-                if error.code == .notFound { return false }
-                throw error
-            }
+            return try isInPlace(mine)
+        }
+    }
+
+    /// Whether the path still names the file whose lock we hold: nobody removed or replaced the record.
+    func isInPlace() throws(SpoolError) -> Bool {
+        try stored(id) { () throws(FileError) in
+            try isInPlace(try files.status(of: descriptor, path: path))
+        }
+    }
+
+    private func isInPlace(_ mine: FileStatus) throws(FileError) -> Bool {
+        do throws(FileError) {
+            let named = try files.status(path)
+            return named.inode == mine.inode && named.device == mine.device
+        } catch {
+            if error.code == .notFound { return false }
+            throw error
         }
     }
 
@@ -136,8 +147,16 @@ final class StatusFile {
         return lines
     }
 
-    /// Bytes; a job that writes more than this is misbehaving and its file is not read into memory.
+    /// Bytes; a longer file is not read into memory. `RunRecord` stops writing well below it.
     static let maximumSize = 256 << 20
+
+    /// The last state, found from the end without reading the whole file.
+    func lastStatus() throws(SpoolError) -> StatusRecord? {
+        try stored(id) { () throws(FileError) in
+            let size = try files.status(of: descriptor, path: path).size
+            return try StatusReader(files: files).lastStatus(descriptor, size: size, path: path)
+        }
+    }
 
     /// Calls `body` with the range of each line that ends in a newline, without it.
     static func eachLine(in bytes: ArraySlice<UInt8>, _ body: (Range<Int>) -> Void) {

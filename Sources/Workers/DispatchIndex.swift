@@ -197,10 +197,10 @@ extension DispatchIndex {
     }
 
     private mutating func add(_ name: JobFileName, now: Int64, wake: Int64) {
-        let due = name.dueMilliseconds
+        let due = name.due(onClockShowing: now)
         let row = slots.add(
             Slot(
-                id: name.id, due: due, wake: wake, user: roster.join(name.user),
+                id: name.id, due: name.dueMilliseconds, wake: wake, user: roster.join(name.user),
                 key: name.orderKey.map { lines.line($0) } ?? -1, seen: scan, account: accountNumber(name.holdKey),
                 run: UInt16(clamping: name.run), attempt: UInt16(clamping: name.attempt),
                 crashes: UInt16(clamping: name.crashes), priority: UInt8(clamping: name.priority), lane: name.lane,

@@ -34,6 +34,9 @@ final class SpoolWatcher: Sendable {
 
     /// Seconds between full looks at the folders.
     static let scanInterval: TimeInterval = 30
+    /// The same where inotify is not to be had; and the part of the time that may go into scans then.
+    static let blindInterval: TimeInterval = 1
+    static let blindRestFactor = 20.0
     /// Seconds between looks at jobs of other processes, while there are any.
     static let foreignInterval: TimeInterval = 0.25
     /// Names inserted per turn of the dispatcher's lock.
@@ -104,7 +107,7 @@ final class SpoolWatcher: Sendable {
             if !watched.areComplete { watched = begin(watch) }
             if now >= nextScan {
                 scan()
-                nextScan = options.uptime() + SpoolWatcher.scanInterval
+                nextScan = options.uptime() + rest(afterScanBegunAt: now, watched)
                 hasForeign = true
             }
             if takeOrphanWish() || hasForeign { hasForeign = recover() }
@@ -112,6 +115,13 @@ final class SpoolWatcher: Sendable {
             guard let wait else { return }
             if hear(watch, wait, watched) { hasForeign = true }
         }
+    }
+
+    /// Seconds to the next scan. A blind watch must not turn into a busy loop over a million names.
+    private func rest(afterScanBegunAt begin: TimeInterval, _ watched: Watched) -> TimeInterval {
+        guard watched.folders.isEmpty else { return SpoolWatcher.scanInterval }
+        let cost = options.uptime() - begin
+        return min(max(SpoolWatcher.blindInterval, cost * SpoolWatcher.blindRestFactor), SpoolWatcher.scanInterval)
     }
 
     private func takeOrphanWish() -> Bool {
@@ -135,6 +145,12 @@ final class SpoolWatcher: Sendable {
     /// Watches the folders; one that cannot be watched (limit of inotify watches) is left to the scans.
     private func begin(_ watch: DirectoryWatch) -> Watched {
         var watched = Watched(areComplete: true)
+        if let blindness = watch.blindness {
+            logger.warning(
+                "changes by other processes are found by scans only: raise fs.inotify.max_user_instances",
+                metadata: ["error": "\(blindness)"])
+            return watched
+        }
         let wanted: [(String, Folder, DirectoryWatch.Interest)] = [
             (spool.layout.path(.queued), .queued, [.movedIn, .closedWrite]),
             (spool.layout.path(.running), .running, [.movedIn]),

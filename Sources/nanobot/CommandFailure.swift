@@ -110,7 +110,7 @@ extension CommandFailure {
         switch error.code {
         case .storage, .outcomeUnknown, .unusable: status = .unavailable
         case .invalid: status = .usage
-        case .conflict, .notFound, .state, .corrupt, .takenOver: status = .failed
+        case .conflict, .notFound, .state, .corrupt, .takenOver, .recordFull: status = .failed
         }
         self.init(error.code.rawValue, error.detail, status)
     }
