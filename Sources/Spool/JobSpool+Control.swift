@@ -9,6 +9,11 @@ public struct CancelRequest: Sendable, Hashable {
     public var id: JobID
     public var run: Int
 
+    public init(id: JobID, run: Int) {
+        self.id = id
+        self.run = run
+    }
+
     /// - Parameter name: of the mark, "<id>.<run>".
     public init?(_ name: String) {
         let parts = name.split(separator: ".")
@@ -39,7 +44,7 @@ extension JobSpool {
             try files.syncDirectory(layout.cancelFolder)
         }
         if case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) {
-            try cancelUnderLock(id, before, file)
+            try cancelUnderLock(id, run: before.run, file)
         } else {
             notify(.cancelRequested(id))
         }
@@ -47,18 +52,27 @@ extension JobSpool {
         return after
     }
 
+    /// Ends a job that has a cancel mark and waits: it went back to queued/ while it was being cancelled. A job that is
+    /// held by somebody is left to them.
+    public func endCancelled(_ request: CancelRequest) throws(SpoolError) {
+        guard try isCancelled(request.id, run: request.run) else { return }
+        if case .locked(let file) = try StatusFile.openLocked(request.id, layout.statusPath(request.id), files) {
+            try cancelUnderLock(request.id, run: request.run, file)
+        }
+    }
+
     /// We hold the lock, so nobody runs it: end it where it waits. In running/ it is an orphan: the mark ends it when
     /// it is claimed again.
-    private func cancelUnderLock(_ id: JobID, _ before: JobRecord, _ file: StatusFile) throws(SpoolError) {
+    private func cancelUnderLock(_ id: JobID, run: Int, _ file: StatusFile) throws(SpoolError) {
         let history = StatusHistory(try file.readAll(repairing: true))
-        if let last = history.last, last.state.isFinal {
-            removeCancelMark(id, run: before.run)
+        if let last = history.last, last.state.isFinal, last.run >= run {
+            removeCancelMark(id, run: run)
             return
         }
         var name = (history.last?.file).flatMap(JobFileName.init)
         if let named = name, try queuedPath(named) == nil { name = nil }
         if name == nil { name = try names(in: .queued).first { $0.id == id } }
-        guard let name, let source = try queuedPath(name) else { return }
+        guard let name, name.claimed.run == run, let source = try queuedPath(name) else { return }
         try cancelWaiting(file, name, source, history)
         file.close()
     }
@@ -90,9 +104,11 @@ extension JobSpool {
             throw SpoolError(.state, "The job is being changed by somebody else; ask again.", id: id)
         }
         let history = StatusHistory(try file.readAll(repairing: true))
+        ownNews.expect(stamped)
         do throws(FileError) {
             try files.rename(layout.path(.dead, name), layout.path(.queued, stamped))
         } catch {
+            ownNews.forget(stamped)
             guard error.code == .notFound else { throw SpoolError(error, id: id) }
             throw SpoolError(.state, "Somebody else has just retried the job.", id: id)
         }
@@ -103,13 +119,16 @@ extension JobSpool {
         status.file = stamped.description
         status.note = "retry of a dead letter"
         status.voidsJournal = history.last?.error?.code == "crash_loop"
+        defer {
+            // Also when it could not be made durable: the file is in queued/ and will run.
+            file.close()
+            notify(.queued(stamped))
+        }
         try file.append(status.line, sync: true)
         try stored(id) { () throws(FileError) in
             try files.syncDirectory(layout.path(.queued))
             try files.syncDirectory(layout.path(.dead))
         }
-        file.close()
-        notify(.queued(stamped))
         return try record(id) ?? before
     }
 

@@ -86,6 +86,7 @@ extension JobSpool {
         let failure = JobFailure(
             code: "record_too_large", detail: "The job's record has more than \(StatusFile.maximumSize) bytes.",
             isRetryable: false)
+        try file.lookAtEnd()
         try setAside(file, name, source, StatusHistory(last: try file.lastStatus()), failure)
     }
 
@@ -131,9 +132,11 @@ extension JobSpool {
         let here = layout.path(.running, name)
         // Not synced: after a power cut the file is found in running/ and recovered.
         try file.append(line.line, sync: false)
+        ownNews.expect(next)
         do throws(FileError) {
             try files.rename(here, layout.path(.queued, next))
         } catch {
+            ownNews.forget(next)
             if error.code == .notFound {
                 throw SpoolError(.takenOver, "The job file \(here) is gone: another process took it over.", id: id)
             }

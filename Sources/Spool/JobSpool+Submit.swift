@@ -209,6 +209,7 @@ extension JobSpool {
                 try order?.admit(id)
             }
             try stored(id) { () throws(FileError) in
+                ownNews.expect(name)
                 try files.rename(temporary, layout.path(.queued, name))
                 isQueuedSynced = false
                 try syncer.sync(layout.path(.queued))
@@ -217,6 +218,7 @@ extension JobSpool {
             record = try writeQueuedLine(submission, name, file)
             try syncRecord(id, file)
         } catch {
+            ownNews.forget(name)
             throw withdraw(submission, file, order, error, isKnown: isQueuedSynced)
         }
         file.close()

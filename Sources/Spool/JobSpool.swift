@@ -19,6 +19,7 @@ public final class JobSpool: Sendable {
     public let files: any FileSystem
     public let now: @Sendable () -> Date
     let syncer: DirectorySyncer
+    let ownNews = OwnNews()
     private let knownFolders = Mutex<Set<String>>([])
     /// Folders inside queued/, as scans have seen them: looking a file up must not list a million others.
     private let queuedShards = Mutex<Set<String>>([])
@@ -76,6 +77,10 @@ public final class JobSpool: Sendable {
     public func addListener(_ listener: @escaping @Sendable (SpoolEvent) -> Void) {
         listeners.withLock { $0.append(listener) }
     }
+
+    /// Whether this name, heard of by inotify, is in queued/ because this process put it there: its listeners are told
+    /// when it can be claimed. Asked once per notification.
+    public func isOwnNews(_ name: JobFileName) -> Bool { ownNews.take(name) }
 
     func notify(_ event: SpoolEvent) {
         for listener in listeners.withLock({ $0 }) { listener(event) }

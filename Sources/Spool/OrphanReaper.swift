@@ -92,6 +92,7 @@ public struct OrphanReaper: Sendable {
     ) throws(SpoolError) {
         if let next = announced(name, history) {
             // A retry, hold or release was written down and only its move is missing: what it counted stays counted.
+            spool.ownNews.expect(next)
             try stored(name.id) { () throws(FileError) in
                 try spool.files.rename(spool.layout.path(.running, name), spool.layout.path(.queued, next))
             }

@@ -40,6 +40,9 @@ public struct SpoolError: Error, Sendable, CustomStringConvertible {
         self.init(.storage, file.description, id: id, file: file)
     }
 
+    /// Whether the disk refused for a reason that can pass by itself, such as being full.
+    public var isPassing: Bool { file?.isPassing ?? false }
+
     public var description: String { "\(code.rawValue): \(detail)" }
 }
 

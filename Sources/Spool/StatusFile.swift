@@ -117,6 +117,15 @@ final class StatusFile {
         if sync { try self.sync() }
     }
 
+    /// Looks at the end of a file that is not read whole, so that the next line starts a line.
+    func lookAtEnd() throws(SpoolError) {
+        try stored(id) { () throws(FileError) in
+            size = try files.status(of: descriptor, path: path).size
+            guard size > 0 else { return }
+            isTorn = try files.readRange(descriptor, from: size - 1, count: 1, path: path) != [0x0A]
+        }
+    }
+
     func sync() throws(SpoolError) {
         try stored(id) { () throws(FileError) in try files.dataSync(descriptor, path: path) }
     }
@@ -160,14 +169,14 @@ final class StatusFile {
 
     /// Calls `body` with the range of each line that ends in a newline, without it.
     static func eachLine(in bytes: ArraySlice<UInt8>, _ body: (Range<Int>) -> Void) {
-        var start = bytes.startIndex
-        bytes.withUnsafeBufferPointer { buffer in
-            let base = bytes.startIndex
-            while start < bytes.endIndex {
-                var end = start
-                while end < bytes.endIndex, buffer[end - base] != 0x0A { end += 1 }
-                guard end < bytes.endIndex else { return }
-                if end > start { body(start..<end) }
+        bytes.withUnsafeBytes { buffer in
+            let first = bytes.startIndex
+            var start = 0
+            while start < buffer.count, let base = buffer.baseAddress,
+                let found = memchr(base + start, 0x0A, buffer.count - start)
+            {
+                let end = UnsafeRawPointer(found) - base
+                if end > start { body(first + start..<first + end) }
                 start = end + 1
             }
         }
@@ -197,6 +206,8 @@ struct StatusReader {
     }
 
     private static let chunk = 16 << 10
+    /// Bytes looked through for the last state: more than stream events may fill (`RunRecord.eventLimit`).
+    private static let reach = 96 << 20
 
     /// Scans back from the end, in growing chunks, to the last line that is a state.
     func lastStatus(_ descriptor: Int32, size: Int, path: String) throws(FileError) -> StatusRecord? {
@@ -210,7 +221,7 @@ struct StatusReader {
             for range in ranges.reversed() where bytes[range].starts(with: StatusLine.statusPrefix) {
                 if let line = StatusLine(bytes[range]), let record = StatusRecord(line) { return record }
             }
-            guard count < size else { return nil }
+            guard count < size, count < StatusReader.reach else { return nil }
             count = min(size, count * 4)
         }
         return nil

@@ -18,7 +18,8 @@ struct DispatchIndex {
     private var roster: Roster
     private var lines = OrderLines()
     private var accounts: [Account] = []
-    private var accountNumbers: [String: Int16] = [:]
+    private var holdKeys: [String] = []
+    private var holdKeyNumbers: [String: Int32] = [:]
     private var clock = IndexedHeap<ByWake>()
     /// Names that a job in a worker's hands went back to queued/ under, before the worker said so.
     private var successors: [JobID: JobFileName] = [:]
@@ -54,13 +55,28 @@ struct DispatchIndex {
         if let row = slots.byID[name.id] {
             slots[row].seen = scan
             if slots[row].place == .handedOut {
-                if isCertain || name != self.name(of: row) { successors[name.id] = name }
+                let known = successors[name.id] ?? self.name(of: row)
+                if isCertain || DispatchIndex.supersedes(name, known) { successors[name.id] = name }
                 return
             }
-            guard supersedes(name, row) else { return }
+            guard DispatchIndex.supersedes(name, self.name(of: row)) else { return isCertain ? offerNow(row, now: now) : () }
             drop(row, now: now)
         }
         add(name, now: now, wake: 0)
+    }
+
+    /// Who admits a job lets go of its lock and then says so. inotify may have been quicker: a claim that found the lock
+    /// busy must not wait any longer.
+    private mutating func offerNow(_ row: Int32, now: Int64) {
+        let place = slots[row].place
+        guard place == .waiting || place == .behind, name(of: row).due(onClockShowing: now) <= now else { return }
+        let key = slots[row].key
+        if place == .waiting { unplace(row) }
+        slots[row].wake = 0
+        guard key >= 0 else { return self.place(row, lane: slots[row].lane, notBefore: 0, now: now) }
+        slots[row].place = .behind
+        lines[key].unblock()
+        settle(key, now: now)
     }
 
     /// The job is no longer in queued/ and nobody here runs it.
@@ -132,14 +148,16 @@ struct DispatchIndex {
     /// The job was not started (its lock was busy, admission said later): it may be offered again from `wake` (ms) on.
     mutating func returned(_ id: JobID, wake: Int64, now: Int64) {
         guard let row = takeBack(id) else { return }
-        if let successor = successors.removeValue(forKey: id), supersedes(successor, row) {
+        let successor = successors.removeValue(forKey: id)
+        if let successor, DispatchIndex.supersedes(successor, name(of: row)) {
             let key = slots[row].key
             release(row)
             add(successor, now: now, wake: wake)
             if key >= 0 { lines.freeIfUnused(key) }
             return
         }
-        slots[row].wake = wake
+        // The same name again, meanwhile: its lock has been let go of since the worker tried.
+        slots[row].wake = successor == nil ? wake : min(wake, max(now, name(of: row).due(onClockShowing: now)))
         join(row, now: now)
     }
 
@@ -164,7 +182,7 @@ struct DispatchIndex {
 
     /// Jobs with this hold key are not handed out before `until` (ms); a longer hold in force stays.
     mutating func hold(_ account: String, until: Int64) {
-        let number = Int(accountNumber(account))
+        let number = Int(self.account(of: holdKeyNumber(account)))
         accounts[number].heldUntil = max(accounts[number].heldUntil, until)
     }
 
@@ -179,6 +197,29 @@ struct DispatchIndex {
         return Dictionary(uniqueKeysWithValues: held)
     }
 
+    // MARK: - The clock
+
+    /// The clock was set back by `step` ms: what we wait for by our own decision, not by a job's due time, comes by so
+    /// much sooner, and a backoff is no longer than the longest there is. O(n): this happens to a machine once.
+    mutating func clockSetBack(by step: Int64, now: Int64) {
+        if brake > 0 { brake -= step }
+        for number in accounts.indices where accounts[number].heldUntil > 0 { accounts[number].heldUntil -= step }
+        for row in Int32(0)..<Int32(slots.rows.count) {
+            let place = slots[row].place
+            guard place == .waiting || place == .behind else { continue }
+            let key = slots[row].key
+            if key >= 0 { lines[key].unblock() }
+            let latest = max(min(slots[row].due, now + DispatchIndex.longestBackoff), slots[row].wake - step)
+            guard slots[row].wake > latest else { continue }
+            if place == .waiting { unplace(row) }
+            slots[row].wake = latest
+            if place == .waiting { self.place(row, lane: slots[row].chargedLane, notBefore: 0, now: now) }
+        }
+    }
+
+    /// Milliseconds: no backoff and no honoured Retry-After is longer (`EndingRules`).
+    static let longestBackoff: Int64 = 3_600_000
+
     func isHandedOut(_ id: JobID) -> Bool {
         slots.byID[id].map { slots[$0].place == .handedOut } ?? false
     }
@@ -188,9 +229,8 @@ struct DispatchIndex {
 
 extension DispatchIndex {
     /// Later in the job's life; at the same point of it the newcomer wins (a hand may have changed the due time).
-    private func supersedes(_ name: JobFileName, _ row: Int32) -> Bool {
-        let (new, known) = (name.claimed, self.name(of: row))
-        let old = known.claimed
+    private static func supersedes(_ name: JobFileName, _ known: JobFileName) -> Bool {
+        let (new, old) = (name.claimed, known.claimed)
         if new.run != old.run { return new.run > old.run }
         let (tries, oldTries) = (new.attempt + new.crashes, old.attempt + old.crashes)
         return tries > oldTries || (tries == oldTries && name != known)
@@ -201,7 +241,7 @@ extension DispatchIndex {
         let row = slots.add(
             Slot(
                 id: name.id, due: name.dueMilliseconds, wake: wake, user: roster.join(name.user),
-                key: name.orderKey.map { lines.line($0) } ?? -1, seen: scan, account: accountNumber(name.holdKey),
+                key: name.orderKey.map { lines.join($0) } ?? -1, seen: scan, holdKey: holdKeyNumber(name.holdKey),
                 run: UInt16(clamping: name.run), attempt: UInt16(clamping: name.attempt),
                 crashes: UInt16(clamping: name.crashes), priority: UInt8(clamping: name.priority), lane: name.lane,
                 chargedLane: name.lane, isDead: name.isDead))
@@ -211,7 +251,8 @@ extension DispatchIndex {
             slots[row].place = .future
             clock.insert(row, in: &slots)
         } else {
-            slots[row].wake = max(due, wake)
+            // Once due always due: the clock may be set back.
+            slots[row].wake = due > now ? max(due, wake) : wake
             join(row, now: now)
         }
     }
@@ -221,19 +262,24 @@ extension DispatchIndex {
         var name = JobFileName(
             id: slot.id, due: Milliseconds.date(slot.due), lane: slot.lane, priority: Int(slot.priority),
             user: roster.name(of: slot.user), orderKey: slot.key >= 0 ? lines[slot.key].name : nil,
-            holdKey: accounts[Int(slot.account)].name, run: Int(slot.run), attempt: Int(slot.attempt),
+            holdKey: holdKeys[Int(slot.holdKey)], run: Int(slot.run), attempt: Int(slot.attempt),
             crashes: Int(slot.crashes))
         name.isDead = slot.isDead
         return name
     }
 
-    private mutating func accountNumber(_ name: String) -> Int16 {
-        if let known = accountNumbers[name] { return known }
-        // Hold keys are the operator's accounts, a handful. Names made by hand beyond the bound share one entry.
-        guard accounts.count < DispatchIndex.accountLimit else { return Int16(accounts.count - 1) }
-        accounts.append(Account(name: name))
-        accountNumbers[name] = Int16(accounts.count - 1)
-        return Int16(accounts.count - 1)
+    private mutating func holdKeyNumber(_ name: String) -> Int32 {
+        if let known = holdKeyNumbers[name] { return known }
+        let number = Int32(holdKeys.count)
+        holdKeys.append(name)
+        holdKeyNumbers[name] = number
+        if accounts.count < DispatchIndex.accountLimit { accounts.append(Account(name: name)) }
+        return number
+    }
+
+    /// Hold keys are the operator's accounts, a handful. Names made by hand beyond the bound are held together.
+    private func account(of holdKey: Int32) -> Int16 {
+        Int16(min(Int(holdKey), DispatchIndex.accountLimit - 1))
     }
 
     /// Takes a waiting job out of everything and forgets it.
@@ -251,6 +297,7 @@ extension DispatchIndex {
     private mutating func release(_ row: Int32) {
         waiting[slots[row].lane] -= slots[row].place == .handedOut ? 0 : 1
         roster.leave(slots[row].user)
+        if slots[row].key >= 0 { lines.leave(slots[row].key) }
         slots.free(row)
     }
 
@@ -301,7 +348,7 @@ extension DispatchIndex {
             clock.insert(row, in: &slots)
         } else {
             slots[row].place = .ready
-            let track = Track(account: slots[row].account, lane: lane, isSuspect: slots[row].isSuspect)
+            let track = Track(account: account(of: slots[row].holdKey), lane: lane, isSuspect: slots[row].isSuspect)
             roster.enqueue(row, user: slots[row].user, track: track, in: &slots)
         }
     }

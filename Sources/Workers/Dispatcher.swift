@@ -17,6 +17,21 @@ final class Dispatcher: Sendable {
         var isStopped = false
         /// Consecutive refusals of the file system.
         var failures = 0
+        /// Refusals of each job in a row.
+        var refusals: [JobID: Int] = [:]
+        /// What the clock showed last, ms.
+        var lastTime: Int64 = 0
+
+        /// Called first whenever the lock is held for a decision.
+        mutating func notice(_ now: Int64) {
+            if lastTime - now > Dispatcher.clockTolerance { index.clockSetBack(by: lastTime - now, now: now) }
+            // Threads read the clock before they get the lock: a little older is no step back.
+            if now > lastTime || lastTime - now > Dispatcher.clockTolerance { lastTime = now }
+        }
+    }
+
+    private static func doubled(_ first: Int64, _ times: Int, longest: Int64) -> Int64 {
+        min(first << Int64(min(max(times, 0), 16)), longest)
     }
 
     private let monitor: Monitor<State>
@@ -27,6 +42,11 @@ final class Dispatcher: Sendable {
     /// Milliseconds nothing is handed out after a storage error, doubling from the first to the longest.
     static let firstBrake: Int64 = 250
     static let longestBrake: Int64 = 5_000
+    /// The same for the one job whose claim failed; the longest, and how many jobs this is remembered of.
+    static let longestRefusal: Int64 = 60_000
+    static let rememberedRefusals = 1_024
+    /// Milliseconds by which the clock may go back without having been set.
+    static let clockTolerance: Int64 = 1_000
     /// Names inserted, or rows swept, per turn of the lock while a scan runs.
     static let chunk = 1_000
 
@@ -58,6 +78,7 @@ final class Dispatcher: Sendable {
             (isWaiting, ownWake) = (false, .max)
             if state.isStopped { return .done(nil) }
             let now = self.now
+            state.notice(now)
             if let name = state.index.next(now: now) { return .done(name) }
             isWaiting = true
             state.idle += 1
@@ -92,25 +113,39 @@ final class Dispatcher: Sendable {
         change { $0.blocked(id, head: head == id ? nil : head, now: $1) }
     }
 
-    /// The file system refused the claim: nobody tries for a moment, so a full disk costs no CPU and no log flood.
-    func refused(_ id: JobID) {
-        brake()
-        change { $0.returned(id, wake: $1, now: $1) }
+    /// The file system refused the claim: this job waits, longer each time.
+    /// - Parameter isPassing: the fault may be the disk's and not this job's (full, no descriptors): after two of those
+    ///   in a row nobody tries for a moment, so a full disk costs no CPU and no flood of log lines.
+    func refused(_ id: JobID, isPassing: Bool) {
+        if isPassing { brake() }
+        let now = self.now
+        monitor.withLock { state in
+            if state.refusals.count >= Dispatcher.rememberedRefusals { state.refusals.removeAll() }
+            let count = state.refusals[id, default: 0]
+            state.refusals[id] = count + 1
+            let wait = Dispatcher.doubled(Dispatcher.firstBrake, count, longest: Dispatcher.longestRefusal)
+            state.index.returned(id, wake: now + wait, now: now)
+        }
+        monitor.signal()
     }
 
-    /// Hands nothing out for a while that doubles with each call until `worked`.
+    /// Something on the disk failed: from the second time on hands nothing out for a while that doubles until `worked`.
     func brake() {
         let now = self.now
         monitor.withLock { state in
-            let wait = min(Dispatcher.firstBrake << Int64(min(state.failures, 8)), Dispatcher.longestBrake)
             state.failures += 1
-            state.index.brake = now + wait
+            guard state.failures > 1 else { return }
+            state.index.brake =
+                now + Dispatcher.doubled(Dispatcher.firstBrake, state.failures - 2, longest: Dispatcher.longestBrake)
         }
     }
 
-    /// The file system works (again).
-    func worked() {
-        monitor.withLock { $0.failures = 0 }
+    /// The file system works (again): this job was claimed.
+    func worked(_ id: JobID) {
+        monitor.withLock { state in
+            state.failures = 0
+            state.refusals[id] = nil
+        }
     }
 
     // MARK: - For those who learn of jobs
@@ -187,7 +222,10 @@ final class Dispatcher: Sendable {
 
     private func change(_ body: (inout DispatchIndex, Int64) -> Void) {
         let now = self.now
-        monitor.withLock { body(&$0.index, now) }
+        monitor.withLock { state in
+            state.notice(now)
+            body(&state.index, now)
+        }
         monitor.signal()
     }
 }

@@ -13,6 +13,14 @@ enum Ending: Sendable {
     case release(reason: String)
     case hold(until: Date, JobFailure)
 
+    /// Whether the job waits in queued/ afterwards.
+    var goesBack: Bool {
+        switch self {
+        case .retry, .release, .hold: true
+        case .complete, .cancel, .bury: false
+        }
+    }
+
     /// For log lines and metrics.
     var label: String {
         switch self {

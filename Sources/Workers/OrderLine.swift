@@ -19,12 +19,12 @@ struct OrderLine {
     var refusals: UInt8 = 0
     /// Joined jobs per lane: the head is served in the best lane of its followers.
     var lanes = PerLane<Int32>(repeating: 0)
+    /// Rows that name this line, wherever they are: also those that join when they are due.
+    var members: Int32 = 0
 
     /// First wait after a refusal, doubling with each, and the longest, in ms.
     static let firstWait: Int64 = 100
     static let longestWait: Int64 = 1_000
-
-    var isUnused: Bool { jobs.isEmpty && running < 0 }
 
     var bestLane: Lane? { Lane.highestFirst.first { lanes[$0] > 0 } }
 
@@ -57,8 +57,16 @@ struct OrderLines {
         _modify { yield &rows[Int(line)] }
     }
 
-    mutating func line(_ name: OrderKey) -> Int32 {
-        if let known = byName[name] { return known }
+    /// The line of a key, made if need be; each call counts one member, which `leave` gives back.
+    mutating func join(_ name: OrderKey) -> Int32 {
+        let line = byName[name] ?? add(name)
+        rows[Int(line)].members += 1
+        return line
+    }
+
+    mutating func leave(_ line: Int32) { rows[Int(line)].members -= 1 }
+
+    private mutating func add(_ name: OrderKey) -> Int32 {
         let line: Int32
         if let old = unused.popLast() {
             line = old
@@ -72,7 +80,7 @@ struct OrderLines {
     }
 
     mutating func freeIfUnused(_ line: Int32) {
-        guard rows[Int(line)].isUnused else { return }
+        guard rows[Int(line)].members == 0 else { return }
         byName[rows[Int(line)].name] = nil
         unused.append(line)
     }

@@ -6,9 +6,10 @@
 // wait on it. Each track keeps its queues in a heap by turn: the user with the fewest running jobs first, then the one
 // served least recently in that lane. Users at their cap are in no heap.
 //
-// Turns are stamps of a clock per lane that ticks by two with each job handed out. Somebody served gets the clock's
-// value; somebody whose first job arrives gets one less: before the user just served, behind everybody who waits longer.
-// So a user with 10,000 jobs delays another's first by one slot at most, and coming and going gains nothing.
+// Turns are stamps of a clock per lane that ticks with each job handed out; a user's stamp is the tick of the last one. So
+// whoever was served longest ago is next. Who was never served has a stamp before all ticks, in the order of arrival: a
+// user with 10,000 jobs does not delay another's first. Stamps of users without jobs are kept for a while, so coming and
+// going gains nothing; forgetting one only makes it a newcomer again.
 
 import Spool
 
@@ -16,11 +17,14 @@ struct User {
     var name: String
     /// Jobs handed out now, in all lanes.
     var running = 0
-    /// Rows of the slot table that name this user; at 0 the entry is free.
+    /// Rows of the slot table that name this user; at 0 the entry is kept for its stamps only.
     var slots = 0
-    var stamp = PerLane<Int64>(repeating: 0)
+    /// The clock's tick when a job of the user was last handed out; negative: never, in the order of arrival.
+    var stamp: PerLane<Int64>
     /// Queues with ready jobs.
     var queues: [Int32] = []
+    /// Counts how often the user was left without jobs: tells an old note about that from the last.
+    var visit: Int64 = 0
 }
 
 struct Queue {
@@ -69,8 +73,15 @@ struct Roster {
     private(set) var ready = 0
     private var tracks: [IndexedHeap<ByTurn>] = []
     private var clock = PerLane<Int64>(repeating: 0)
+    /// Counts up from far below zero.
+    private var arrivals = Int64.min / 2
     private var userNumbers: [String: Int32] = [:]
+    /// Entries without jobs, and those of them that are forgotten next, the one that left first in front.
+    private var resting = 0
+    private var leavers: [(user: Int32, visit: Int64)] = []
     private var unusedUsers: [Int32] = []
+    /// Users without jobs whose stamps are kept.
+    static let restingLimit = 16_384
     private var unusedQueues: [Int32] = []
 
     init(userLimit: Int) {
@@ -82,7 +93,13 @@ struct Roster {
 
     /// The entry of a user, made if need be; each call counts one slot, which `leave` gives back.
     mutating func join(_ name: String) -> Int32 {
-        let number = userNumbers[name] ?? addUser(name)
+        let number: Int32
+        if let known = userNumbers[name] {
+            number = known
+            if seats.users[Int(number)].slots == 0 { resting -= 1 }
+        } else {
+            number = addUser(name)
+        }
         seats.users[Int(number)].slots += 1
         return number
     }
@@ -90,18 +107,41 @@ struct Roster {
     mutating func leave(_ user: Int32) {
         seats.users[Int(user)].slots -= 1
         guard seats.users[Int(user)].slots == 0 else { return }
-        userNumbers[seats.users[Int(user)].name] = nil
-        unusedUsers.append(user)
+        resting += 1
+        seats.users[Int(user)].visit += 1
+        leavers.append((user, seats.users[Int(user)].visit))
+        if resting > Roster.restingLimit { forgetHalf() }
+    }
+
+    /// Frees the entries of the users that have been without jobs longest. Amortised O(1) per leaving user.
+    private mutating func forgetHalf() {
+        var kept: [(user: Int32, visit: Int64)] = []
+        // Who came back meanwhile, or left again later, is not meant by the note.
+        let current = leavers.filter { seats.users[Int($0.user)].slots == 0 && seats.users[Int($0.user)].visit == $0.visit }
+        for (place, note) in current.enumerated() {
+            guard place < current.count / 2 else {
+                kept.append(note)
+                continue
+            }
+            userNumbers[seats.users[Int(note.user)].name] = nil
+            seats.users[Int(note.user)].visit += 1
+            unusedUsers.append(note.user)
+        }
+        leavers = kept
+        resting = kept.count
     }
 
     private mutating func addUser(_ name: String) -> Int32 {
         let number: Int32
+        arrivals += 1
+        var user = User(name: name, stamp: PerLane(repeating: arrivals))
         if let old = unusedUsers.popLast() {
             number = old
-            seats.users[Int(number)] = User(name: name)
+            user.visit = seats.users[Int(number)].visit
+            seats.users[Int(number)] = user
         } else {
             number = Int32(seats.users.count)
-            seats.users.append(User(name: name))
+            seats.users.append(user)
         }
         userNumbers[name] = number
         return number
@@ -135,12 +175,7 @@ struct Roster {
             seats.queues.append(Queue(track: track, user: user))
         }
         while tracks.count <= track.index { tracks.append(IndexedHeap()) }
-        let entry = clock[track.lane] - 1
-        let hasOther = seats.users[Int(user)].queues.contains { seats.queues[Int($0)].track.lane == track.lane }
         seats.users[Int(user)].queues.append(queue)
-        if !hasOther, seats.users[Int(user)].stamp[track.lane] < entry {
-            seats.users[Int(user)].stamp[track.lane] = entry
-        }
         reseat(queue)
         return queue
     }
@@ -168,7 +203,7 @@ struct Roster {
     func precedes(_ left: Int32, _ right: Int32) -> Bool { ByTurn.precedes(left, right, in: seats) }
 
     mutating func served(_ user: Int32, in lane: Lane) {
-        clock[lane] += 2
+        clock[lane] += 1
         seats.users[Int(user)].stamp[lane] = clock[lane]
         seats.users[Int(user)].running += 1
         reseatAll(of: user)

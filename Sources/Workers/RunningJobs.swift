@@ -107,10 +107,13 @@ final class RunningJobs: Sendable {
     var wedged: Int { monitor.withLock { $0.table.entries.values.count(where: \.isWedged) } }
 
     /// - Parameter run: the run that is meant; nil: whichever runs.
-    func cancel(_ id: JobID, run: Int? = nil) {
+    /// - Returns: whether it runs here.
+    @discardableResult
+    func cancel(_ id: JobID, run: Int? = nil) -> Bool {
         let entry = monitor.withLock { $0.table.entries[id] }
-        guard let entry, run == nil || run == entry.run else { return }
+        guard let entry, run == nil || run == entry.run else { return false }
         entry.flag.set(.cancelled)
+        return true
     }
 
     /// Tells all jobs, also those begun from now on, to reach their next step and stop there.

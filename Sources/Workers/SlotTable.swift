@@ -36,7 +36,7 @@ struct Slot {
     var keyPosition = IndexedHeap<ByID>.absent
     /// The scan that saw the file last.
     var seen: UInt32
-    var account: Int16
+    var holdKey: Int32
     var run: UInt16
     var attempt: UInt16
     var crashes: UInt16

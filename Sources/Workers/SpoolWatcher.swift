@@ -20,6 +20,8 @@ final class SpoolWatcher: Sendable {
         var thread: WorkerThread?
         var isStopping = false
         var wantsOrphans = true
+        /// Somebody else took a job we knew of: from now on its process is watched.
+        var sawForeign = false
     }
 
     /// Folders watched, by the number inotify gave them.
@@ -85,6 +87,15 @@ final class SpoolWatcher: Sendable {
         watch?.wake()
     }
 
+    /// A job we wanted to claim was gone: it may run in another process, which may die.
+    func noteForeign() {
+        let watch = monitor.withLock { state -> DirectoryWatch? in
+            defer { state.sawForeign = true }
+            return state.sawForeign ? nil : state.watch
+        }
+        watch?.wake()
+    }
+
     /// On the thread where it happened.
     private func heard(_ event: SpoolEvent) {
         switch event {
@@ -110,6 +121,7 @@ final class SpoolWatcher: Sendable {
                 nextScan = options.uptime() + rest(afterScanBegunAt: now, watched)
                 hasForeign = true
             }
+            if takeForeignNote() { hasForeign = true }
             if takeOrphanWish() || hasForeign { hasForeign = recover() }
             let wait = sleep(until: nextScan, hasForeign: hasForeign)
             guard let wait else { return }
@@ -122,6 +134,13 @@ final class SpoolWatcher: Sendable {
         guard watched.folders.isEmpty else { return SpoolWatcher.scanInterval }
         let cost = options.uptime() - begin
         return min(max(SpoolWatcher.blindInterval, cost * SpoolWatcher.blindRestFactor), SpoolWatcher.scanInterval)
+    }
+
+    private func takeForeignNote() -> Bool {
+        monitor.withLock { state in
+            defer { state.sawForeign = false }
+            return state.sawForeign
+        }
     }
 
     private func takeOrphanWish() -> Bool {
@@ -187,22 +206,34 @@ final class SpoolWatcher: Sendable {
             }
             let name = event.name.flatMap(JobFileName.init)
             switch watched.folders[event.watch] {
-            case .queued: if let name { dispatcher.insert(name, isCertain: false) }
+            case .queued: if let name, !spool.isOwnNews(name) { dispatcher.insert(name, isCertain: false) }
             case .running: if let name, !dispatcher.isHandedOut(name.id) { sawForeign = true }
             case .control: dispatcher.setPaused(spool.isPaused)
             case .cancel:
-                if let mark = event.name.flatMap(CancelRequest.init) { running.cancel(mark.id, run: mark.run) }
+                if let mark = event.name.flatMap({ CancelRequest($0) }) { cancel(mark) }
             case nil: break
             }
         }
         return sawForeign
     }
 
+    /// Tells the job to stop if it runs here; ends it if it waits (it went back while it was being cancelled).
+    private func cancel(_ request: CancelRequest) {
+        guard !running.cancel(request.id, run: request.run) else { return }
+        do throws(SpoolError) {
+            try spool.endCancelled(request)
+        } catch {
+            // The mark stays: the claim of the job, or the next scan, ends it.
+            logger.error(
+                "a cancelled job is not ended yet", metadata: ["job.id": "\(request.id)", "error": "\(error.detail)"])
+        }
+    }
+
     /// The whole of queued/ by names, in chunks; also what marks say.
     private func scan() {
         do throws(SpoolError) {
             dispatcher.setPaused(spool.isPaused)
-            for request in try spool.cancelRequests() { running.cancel(request.id, run: request.run) }
+            for request in try spool.cancelRequests() { cancel(request) }
             dispatcher.beginScan()
             let names = try spool.names(in: .queued)
             var start = 0

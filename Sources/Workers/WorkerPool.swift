@@ -147,18 +147,20 @@ public final class WorkerPool: Sendable {
         do throws(SpoolError) {
             switch try spool.claim(name) {
             case .claimed(let claim):
-                dispatcher.worked()
+                dispatcher.worked(name.id)
                 let notBefore = run(claim)
                 dispatcher.finished(name.id, notBefore: notBefore)
             case .busy: dispatcher.busy(name.id)
             case .blocked(let head): dispatcher.blocked(name.id, by: head)
-            case .gone: dispatcher.finished(name.id)
+            case .gone:
+                dispatcher.finished(name.id)
+                watcher.noteForeign()
             case .finished: dispatcher.finished(name.id)
             }
         } catch {
             logger.error(
                 "a job cannot be claimed", metadata: ["job.id": "\(name.id)", "error": "\(error.detail)"])
-            dispatcher.refused(name.id)
+            dispatcher.refused(name.id, isPassing: error.isPassing)
             watcher.lookForOrphans()
         }
     }
@@ -169,7 +171,7 @@ public final class WorkerPool: Sendable {
         let began = options.uptime()
         let policy = handler.policy(for: job)
         if let expiry = policy.expiresAt, !job.isOperatorRetry, now() >= expiry {
-            end(claim, job, rules.expired(expiry), began)
+            if !end(claim, job, rules.expired(expiry), began) { watcher.lookForOrphans() }
             return nil
         }
         let flag = running.begin(job.id, run: job.run, timeout: policy.timeout)
@@ -181,25 +183,43 @@ public final class WorkerPool: Sendable {
         let ending = rules.ending(
             of: outcome, attempt: job.attempt, policy: policy, stopped: flag.reason, now: now(),
             random: options.random())
-        end(claim, job, ending, began)
+        let isWritten = end(claim, job, ending, began)
         running.end(job.id)
+        // Only now: recovery leaves alone what it takes for running here.
+        if !isWritten { watcher.lookForOrphans() }
         Gauge(label: "nanobot_jobs_running").record(running.count)
+        if ending.goesBack { endIfCancelled(job) }
         guard case .release = ending, !dispatcher.isStopped else { return nil }
         return now() + WorkerPool.releaseWait
     }
 
-    private func end(_ claim: consuming Claim, _ job: ClaimedJob, _ ending: Ending, _ began: TimeInterval) {
+    /// A cancel that came after the last look at its mark finds the job waiting: without this it would wait out its
+    /// backoff. Whoever sets a mark after this look finds the lock free, or is heard by the watcher.
+    private func endIfCancelled(_ job: ClaimedJob) {
+        guard spool.isCancelRequested(job.id, run: job.run) else { return }
+        do throws(SpoolError) {
+            try spool.endCancelled(CancelRequest(id: job.id, run: job.run))
+        } catch {
+            // The mark stays: the next claim of the job, or the next scan, ends it.
+            logger.error(
+                "a cancelled job is not ended yet", metadata: ["job.id": "\(job.id)", "error": "\(error.detail)"])
+        }
+    }
+
+    /// - Returns: false when the ending could not be written down; the job is then an orphan.
+    private func end(_ claim: consuming Claim, _ job: ClaimedJob, _ ending: Ending, _ began: TimeInterval) -> Bool {
         if case .hold(let until, _) = ending { dispatcher.hold(job.name.holdKey, until: until) }
         do throws(SpoolError) {
             try apply(ending, to: claim)
             report(job, ending, seconds: options.uptime() - began)
+            return true
         } catch {
             // Its journal is on disk: whoever recovers it goes on from there, and no crash is counted for this.
             running.endingFailed(job.id)
             logger.error(
                 "the end of a job could not be written", metadata: ["job.id": "\(job.id)", "error": "\(error.detail)"])
             if error.code == .storage { dispatcher.brake() }
-            watcher.lookForOrphans()
+            return false
         }
     }
 

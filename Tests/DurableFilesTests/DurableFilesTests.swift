@@ -1,4 +1,4 @@
-import DurableFiles
+@testable import DurableFiles
 import Foundation
 import Synchronization
 import TestSupport
@@ -143,6 +143,20 @@ import Testing
         while !names.contains("x") {
             for event in try watch.wait(timeout: nil) where event.watch == number { names.insert(event.name ?? "") }
         }
+        watch.wake()
+        #expect(try watch.wait(timeout: nil).isEmpty)
+    }
+
+    @Test("where the system has no inotify instance left a watch is blind: it can be woken, and nothing can be added")
+    func blind() throws {
+        let folder = try TemporaryDirectory()
+        let watch = try DirectoryWatch(instance: {
+            errno = EMFILE
+            return -1
+        })
+        #expect(watch.blindness?.code == .tooManyOpenFiles)
+        #expect(throws: FileError.self) { try watch.add(folder.path, [.movedIn]) }
+        watch.remove(1)
         watch.wake()
         #expect(try watch.wait(timeout: nil).isEmpty)
     }

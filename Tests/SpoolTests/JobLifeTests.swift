@@ -235,4 +235,99 @@ import TextFormats
         #expect(try fixture.places(dead) == ["dead"])
         #expect(try spool.record(waiting)?.state == .queued)
     }
+
+    @Test("a retry or hold whose worker dies before it moves the file keeps its count and its due time", arguments: [true, false])
+    func announcedReturn(isRetry: Bool) throws {
+        let fixture = try SpoolFixture()
+        let id = try fixture.spool.submit(fixture.submission()).record.id
+        let files = FaultyFileSystem()
+        let dying = try JobSpool(root: fixture.spool.layout.root, files: files, now: fixture.clock.read)
+        let due = fixture.clock.now.addingTimeInterval(60)
+        let failure = JobFailure(code: "timeout", detail: "slow", isRetryable: true)
+        let name = try #require(try dying.names(in: .queued).first)
+        guard case .claimed(let claim) = try dying.claim(name) else {
+            Issue.record("not claimed")
+            return
+        }
+        files.set(.stopBefore("rename \(dying.layout.root)/running/"))
+        do throws(SpoolError) {
+            if isRetry { try claim.retry(failure, due: due) } else { try claim.hold(until: due, failure) }
+            Issue.record("the move was not stopped")
+        } catch {
+            #expect(error.code == .storage)
+        }
+        files.crash()
+        #expect(try fixture.spool.recoverOrphans().requeued == [id])
+        let back = try #require(try fixture.spool.names(in: .queued).first)
+        #expect(back.attempt == (isRetry ? 1 : 0))
+        #expect(back.crashes == 0)
+        #expect(back.due == due)
+        #expect(try fixture.spool.record(id)?.error?.code == "timeout")
+    }
+
+    @Test("a run whose record is removed under its hands does not end into nowhere: the job begins anew")
+    func lostRecord() throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let id = try spool.submit(fixture.submission()).record.id
+        _ = try claimFirst(spool) { claim in
+            try LinuxFileSystem().remove(spool.statusPath(id))
+            do throws(SpoolError) {
+                try claim.complete(result: ["lost": true])
+                Issue.record("ended without a record")
+            } catch {
+                #expect(error.code == .takenOver)
+            }
+        }
+        #expect(try spool.recoverOrphans().requeued == [id])
+        _ = try claimFirst(spool) { try $0.complete(result: ["kept": true]) }
+        #expect(try spool.record(id)?.result == ["kept": true])
+        #expect(try fixture.places(id) == ["done"])
+    }
+
+    @Test("a record too large to be read fails its own job and holds up nobody, waiting or running", arguments: [true, false])
+    func overgrownRecord(isRunning: Bool) throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let head = try spool.submit(fixture.submission("1", key: SpoolFixture.key)).record.id
+        fixture.clock.advance(by: 1)
+        let follower = try spool.submit(fixture.submission("2", key: SpoolFixture.key)).record.id
+        if isRunning {
+            let files = FaultyFileSystem()
+            let dying = try JobSpool(root: spool.layout.root, files: files, now: fixture.clock.read)
+            _ = try claimFirst(dying) { claim in
+                files.set(.stop(call: 1))
+                _ = claim.job
+            }
+            files.crash()
+        }
+        // A hole of zeros, as a crashed file system may leave it.
+        let handle = try #require(FileHandle(forUpdatingAtPath: spool.statusPath(head)))
+        try handle.truncate(atOffset: 300 << 20)
+        try handle.close()
+        if isRunning { #expect(try spool.recoverOrphans().buried == [head]) }
+        var outcomes: [String] = []
+        for _ in 0..<2 { outcomes.append(try claimFirst(spool) { try $0.complete(result: .null) }) }
+        #expect(outcomes.contains("claimed"))
+        #expect(try spool.record(head)?.error?.code == "record_too_large")
+        #expect(try fixture.places(head) == ["dead"])
+        #expect(try spool.record(follower)?.state == .completed)
+    }
+
+    @Test("a cancel that finds its job going back to queued/ ends it, and means only the run it names")
+    func cancelBetween() throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let id = try spool.submit(fixture.submission()).record.id
+        _ = try claimFirst(spool) { claim in
+            _ = try spool.cancel(id)
+            try claim.retry(JobFailure(code: "x", detail: "", isRetryable: true), due: fixture.clock.now + 60)
+        }
+        #expect(try spool.record(id)?.state == .queued)
+        try spool.endCancelled(CancelRequest(id: id, run: 2))
+        #expect(try spool.record(id)?.state == .queued)
+        try spool.endCancelled(CancelRequest(id: id, run: 1))
+        #expect(try spool.record(id)?.state == .cancelled)
+        #expect(try fixture.places(id) == ["done"])
+    }
 }

@@ -14,12 +14,16 @@ public final class FaultyFileSystem: FileSystem {
         case stop(call: Int)
         /// The first call whose "operation path" begins so, and all later ones, fail without doing anything.
         case stopBefore(String)
+        /// The first call whose "operation path" begins so, and all later ones, fail as on a broken disk, until another
+        /// fault is set. The process lives: what it closes is closed.
+        case refuseFrom(String)
         /// The write with this number of calls writes half of its bytes, then the disk is full.
         case shortWrite(call: Int)
     }
 
     private struct State {
         var fault: Fault
+        var isRefusing = false
         var calls = 0
         var open: Set<Int32> = []
         var log: [String] = []
@@ -36,6 +40,7 @@ public final class FaultyFileSystem: FileSystem {
     public func set(_ fault: Fault) {
         state.withLock {
             $0.fault = fault
+            $0.isRefusing = false
             $0.calls = 0
             $0.log = []
         }
@@ -59,8 +64,12 @@ public final class FaultyFileSystem: FileSystem {
             if case .stopBefore(let prefix) = state.fault, "\(operation) \(path)".hasPrefix(prefix) {
                 state.fault = .stop(call: state.calls)
             }
+            if case .refuseFrom(let prefix) = state.fault, "\(operation) \(path)".hasPrefix(prefix) {
+                state.isRefusing = true
+            }
             switch state.fault {
             case .none, .stopBefore: return (nil, false)
+            case .refuseFrom: return (state.isRefusing ? 5 : nil, false)
             case .fail(let call, let errno): return (state.calls == call ? errno : nil, false)
             case .stop(let call): return (state.calls >= call ? 5 : nil, false)
             case .shortWrite(let call): return (nil, state.calls == call)

@@ -11,6 +11,52 @@ import Testing
         DispatchIndex(shares: LaneShares(workers: workers), userLimit: userLimit)
     }
 
+    @Test("the index hands out exactly what a simple model allows, and asks to be woken in time", arguments: 1...8)
+    func exactModel(seed: Int) throws {
+        let workers = [1, 2, 3, 5, 8, 16, 16, 16][seed - 1]
+        var model = ExactModel(workers: workers, userLimit: 1 + seed % 3, seed: seed)
+        for step in 0..<2_500 {
+            do {
+                try model.step()
+            } catch {
+                Issue.record("seed \(seed), step \(step): \(error)")
+                return
+            }
+        }
+        #expect(model.started > 150)
+    }
+
+    @Test("with a second process, late and lost notifications, limits hold and nothing starves", arguments: 1...12)
+    func looseModel(seed: Int) throws {
+        var model = LooseModel(workers: [1, 3, 16][seed % 3], userLimit: 1 + seed % 2, jobs: 250, seed: seed)
+        do {
+            while model.hasMore { try model.step() }
+            for _ in 0..<300 { try model.step() }
+            try model.settle()
+        } catch {
+            Issue.record("seed \(seed): \(error)")
+        }
+        #expect(model.completed > 60)
+    }
+
+    @Test("a user with 10,000 jobs delays another's first by one slot at most", arguments: [1, 4, 16])
+    func flood(workers: Int) {
+        var index = index(workers: workers)
+        for number in 0..<10_000 { index.insert(Sample.name(number, user: "flood", priority: 0), now: start) }
+        var running: [JobID] = []
+        for _ in 0..<workers {
+            if let name = index.next(now: start) { running.append(name.id) }
+        }
+        for round in 0..<20 {
+            index.insert(Sample.name(20_000 + round, user: "quiet-\(round)", priority: 9), now: start)
+            if let first = running.first { index.finished(first, now: start) }
+            let name = index.next(now: start)
+            #expect(name?.user == "quiet-\(round)")
+            running.removeFirst(min(1, running.count))
+            if let name { running.append(name.id) }
+        }
+    }
+
     @Test("users take turns whatever the number of their jobs, and leaving and coming back gains nothing")
     func turns() {
         var index = index(workers: 1)
@@ -28,6 +74,27 @@ import Testing
             index.finished(name.id, now: start)
         }
         #expect(served == ["flood-0": 10, "flood-1": 10, "returning": 10])
+    }
+
+    @Test("a job that went back to queued/ while in a worker's hands is offered under its new name, before its followers")
+    func successor() {
+        var index = index()
+        let first = Sample.name(1, key: 7)
+        let follower = Sample.name(2, key: 7)
+        index.insert(first, now: start)
+        index.insert(follower, now: start)
+        #expect(index.next(now: start) == first)
+        let next = first.tried(due: start + 500)
+        index.insert(next, now: start)
+        // A late notification of the old name changes nothing.
+        index.insert(first, isCertain: false, now: start)
+        #expect(index.next(now: start) == nil)
+        index.finished(first.id, now: start)
+        #expect(index.next(now: start) == nil)
+        #expect(index.nextWake(now: start) == start + 500)
+        #expect(index.next(now: start + 500) == next)
+        index.finished(next.id, now: start + 500)
+        #expect(index.next(now: start + 500) == follower)
     }
 
     @Test("an outdated name does not replace a newer one; a retried dead letter is newer than any try of its first run")
@@ -116,6 +183,21 @@ import Testing
         #expect(index.next(now: start)?.holdKey == "anthropic")
         #expect(index.next(now: start + 400)?.holdKey == "openai")
         #expect(index.holds(now: start + 400).isEmpty)
+    }
+
+    @Test("every name comes back as it was given, with more accounts than the index tells apart and high counts")
+    func namesAreKept() {
+        var index = index(workers: 4_096)
+        var names: Set<JobFileName> = []
+        for number in 0..<(DispatchIndex.accountLimit + 50) {
+            names.insert(Sample.name(number, user: "u\(number)", account: "account-\(number)"))
+        }
+        names.insert(Sample.name(5_000, run: 65_535, attempt: 65_534, crashes: 65_533))
+        for name in names { index.insert(name, now: start) }
+        index.hold("account-\(DispatchIndex.accountLimit + 9)", until: start + 5)
+        var given: Set<JobFileName> = []
+        while let name = index.next(now: start + 5) { given.insert(name) }
+        #expect(given == names)
     }
 
     @Test("while the file system refuses claims nothing is handed out, and a job refused again and again waits longer")

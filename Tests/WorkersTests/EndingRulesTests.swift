@@ -150,4 +150,24 @@ import TextFormats
         #expect(rules.backoff(attempt: attempt, random: 0) == 0)
     }
 
+    @Test("the first reason to stop stays, unless a stronger one comes: drain, then timeout, then cancel")
+    func strength() {
+        typealias Reason = CancellationFlag.Reason
+        let table: [(first: Reason, second: Reason, stays: Reason, calls: Int)] = [
+            (.drain, .timeout, .timeout, 2), (.drain, .cancelled, .cancelled, 2), (.timeout, .drain, .timeout, 1),
+            (.cancelled, .timeout, .cancelled, 1), (.timeout, .cancelled, .cancelled, 2), (.drain, .drain, .drain, 1),
+        ]
+        for row in table {
+            let heard = Happenings<Reason>()
+            let flag = CancellationFlag()
+            #expect(!flag.isSet)
+            flag.onSet { heard.note($0) }
+            flag.set(row.first)
+            flag.set(row.second)
+            #expect(flag.reason == row.stays)
+            #expect(heard.all.count == row.calls && heard.all.last == row.stays)
+            flag.onSet { heard.note($0) }
+            #expect(heard.all.count == row.calls + 1)
+        }
+    }
 }

@@ -71,7 +71,7 @@ struct ExactModel {
             attempt: random.chance(10) ? 1 : 0, crashes: random.chance(12) ? 1 : 0)
         insert(name)
         // Told twice, by the listener and by inotify.
-        if random.chance(20) { index.insert(name, now: now) }
+        if random.chance(20) { index.insert(name, isCertain: false, now: now) }
     }
 
     private mutating func insert(_ name: JobFileName) {

@@ -43,7 +43,7 @@ struct LooseModel {
         case 72..<78: if let name = any(files) { claimElsewhere(name) }
         case 78..<84: if let name = any(elsewhere) { endElsewhere(name) }
         case 84..<86: if let name = any(files) { vanish(name) }
-        case 86..<89: if let name = oldNames.randomElement(using: &random) { index.insert(name, now: now) }
+        case 86..<89: if let name = oldNames.randomElement(using: &random) { index.insert(name, isCertain: false, now: now) }
         case 89..<90: scan()
         case 90..<91: index.isPaused.toggle()
         case 91..<93: hold(until: now + Int64.random(in: 1...800, using: &random))
@@ -102,10 +102,10 @@ struct LooseModel {
     }
 
     /// Into queued/; mostly told.
-    private mutating func put(_ name: JobFileName) {
+    private mutating func put(_ name: JobFileName, isHere: Bool = true) {
         files[name.id] = name
         oldNames.append(name)
-        if random.chance(85) { index.insert(name, now: now) }
+        if random.chance(85) { index.insert(name, isCertain: isHere, now: now) }
     }
 
     private mutating func vanish(_ name: JobFileName) {
@@ -115,7 +115,7 @@ struct LooseModel {
 
     private mutating func scan() {
         index.beginScan()
-        for name in files.values.sorted(by: { $0.id < $1.id }) { index.insert(name, now: now) }
+        for name in files.values.sorted(by: { $0.id < $1.id }) { index.insert(name, isCertain: false, now: now) }
         var row: Int32? = 0
         while let from = row { row = index.endScan(from: from, limit: 7, now: now) }
     }
@@ -187,8 +187,8 @@ struct LooseModel {
     private mutating func endElsewhere(_ name: JobFileName) {
         elsewhere[name.id] = nil
         switch Int.random(in: 0..<4, using: &random) {
-        case 0: put(name.tried(due: now + Int64.random(in: 0...600, using: &random)))
-        case 1: put(name.moved(due: now + Int64.random(in: 0...600, using: &random)))
+        case 0: put(name.tried(due: now + Int64.random(in: 0...600, using: &random)), isHere: false)
+        case 1: put(name.moved(due: now + Int64.random(in: 0...600, using: &random)), isHere: false)
         default: break
         }
     }
