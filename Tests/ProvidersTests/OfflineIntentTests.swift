@@ -23,6 +23,20 @@ struct OfflineIntentTests {
             ], .showWatchlist)
     }
 
+    @Test("two wishes joined in one sentence are both understood, and a refusal in one of them spoils both")
+    func joined() {
+        let both: [(String, [OfflineIntent])] = [
+            ("What is on my watchlist, and how is it doing?", [.showWatchlist, .watchlistQuotes]),
+            ("show my watchlist and how are they doing today", [.showWatchlist, .watchlistQuotes]),
+            ("add TSLA to my watchlist and show me my watchlist",
+                [.addToWatchlist(kind: nil, items: ["TSLA"]), .showWatchlist]),
+            ("看看我的自选，今天表现怎么样", [.showWatchlist, .watchlistQuotes]),
+            ("do not sell anything and remove NVDA", [.unknown]),
+            ("if it rains, clear my watchlist", [.unknown]),
+        ]
+        for (text, intents) in both { #expect(IntentReader.intents(in: text) == intents, "\(text)") }
+    }
+
     @Test("entries are added with their kind; tickers become capitals, names stay as written")
     func add() {
         check(

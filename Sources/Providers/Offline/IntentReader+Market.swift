@@ -10,6 +10,9 @@ extension IntentReader {
         "你今天", "你最近", "你现在", "报告", "比特币和你",
     ]
 
+    /// Words that are part of a question, not of a name.
+    private static let proseWords: Set<String> = ["my", "your", "how", "what", "is", "are", "watchlist", "portfolio"]
+
     private static func instruments(_ match: PhraseMatch) -> [String]? {
         var text = match("x")
         for ending in ["'s", "’s"] where text.lowercased().hasSuffix(ending) { text = String(text.dropLast(2)) }
@@ -17,7 +20,8 @@ extension IntentReader {
         let isPlausible = items.allSatisfy { item in
             let lower = item.lowercased()
             let isProse = ["the ", "your ", "my ", "this ", "that ", "a "].contains { lower.hasPrefix($0) }
-            let isSmallTalk = notInstruments.contains(lower) || item.contains("天气") || item.contains("什么")
+            let hasProse = lower.split(separator: " ").contains { proseWords.contains(String($0)) } || lower.contains("我的")
+            let isSmallTalk = hasProse || notInstruments.contains(lower) || item.contains("天气") || item.contains("什么")
             return item.count <= 40 && !isProse && !isSmallTalk && item.contains { $0.isLetter || $0.isNumber }
         }
         return isPlausible ? items : nil

@@ -77,6 +77,8 @@ extension IntentReader {
                 "(quotes|prices) (for|of) [all|all of] my (watchlist|stocks|portfolio)",
                 "(show|get|give|tell) me [the] (quotes|prices) (for|of|on) my (watchlist|stocks)",
                 "(check|how's|hows) my (stocks|watchlist|portfolio) [today|now]",
+                "(how is|how's|how are|how did) (it|they) (doing|performing|looking|do) [today|now|right now]",
+                "[今天|现在|目前]表现(怎么样|如何)",
                 "[看看|看一下|查看|查一下|查询]我的(自选股|自选|股票|持仓|关注列表)[们|里的股票][今天|现在|目前|今日|最近][的]"
                     + "(怎么样|如何|行情|表现|走势|价格|股价|涨跌|涨了|跌了|报价|多少钱)[怎么样|如何|了]",
             ]) { _ in .watchlistQuotes },

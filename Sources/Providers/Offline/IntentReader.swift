@@ -14,12 +14,28 @@ enum IntentReader {
         let words = PhraseTokens(text)
         if let intent = intent(in: words, 0..<words.tokens.count) { return [intent] }
         let sentences = sentences(of: words)
-        guard sentences.count > 1, sentences.count <= maxSentences else { return [.unknown] }
-        let found = sentences.compactMap { intent(in: words, $0) }
+        guard sentences.count <= maxSentences else { return [.unknown] }
+        let found = sentences.flatMap { joined(in: words, $0) }
         let wishes = found.filter { $0 != .greeting && $0 != .thanks }
         if !wishes.isEmpty { return wishes }
         return found.first.map { [$0] } ?? [.unknown]
     }
+
+    /// The wish of a sentence, or two that are joined by "and". Each half must be covered by a phrase of its own, so
+    /// "don't sell and buy TSLA" stays one sentence, which nothing covers.
+    private static func joined(in words: PhraseTokens, _ range: Range<Int>) -> [OfflineIntent] {
+        if let whole = intent(in: words, range) { return [whole] }
+        for place in range.dropFirst().dropLast() where joints.contains(words.tokens[place].key) {
+            if let first = intent(in: words, range.lowerBound..<place),
+                let second = intent(in: words, place + 1..<range.upperBound)
+            {
+                return [first, second]
+            }
+        }
+        return []
+    }
+
+    private static let joints: Set<String> = ["and", "then", ",", "，", "、", "并", "再"]
 
     private static func intent(in words: PhraseTokens, _ range: Range<Int>) -> OfflineIntent? {
         let whole = withoutSigns(words.tokens, range)

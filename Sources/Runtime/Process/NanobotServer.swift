@@ -106,7 +106,7 @@ public struct NanobotServer: Sendable {
             client: services.client, spool: services.spool,
             options: DropBoxOptions(
                 now: services.now,
-                notify: { notice in logger.notice("drop box", metadata: ["notice": "\(notice)"]) }))
+                notify: { logger.note($0) }))
         return BlockingService(name: "drop box", start: { box.start() }, stop: { box.stop() })
     }
 
@@ -166,6 +166,26 @@ struct BlockingService: Service {
     private static func onThread(_ body: @escaping @Sendable () throws -> Void) async throws {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             Thread.detachNewThread { continuation.resume(with: Result { try body() }) }
+        }
+    }
+}
+
+extension Logger {
+    /// What became of a dropped file: static text, facts as metadata.
+    fileprivate func note(_ notice: DropNotice) {
+        switch notice {
+        case .accepted(let name, let id, let isNew):
+            info(
+                isNew ? "dropped file taken in" : "dropped file is a job that is known",
+                metadata: ["file": "\(name)", "job.id": "\(id)"])
+        case .rejected(let name, let code, let detail):
+            self.notice("dropped file rejected", metadata: ["file": "\(name)", "code": "\(code)", "detail": "\(detail)"])
+        case .left(let name, let reason):
+            self.notice("dropped file left where it lies", metadata: ["file": "\(name)", "reason": "\(reason)"])
+        case .delayed(let name, let reason):
+            warning("dropped file has to wait", metadata: ["file": "\(name)", "reason": "\(reason)"])
+        case .failing(let reason):
+            error("the drop box cannot be looked into", metadata: ["reason": "\(reason)"])
         }
     }
 }
