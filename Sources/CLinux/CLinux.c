@@ -39,6 +39,8 @@ int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length, int wai
     return fcntl(descriptor, wait ? F_OFD_SETLKW : F_OFD_SETLK, &range);
 }
 
+int nb_syncfs(int descriptor) { return syncfs(descriptor); }
+
 int nb_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 int nb_poll2(int first, int second, int timeout_ms) {

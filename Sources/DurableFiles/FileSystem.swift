@@ -81,6 +81,8 @@ public protocol FileSystem: Sendable {
         throws(FileError) -> Int
     func sync(_ descriptor: Int32, path: String) throws(FileError)
     func dataSync(_ descriptor: Int32, path: String) throws(FileError)
+    /// syncfs: all files and folders of the file system the path is on, whoever wrote them.
+    func syncAll(_ path: String) throws(FileError)
     func truncate(_ descriptor: Int32, to size: Int, path: String) throws(FileError)
     /// lstat.
     func status(_ path: String) throws(FileError) -> FileStatus

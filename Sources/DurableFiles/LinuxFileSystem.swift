@@ -92,6 +92,12 @@ public struct LinuxFileSystem: FileSystem {
         try check("fdatasync", path) { fdatasync(descriptor) }
     }
 
+    public func syncAll(_ path: String) throws(FileError) {
+        let descriptor = try open(path, [.read, .directory], mode: 0)
+        defer { Glibc.close(descriptor) }
+        try check("syncfs", path) { nb_syncfs(descriptor) }
+    }
+
     public func truncate(_ descriptor: Int32, to size: Int, path: String) throws(FileError) {
         try check("ftruncate", path) { ftruncate(descriptor, off_t(size)) }
     }

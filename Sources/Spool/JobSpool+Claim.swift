@@ -96,6 +96,7 @@ extension JobSpool {
             status.facts = history.facts ?? ["user_id": .string(target.user)]
             status.fingerprint = history.fingerprint
         }
+        if name.isDead { removeTwin(history) }
         // Counts from a name given by hand win over the record; a retried dead letter begins anew.
         if name.isDead, history.last?.error?.code == "crash_loop" { status.voidsJournal = true }
         do throws(SpoolError) {
@@ -116,6 +117,14 @@ extension JobSpool {
             spool: self, file: file, order: order, name: target, job: job, status: status,
             replay: name.isDead && history.last?.error?.code == "crash_loop" ? [] : history.journal)
         return .claimed(Claim(run))
+    }
+
+    /// The power may have gone when only one of the two folders of a retried dead letter's rename was on disk: then it is
+    /// in both, and the one in dead/ is what is left over.
+    private func removeTwin(_ history: StatusHistory) {
+        guard let name = history.buriedName.flatMap(JobFileName.init) else { return }
+        // Nearly always it is not there.
+        try? files.remove(layout.path(.dead, name))
     }
 
     // MARK: Order
@@ -180,6 +189,8 @@ struct StatusHistory {
     var hasStepSinceClaim = false
     /// The name under which the job ran when it was last claimed.
     var claimedName: String?
+    /// The name under which it was last put into dead/.
+    var buriedName: String?
 
     /// Of a record too large to be read whole: what its last state says.
     init(last: StatusRecord?) {
@@ -199,6 +210,7 @@ struct StatusHistory {
                     hasStepSinceClaim = false
                 }
                 if record.state == .running { claimedName = record.file }
+                if record.state == .failed { buriedName = record.file }
                 facts = facts ?? record.facts
                 fingerprint = fingerprint ?? record.fingerprint
                 last = record

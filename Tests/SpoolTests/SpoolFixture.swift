@@ -10,13 +10,25 @@ struct SpoolFixture {
     let folder: TemporaryDirectory
     let clock = ManualClock()
     let files: FaultyFileSystem
+    /// What a power cut would leave; nil unless asked for.
+    let disk: PowerCutFileSystem?
     let spool: JobSpool
 
-    init() throws {
+    init(powerCut: Bool = false) throws {
         folder = try TemporaryDirectory()
-        files = FaultyFileSystem()
+        disk = powerCut ? try PowerCutFileSystem(root: folder.path) : nil
+        files = FaultyFileSystem(over: disk ?? LinuxFileSystem())
         spool = try JobSpool(root: folder.path + "/spool", files: files, now: clock.read)
     }
+
+    /// The spool as it is found when the power is back, on a disk of its own.
+    func afterPowerCut(_ loss: PowerCutFileSystem.Loss, _ name: String) throws -> JobSpool {
+        let root = folder.path + ".after-\(name)"
+        try disk?.restore(to: root, loss)
+        return try JobSpool(root: root + "/spool", now: clock.read)
+    }
+
+    func removeAfterPowerCut(_ name: String) { try? LinuxFileSystem().removeTree(folder.path + ".after-\(name)") }
 
     /// Another process on the same spool.
     func another() throws -> JobSpool { try JobSpool(root: spool.layout.root, now: clock.read) }

@@ -29,10 +29,13 @@ public final class FaultyFileSystem: FileSystem {
         var log: [String] = []
     }
 
-    private let real = LinuxFileSystem()
+    private let real: any FileSystem
     private let state: Mutex<State>
 
-    public init(_ fault: Fault = .none) { state = Mutex(State(fault: fault)) }
+    public init(_ fault: Fault = .none, over real: any FileSystem = LinuxFileSystem()) {
+        self.real = real
+        state = Mutex(State(fault: fault))
+    }
 
     public var calls: Int { state.withLock { $0.calls } }
     /// The names of the calls made, in order.
@@ -131,6 +134,11 @@ public final class FaultyFileSystem: FileSystem {
     public func dataSync(_ descriptor: Int32, path: String) throws(FileError) {
         try step("fdatasync", path)
         try real.dataSync(descriptor, path: path)
+    }
+
+    public func syncAll(_ path: String) throws(FileError) {
+        try step("syncfs", path)
+        try real.syncAll(path)
     }
 
     public func truncate(_ descriptor: Int32, to size: Int, path: String) throws(FileError) {

@@ -1,0 +1,105 @@
+// What happens to a job in its life, one operation at a time, for the tests that interrupt each of them everywhere.
+
+import DurableFiles
+import Foundation
+import Spool
+import TestSupport
+import Testing
+import TextFormats
+
+/// One life of a job, all of it through `spool`.
+enum JobOperation: String, CaseIterable {
+    case submit, submitOrdered, complete, retry, bury, cancelWaiting, retryDead, recover
+
+    /// Brings the spool to where the operation begins.
+    func prepare(_ fixture: SpoolFixture, _ submission: Submission) throws {
+        let spool = try fixture.another()
+        switch self {
+        case .submit, .submitOrdered: break
+        case .complete, .retry, .bury, .cancelWaiting: _ = try spool.submit(submission)
+        case .retryDead:
+            _ = try spool.submit(submission)
+            _ = try claimFirst(spool) { try $0.bury(JobFailure(code: "x", detail: "", isRetryable: false)) }
+        case .recover:
+            _ = try spool.submit(submission)
+            let files = FaultyFileSystem()
+            let dying = try JobSpool(root: spool.layout.root, files: files, now: fixture.clock.read)
+            _ = try claimFirst(dying) { claim in
+                files.set(.stop(call: 1))
+                _ = claim.job
+            }
+            files.crash()
+        }
+    }
+
+    func perform(_ spool: JobSpool, _ submission: Submission) throws {
+        let failure = JobFailure(code: "x", detail: "", isRetryable: true)
+        switch self {
+        case .submit, .submitOrdered: _ = try spool.submit(submission)
+        case .complete:
+            _ = try claimFirst(spool) { claim in
+                try claim.record.journal(.model, ["text": "paid for"])
+                try claim.complete(result: ["n": 1], usage: nil)
+            }
+        case .retry: _ = try claimFirst(spool) { try $0.retry(failure, due: submission.due) }
+        case .bury: _ = try claimFirst(spool) { try $0.bury(failure) }
+        case .cancelWaiting: _ = try spool.cancel(submission.id)
+        case .retryDead: _ = try spool.retry(submission.id)
+        case .recover:
+            let pass = try spool.recoverOrphans()
+            if let failure = pass.failures.first { throw failure }
+        }
+    }
+
+    func submission(_ fixture: SpoolFixture) -> Submission {
+        fixture.submission("payload", key: self == .submitOrdered ? SpoolFixture.key : nil)
+    }
+
+    /// How many calls the operation makes when nothing goes wrong.
+    func callCount() throws -> Int {
+        let fixture = try SpoolFixture()
+        let submission = submission(fixture)
+        try prepare(fixture, submission)
+        fixture.files.set(.none)
+        try perform(fixture.spool, submission)
+        return fixture.files.calls
+    }
+
+    /// Everything a fresh process does until the job has ended; then the facts are checked.
+    func checkAfterwards(
+        _ fixture: SpoolFixture, _ submission: Submission, acknowledged: Bool, at call: Int, in other: JobSpool? = nil,
+        _ how: String = "stopped or failed"
+    ) throws {
+        let operation = self
+        let context: Comment = "\(operation) \(how) at call \(call)"
+        let id = submission.id
+        let spool = try other ?? fixture.another()
+        let isAdmission = operation == .submit || operation == .submitOrdered
+        // The client asks again with the same id, as it must after an answer it did not get.
+        if isAdmission, !acknowledged { _ = try spool.submit(submission) }
+        var rounds = 0
+        while rounds < 10 {
+            rounds += 1
+            fixture.clock.advance(by: 600)
+            #expect(try spool.recoverOrphans().failures.isEmpty, context)
+            // Where only one of two folders was synced a renamed file is in both; its next claim clears that up.
+            let places = try fixture.places(id, in: spool)
+            #expect(places.count == 1 || operation == .retryDead && places == ["queued", "dead"], context)
+            let outcome = try claimFirst(spool) { claim in
+                if operation == .complete { #expect(claim.record.replay.count <= 1, context) }
+                try claim.complete(result: ["n": 2], usage: nil)
+            }
+            if outcome == "nothing" { break }
+        }
+        let finals = try fixture.finalLines(id, in: spool)
+        let runs = finals.map(\.run)
+        #expect(Set(runs).count == runs.count, "a run ended twice: \(context)")
+        let place = try fixture.places(id, in: spool)
+        #expect(place.count == 1, context)
+        let last = try #require(finals.last, context)
+        #expect(place == [last.state == .failed ? "dead" : "done"], context)
+        #expect(try spool.names(in: .running).isEmpty, context)
+        if operation == .cancelWaiting, acknowledged { #expect(last.state == .cancelled, context) }
+        if operation == .complete, acknowledged { #expect(last.result == ["n": 1], context) }
+    }
+}
