@@ -110,9 +110,14 @@ extension FileSystem {
 
     /// A new file with these bytes, fsynced; its folder entry is not.
     public func createSynced(_ path: String, _ bytes: [UInt8], mode: UInt32 = 0o600) throws(FileError) {
+        try create(path, bytes, mode: mode, sync: true)
+    }
+
+    /// A new file with these bytes. - Parameter sync: fsynced; its folder entry is not.
+    public func create(_ path: String, _ bytes: [UInt8], mode: UInt32, sync: Bool) throws(FileError) {
         try withFile(path, [.write, .create, .exclusive], mode: mode) { (descriptor) throws(FileError) in
             try writeAll(descriptor, bytes, path: path)
-            try sync(descriptor, path: path)
+            if sync { try self.sync(descriptor, path: path) }
         }
     }
 

@@ -10,6 +10,7 @@ extension JobSpool {
     /// - Throws: `.storage`; the job is then where it was, or recovered from running/ soon.
     public func claim(_ name: JobFileName) throws(SpoolError) -> ClaimResult {
         guard let file = try lockForClaim(name.id) else { return .busy }
+        file.log = log
         guard let source = try queuedPath(name) else {
             removeIfEmpty(file)
             return .gone

@@ -122,9 +122,16 @@ extension JobSpool {
         }
     }
 
-    /// The bytes of a job file in any folder; nil when there is none under the names its record gives.
+    /// The bytes of a job file in any folder; nil when there is none.
     public func payload(_ id: JobID) throws(SpoolError) -> [UInt8]? {
-        guard let record = try record(id), let name = record.file.flatMap(JobFileName.init) else { return nil }
+        guard let record = try record(id) else { return nil }
+        if let name = record.file.flatMap(JobFileName.init), let bytes = try payload(id, under: name) { return bytes }
+        // Renamed by hand, or its last state was lost with the power: any name that bears the id.
+        guard let name = try find(id) else { return nil }
+        return try payload(id, under: name)
+    }
+
+    private func payload(_ id: JobID, under name: JobFileName) throws(SpoolError) -> [UInt8]? {
         let settled = name.settled
         let places = [
             layout.path(.queued, settled), layout.path(.running, settled), layout.path(.running, settled.finishing),

@@ -122,6 +122,12 @@ extension JobSpool {
     /// - Returns: how many jobs could not be removed because somebody holds them.
     public func erase(user: String) throws(SpoolError) -> Int {
         var held = 0
+        // First of all: no replay of any process's log may bring back what goes now.
+        try stored { () throws(FileError) in
+            try files.ensureDirectory(layout.erasedFolder, mode: 0o750)
+            try files.replaceFile(
+                "\(layout.erasedFolder)/\(user)", Array((RFC3339.string(now()) + "\n").utf8), mode: 0o640)
+        }
         for folder in [Folder.queued, .running, .dead] {
             for name in try names(in: folder) where name.user == user { try erase(name, in: folder, &held) }
         }
@@ -181,11 +187,12 @@ extension JobSpool {
         try stored(name.id) { () throws(FileError) in try removeIfThere(path) }
     }
 
-    /// Removes temporary files that a crash left more than a day ago.
+    /// Removes temporary files that a crash left more than a day ago, and notes of erased users as old: no log is.
     public func sweepTemporaries() throws(SpoolError) {
         let limit = now().addingTimeInterval(-86_400)
-        for entry in try listIfThere(layout.path(.tmp)) {
-            let path = layout.path(.tmp, entry.name)
+        let old = try listIfThere(layout.path(.tmp)).map { layout.path(.tmp, $0.name) }
+            + listIfThere(layout.erasedFolder).map { "\(layout.erasedFolder)/\($0.name)" }
+        for path in old {
             try stored { () throws(FileError) in
                 do throws(FileError) {
                     let status = try files.status(path)

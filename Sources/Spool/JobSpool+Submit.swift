@@ -2,7 +2,7 @@
 //
 // 1 create status/<id> (O_EXCL: the id is ours) and lock it; note what is being admitted   2 tmp/<id> written and fsynced
 // 3 order key, fsynced   4 rename into queued/, fsync queued/   5 `queued` line, fsync, fsync the status folder   6 unlock
-// The commit point is the last fsync of 5. The order matters: a `queued` line on disk means that the job file stands.
+// The commit point is the last fsync of 5; with a shared log nothing of this is synced, and the log's fsync is it. The order matters: a `queued` line on disk means that the job file stands.
 // A crash before 4 leaves a status file without a state, which the next submit of the id completes; a crash between 4
 // and 5 leaves a job that its claimer, or the next submit, completes. Whoever answers for a job that somebody else has
 // admitted makes sure first that it is durable.
@@ -154,7 +154,11 @@ extension JobSpool {
         if let fingerprint = history.fingerprint, fingerprint != submission.fingerprint {
             throw SpoolError(.conflict, "A job of other content has the id \(id).", id: id)
         }
-        try stored(id) { () throws(FileError) in try syncer.sync(layout.path(.queued)) }
+        try stored(id) { () throws(FileError) in
+            // Its submitter may have died before its log was synced.
+            if let path = try queuedPath(name, id) { try syncJobFile(path) }
+            try syncer.sync(layout.path(.queued))
+        }
         if history.last == nil { _ = try writeQueuedLine(submission, name, file) }
         try syncRecord(id, file)
         guard let record = try record(id) else {
@@ -175,6 +179,14 @@ extension JobSpool {
         return try find(submission.id)
     }
 
+    private func queuedPath(_ name: JobFileName, _ id: JobID) throws(FileError) -> String? {
+        do throws(SpoolError) {
+            return try queuedPath(name)
+        } catch {
+            throw error.file ?? FileError(code: .other, operation: "find", path: layout.path(.queued))
+        }
+    }
+
     /// The record was lost, but its job file stands among the finished ones.
     private func finished(_ id: JobID) throws(SpoolError) -> Bool {
         try listIfThere(layout.doneFolder(id)).contains { JobFileName($0.name)?.id == id }
@@ -189,41 +201,118 @@ extension JobSpool {
         return JobRecord(id: submission.id, first: status, last: status, statusSize: file.size)
     }
 
+    /// What an admission has done so far, so that it can be taken back.
+    private struct Admission {
+        var order: OrderFile?
+        var orderOffset: Int?
+        /// False between the rename into queued/ and a finished fsync of it, or when the log itself cannot say.
+        var isKnown = true
+    }
+
     /// `file` is locked by us and nobody has claimed the job.
     private func admit(_ submission: Submission, _ file: StatusFile) throws(SpoolError) -> JobRecord {
-        let id = submission.id
-        let name = submission.fileName
-        let temporary = layout.path(.tmp, "\(id).json")
-        var order: OrderFile?
+        var admission = Admission()
         let record: JobRecord
-        var isQueuedSynced = true
         do throws(SpoolError) {
-            try file.append(submission.admissionLine, sync: false)
-            try stored(id) { () throws(FileError) in
-                // A crashed submit of this id may have left one; we hold the id's lock.
-                try removeIfThere(temporary)
-                try files.createSynced(temporary, submission.payload, mode: 0o640)
+            if let log {
+                record = try admit(submission, file, by: log, &admission)
+            } else {
+                record = try admitDirectly(submission, file, &admission)
             }
-            if let key = submission.orderKey, submission.due <= now() {
-                order = try OrderFile.open(layout.orderPath(key), files)
-                try order?.admit(id)
-            }
-            try stored(id) { () throws(FileError) in
-                ownNews.expect(name)
-                try files.rename(temporary, layout.path(.queued, name))
-                isQueuedSynced = false
-                try syncer.sync(layout.path(.queued))
-            }
-            isQueuedSynced = true
-            record = try writeQueuedLine(submission, name, file)
-            try syncRecord(id, file)
         } catch {
-            ownNews.forget(name)
-            throw withdraw(submission, file, order, error, isKnown: isQueuedSynced)
+            ownNews.forget(submission.fileName)
+            throw withdraw(submission, file, admission.order, error, isKnown: admission.isKnown)
         }
         file.close()
-        notify(.queued(name))
+        notify(.queued(submission.fileName))
         return record
+    }
+
+    private func admitDirectly(_ submission: Submission, _ file: StatusFile, _ admission: inout Admission)
+        throws(SpoolError) -> JobRecord
+    {
+        try file.append(submission.admissionLine, sync: false)
+        try writeTemporary(submission, sync: true)
+        try joinOrder(submission, sync: true, &admission)
+        try moveIn(submission)
+        admission.isKnown = false
+        try stored(submission.id) { () throws(FileError) in try syncer.sync(layout.path(.queued)) }
+        admission.isKnown = true
+        let record = try writeQueuedLine(submission, submission.fileName, file)
+        try syncRecord(submission.id, file)
+        return record
+    }
+
+    /// All files are written and none is synced; one entry of the log, synced together with those of other threads, can
+    /// bring them back. Commit point: that sync.
+    private func admit(_ submission: Submission, _ file: StatusFile, by log: SharedLog, _ admission: inout Admission)
+        throws(SpoolError) -> JobRecord
+    {
+        let name = submission.fileName
+        try file.append(submission.admissionLine, sync: false)
+        try writeTemporary(submission, sync: false)
+        try joinOrder(submission, sync: false, &admission)
+        try moveIn(submission)
+        let record = try writeQueuedLine(submission, name, file)
+        var entries: [LogRecord] = [
+            .lines(submission.id, offset: 0, isFirst: true, try file.writtenBytes()), .job(name, submission.payload),
+        ]
+        if let key = submission.orderKey, let offset = admission.orderOffset {
+            entries.append(.order(key, submission.id, offset: offset))
+        }
+        do throws(SharedLog.Failure) {
+            try log.commit(entries)
+        } catch {
+            admission.isKnown = error.isKnown
+            try syncFiles(submission, file, admission)
+            admission.isKnown = true
+        }
+        return record
+    }
+
+    /// The log failed: the files themselves are made durable.
+    private func syncFiles(_ submission: Submission, _ file: StatusFile, _ admission: Admission) throws(SpoolError) {
+        try admission.order?.sync()
+        try stored(submission.id) { () throws(FileError) in
+            try syncJobFile(layout.path(.queued, submission.fileName))
+            try syncer.sync(layout.path(.queued))
+        }
+        try syncRecord(submission.id, file)
+    }
+
+    private func syncJobFile(_ path: String) throws(FileError) {
+        try files.withFile(path, [.read, .write]) { (descriptor) throws(FileError) in
+            try files.sync(descriptor, path: path)
+        }
+    }
+
+    private func writeTemporary(_ submission: Submission, sync: Bool) throws(SpoolError) {
+        let temporary = layout.path(.tmp, "\(submission.id).json")
+        try stored(submission.id) { () throws(FileError) in
+            do throws(FileError) {
+                try files.create(temporary, submission.payload, mode: 0o640, sync: sync)
+            } catch {
+                // A crashed submit of this id may have left one; we hold the id's lock.
+                guard error.code == .exists else { throw error }
+                try removeIfThere(temporary)
+                try files.create(temporary, submission.payload, mode: 0o640, sync: sync)
+            }
+        }
+    }
+
+    private func joinOrder(_ submission: Submission, sync: Bool, _ admission: inout Admission) throws(SpoolError) {
+        guard let key = submission.orderKey, submission.due <= now() else { return }
+        let order = try OrderFile.open(layout.orderPath(key), files)
+        admission.order = order
+        admission.orderOffset = try order.admit(submission.id, sync: sync)
+    }
+
+    private func moveIn(_ submission: Submission) throws(SpoolError) {
+        let name = submission.fileName
+        ownNews.expect(name)
+        try stored(submission.id) { () throws(FileError) in
+            try files.rename(layout.path(.tmp, "\(submission.id).json"), layout.path(.queued, name))
+        }
     }
 
     private func writeQueuedLine(_ submission: Submission, _ name: JobFileName, _ file: StatusFile)

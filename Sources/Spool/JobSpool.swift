@@ -20,6 +20,10 @@ public final class JobSpool: Sendable {
     public let now: @Sendable () -> Date
     let syncer: DirectorySyncer
     let ownNews = OwnNews()
+    /// nil: every file is synced by itself.
+    let log: SharedLog?
+    /// What the last start found in the logs of processes that had died.
+    public let replayed: ReplayReport
     private let knownFolders = Mutex<Set<String>>([])
     /// Folders inside queued/, as scans have seen them: looking a file up must not list a million others.
     private let queuedShards = Mutex<Set<String>>([])
@@ -28,14 +32,32 @@ public final class JobSpool: Sendable {
     /// Crashes a suspect may have while it runs alone among suspects; with the one that made it a suspect, the next buries.
     public static let countedCrashesToBury = 3
 
-    /// Opens a spool, making what folders are missing, and checks that file locks exclude each other there.
+    /// How what is acknowledged becomes durable.
+    public enum Durability: Sendable {
+        /// Each file and folder is synced by itself: for short-lived processes and file systems without syncfs.
+        case files
+        /// One log for all threads of the process; `close` ends it.
+        case sharedLog
+    }
+
+    /// Opens a spool, making what folders are missing, checks that file locks exclude each other there, and replays the
+    /// logs of processes that have died: before this returns nothing of it can be claimed.
     ///
     /// - Parameter root: the spool directory.
     /// - Throws: `.unusable` when locks do not work; `.storage`.
-    public init(
-        root: String, files: any FileSystem = LinuxFileSystem(), now: @escaping @Sendable () -> Date = { Date() }
+    public convenience init(
+        root: String, files: any FileSystem = LinuxFileSystem(), durability: Durability = .files,
+        now: @escaping @Sendable () -> Date = { Date() }
     ) throws(SpoolError) {
-        layout = SpoolLayout(root: root)
+        try self.init(root: root, files: files, durability: durability, bounds: SharedLog.Bounds(), now: now)
+    }
+
+    init(
+        root: String, files: any FileSystem, durability: Durability, bounds: SharedLog.Bounds,
+        now: @escaping @Sendable () -> Date
+    ) throws(SpoolError) {
+        let layout = SpoolLayout(root: root)
+        self.layout = layout
         self.files = files
         self.now = now
         syncer = DirectorySyncer(files: files)
@@ -43,11 +65,37 @@ public final class JobSpool: Sendable {
             for folder in Folder.allCases { try files.ensureDirectory(layout.path(folder), mode: 0o750) }
             try files.ensureDirectory(layout.cancelFolder, mode: 0o750)
         }
-        try checkLocks()
+        try JobSpool.checkLocks(layout, files)
+        let opened = try LogReplay(layout: layout, files: files, now: now).run(opening: durability, bounds)
+        log = opened.log
+        replayed = opened.report
+        if let log, bounds.isAutomatic { JobSpool.startCheckpoints(of: log) }
+    }
+
+    /// Ends the shared log: what it holds is made durable in the files themselves. Nothing may be submitted or claimed any
+    /// more. Without this the next process to open the spool does it.
+    public func close() throws(SpoolError) {
+        try stored { () throws(FileError) in try log?.close() }
+    }
+
+    /// The thread lives as long as the log.
+    private static func startCheckpoints(of log: SharedLog) {
+        let thread = Thread {
+            while log.waitForCheckpoint() {
+                do throws(FileError) {
+                    try log.checkpoint()
+                } catch {
+                    // The segments stay: nothing is lost, and the next try may succeed.
+                    log.rest(until: Date().addingTimeInterval(1))
+                }
+            }
+        }
+        thread.name = "spool-log"
+        thread.start()
     }
 
     /// Two opens of one file must exclude each other by both kinds of lock, in one process.
-    private func checkLocks() throws(SpoolError) {
+    private static func checkLocks(_ layout: SpoolLayout, _ files: any FileSystem) throws(SpoolError) {
         let path = layout.path(.tmp, TemporaryNames.next(for: "lock-check"))
         let works = try stored { () throws(FileError) -> Bool in
             defer {

@@ -67,14 +67,38 @@ final class OrderFile {
         }
     }
 
-    /// Puts the id at the end, durably, unless it stands there already.
-    func admit(_ id: JobID) throws(SpoolError) {
+    /// Puts the id at the end, unless it stands there already.
+    /// - Parameter sync: on disk when this returns, with the folder's entry of a new file.
+    /// - Returns: where its line begins; nil when it stood there.
+    @discardableResult
+    func admit(_ id: JobID, sync: Bool = true) throws(SpoolError) -> Int? {
         try withAppendLock { () throws(FileError) in
             let entries = try read()
-            guard !entries.live.contains(id) else { return }
+            guard !entries.live.contains(id) else { return nil }
             try write(["id": .string(id.description)], after: entries)
-            try files.dataSync(descriptor, path: path)
-            if entries.size == 0 { try files.syncDirectory(PathParts.split(path).folder) }
+            if sync { try synced(isNew: entries.size == 0) }
+            return entries.size
+        }
+    }
+
+    private func synced(isNew: Bool) throws(FileError) {
+        try files.dataSync(descriptor, path: path)
+        if isNew { try files.syncDirectory(PathParts.split(path).folder) }
+    }
+
+    /// As `admit` does by itself, for an id that was put there without.
+    func sync() throws(SpoolError) {
+        try stored { () throws(FileError) in try synced(isNew: true) }
+    }
+
+    /// After a power cut: puts back ids that are not mentioned any more, in the order given.
+    func restore(_ ids: [JobID]) throws(SpoolError) {
+        try withAppendLock { () throws(FileError) in
+            var entries = try read()
+            for id in ids where !entries.mentioned.contains(id) {
+                try write(["id": .string(id.description)], after: entries)
+                entries = try read()
+            }
         }
     }
 
@@ -99,6 +123,8 @@ final class OrderFile {
 
     private struct Entries {
         var live: [JobID]
+        /// Also those that have ended.
+        var mentioned: Set<JobID>
         var size: Int
         var isTorn: Bool
     }
@@ -106,16 +132,19 @@ final class OrderFile {
     private func read() throws(FileError) -> Entries {
         let bytes = try files.readAll(descriptor, maxBytes: OrderFile.maximumSize, path: path)
         var live: [JobID] = []
+        var mentioned: Set<JobID> = []
         StatusFile.eachLine(in: bytes[...]) { range in
             // A torn or foreign line names no id and is skipped.
             guard let json = try? JSON.parse(Array(bytes[range])) else { return }
             if let id = json["id"]?.string.flatMap(JobID.init) {
+                mentioned.insert(id)
                 if !live.contains(id) { live.append(id) }
             } else if let id = json["end"]?.string.flatMap(JobID.init) {
+                mentioned.insert(id)
                 live.removeAll { $0 == id }
             }
         }
-        return Entries(live: live, size: bytes.count, isTorn: !bytes.isEmpty && bytes.last != 0x0A)
+        return Entries(live: live, mentioned: mentioned, size: bytes.count, isTorn: !bytes.isEmpty && bytes.last != 0x0A)
     }
 
     private func write(_ object: JSON, after entries: Entries) throws(FileError) {

@@ -71,6 +71,7 @@ public struct OrphanReaper: Sendable {
         if let last = history.last, last.state.isFinal, last.run >= name.run {
             // It may be in memory only, its writer having died before the fsync.
             try file.sync()
+            try stored(id) { () throws(FileError) in try spool.syncer.sync(spool.layout.statusFolder(id)) }
             try spool.moveFinished(name, from: source, final: last)
             pass.settled.append(id)
             return

@@ -1,7 +1,7 @@
 // Where everything stands in a spool directory. Pure; any thread. docs/spool-format.md is the same for people.
 
 public enum Folder: String, Sendable, CaseIterable {
-    case incoming, admitting, receipts, rejected, queued, running, dead, done, status, order, keys, control, tmp
+    case incoming, admitting, receipts, rejected, queued, running, dead, done, status, order, keys, control, tmp, log
 }
 
 public struct SpoolLayout: Sendable {
@@ -26,5 +26,7 @@ public struct SpoolLayout: Sendable {
     var cancelFolder: String { "\(root)/control/cancel" }
     func cancelMark(_ id: JobID, run: Int) -> String { "\(cancelFolder)/\(id).\(run)" }
     var pauseMark: String { "\(root)/control/paused" }
+    var erasedFolder: String { "\(root)/control/erased" }
+    var replayLock: String { "\(root)/log/.replay" }
     var pruneMark: String { "\(root)/control/pruned" }
 }

@@ -13,6 +13,8 @@ final class StatusFile {
     /// Where the next line goes. Known after `readAll` or `open(creating:)`.
     private(set) var size = 0
     private var isTorn = false
+    /// Where synced lines become durable; nil: in the file itself.
+    var log: SharedLog?
 
     private init(id: JobID, path: String, descriptor: Int32, files: any FileSystem) {
         self.id = id
@@ -38,12 +40,15 @@ final class StatusFile {
     }
 
     /// Opens an existing status file and takes its lock.
-    static func openLocked(_ id: JobID, _ path: String, _ files: any FileSystem, wait: Bool = false)
-        throws(SpoolError) -> Opened
-    {
+    ///
+    /// - Parameter flags: without `.append` only for putting bytes back where they stood.
+    static func openLocked(
+        _ id: JobID, _ path: String, _ files: any FileSystem, wait: Bool = false,
+        flags: OpenFlags = [.read, .write, .append]
+    ) throws(SpoolError) -> Opened {
         let descriptor: Int32
         do throws(FileError) {
-            descriptor = try files.open(path, [.read, .write, .append])
+            descriptor = try files.open(path, flags)
         } catch {
             if error.code == .notFound { return .absent }
             throw SpoolError(error, id: id)
@@ -113,8 +118,26 @@ final class StatusFile {
             throw SpoolError(error, id: id)
         }
         isTorn = false
+        let start = size
         size += bytes.count
-        if sync { try self.sync() }
+        if sync { try makeDurable(bytes, at: start) }
+    }
+
+    /// By the shared log, if there is one; where that fails, in the file itself.
+    private func makeDurable(_ bytes: [UInt8], at start: Int) throws(SpoolError) {
+        guard let log else { return try sync() }
+        do throws(SharedLog.Failure) {
+            try log.commit([.lines(id, offset: start, isFirst: start == 0, bytes)])
+        } catch {
+            try sync()
+            // The name, too, may be known to the log only.
+            try stored(id) { () throws(FileError) in try files.syncDirectory(PathParts.split(path).folder) }
+        }
+    }
+
+    /// All that stands in the file.
+    func writtenBytes() throws(SpoolError) -> [UInt8] {
+        try stored(id) { () throws(FileError) in try files.readRange(descriptor, from: 0, count: size, path: path) }
     }
 
     /// Looks at the end of a file that is not read whole, so that the next line starts a line.
@@ -128,6 +151,26 @@ final class StatusFile {
 
     func sync() throws(SpoolError) {
         try stored(id) { () throws(FileError) in try files.dataSync(descriptor, path: path) }
+    }
+
+    /// After a power cut: puts bytes back where they stood. The file must have been opened without `.append`.
+    /// What was never synced in between and is gone is filled with empty lines, which readers skip.
+    func putBack(_ bytes: [UInt8], at offset: Int) throws(SpoolError) {
+        try stored(id) { () throws(FileError) in
+            let standing = try files.readRange(descriptor, from: offset, count: bytes.count, path: path)
+            if standing == bytes { return }
+            var isAnother = false
+            StatusFile.eachLine(in: standing[...]) { range in
+                if StatusLine.checks(standing[range]), bytes[range] != standing[range] { isAnother = true }
+            }
+            // Good lines of another history: the record was lost and begun anew.
+            if isAnother { return }
+            let end = try files.status(of: descriptor, path: path).size
+            if end < offset {
+                try files.writeAll(descriptor, [UInt8](repeating: 0x0A, count: offset - end), at: end, path: path)
+            }
+            try files.writeAll(descriptor, bytes, at: offset, path: path)
+        }
     }
 
     // MARK: Reading

@@ -9,12 +9,12 @@ import Testing
 import TextFormats
 
 @Suite struct CrashMatrixTests {
-    @Test("stopped after any system call, nothing is lost and nothing ends twice", arguments: JobOperation.allCases)
-    func stops(_ operation: JobOperation) throws {
-        let count = try operation.callCount()
+    @Test("stopped after any system call, nothing is lost and nothing ends twice", arguments: JobOperation.allCases, [false, true])
+    func stops(_ operation: JobOperation, log: Bool) throws {
+        let count = try operation.callCount(log: log)
         #expect(count > 2)
         for call in 1...count {
-            let fixture = try SpoolFixture()
+            let fixture = try SpoolFixture(log: log)
             let submission = operation.submission(fixture)
             try operation.prepare(fixture, submission)
             fixture.files.set(.stop(call: call))
@@ -32,11 +32,13 @@ import TextFormats
 
     @Test(
         "any system call failing once loses nothing, and what was acknowledged is there",
-        arguments: JobOperation.allCases, [5, 28, 24, 30])
-    func failures(_ operation: JobOperation, errno: Int32) throws {
-        let count = try operation.callCount()
+        arguments: JobOperation.allCases, [5, 28, 24, 30, -5, -28])
+    func failures(_ operation: JobOperation, errno signed: Int32) throws {
+        // Below zero: with the shared log.
+        let (errno, log) = (abs(signed), signed < 0)
+        let count = try operation.callCount(log: log)
         for call in 1...count {
-            let fixture = try SpoolFixture()
+            let fixture = try SpoolFixture(log: log)
             let submission = operation.submission(fixture)
             try operation.prepare(fixture, submission)
             fixture.files.set(.fail(call: call, errno: errno))
@@ -46,11 +48,11 @@ import TextFormats
         }
     }
 
-    @Test("a disk that fills up in the middle of a write leaves whole lines only", arguments: JobOperation.allCases)
-    func shortWrites(_ operation: JobOperation) throws {
-        let count = try operation.callCount()
+    @Test("a disk that fills up in the middle of a write leaves whole lines only", arguments: JobOperation.allCases, [false, true])
+    func shortWrites(_ operation: JobOperation, log: Bool) throws {
+        let count = try operation.callCount(log: log)
         for call in 1...count {
-            let fixture = try SpoolFixture()
+            let fixture = try SpoolFixture(log: log)
             let submission = operation.submission(fixture)
             try operation.prepare(fixture, submission)
             fixture.files.set(.shortWrite(call: call))

@@ -56,8 +56,8 @@ enum JobOperation: String, CaseIterable {
     }
 
     /// How many calls the operation makes when nothing goes wrong.
-    func callCount() throws -> Int {
-        let fixture = try SpoolFixture()
+    func callCount(log: Bool) throws -> Int {
+        let fixture = try SpoolFixture(log: log)
         let submission = submission(fixture)
         try prepare(fixture, submission)
         fixture.files.set(.none)

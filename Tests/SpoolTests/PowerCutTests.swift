@@ -13,11 +13,11 @@ import TextFormats
         ("strict", .strict), ("names", .namesOnly), ("mixed-1", .mixed(seed: 1)), ("mixed-2", .mixed(seed: 2)),
     ]
 
-    @Test("the power cut after any system call loses nothing that was acknowledged", arguments: JobOperation.allCases)
-    func cuts(_ operation: JobOperation) throws {
-        let count = try operation.callCount()
+    @Test("the power cut after any system call loses nothing that was acknowledged", arguments: JobOperation.allCases, [false, true])
+    func cuts(_ operation: JobOperation, log: Bool) throws {
+        let count = try operation.callCount(log: log)
         for call in 1...count + 1 {
-            let fixture = try SpoolFixture(powerCut: true)
+            let fixture = try SpoolFixture(powerCut: true, log: log)
             let submission = operation.submission(fixture)
             try operation.prepare(fixture, submission)
             // What came before is on disk.

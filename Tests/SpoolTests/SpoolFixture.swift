@@ -2,7 +2,7 @@
 
 import DurableFiles
 import Foundation
-import Spool
+@testable import Spool
 import TestSupport
 import TextFormats
 
@@ -14,11 +14,18 @@ struct SpoolFixture {
     let disk: PowerCutFileSystem?
     let spool: JobSpool
 
-    init(powerCut: Bool = false) throws {
+    /// - Parameter log: through a shared log of small segments, checkpointed when the test says so.
+    init(powerCut: Bool = false, log: Bool = false) throws {
         folder = try TemporaryDirectory()
         disk = powerCut ? try PowerCutFileSystem(root: folder.path) : nil
         files = FaultyFileSystem(over: disk ?? LinuxFileSystem())
-        spool = try JobSpool(root: folder.path + "/spool", files: files, now: clock.read)
+        var bounds = SharedLog.Bounds()
+        bounds.segment = 8 * LogSegment.page
+        bounds.commit = 4 * LogSegment.page
+        bounds.isAutomatic = false
+        spool = try JobSpool(
+            root: folder.path + "/spool", files: files, durability: log ? .sharedLog : .files, bounds: bounds,
+            now: clock.read)
     }
 
     /// The spool as it is found when the power is back, on a disk of its own.

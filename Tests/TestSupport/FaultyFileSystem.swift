@@ -17,6 +17,8 @@ public final class FaultyFileSystem: FileSystem {
         /// The first call whose "operation path" begins so, and all later ones, fail as on a broken disk, until another
         /// fault is set. The process lives: what it closes is closed.
         case refuseFrom(String)
+        /// Every call whose "operation path" begins so fails with EIO; all others work.
+        case failAlways(String)
         /// The write with this number of calls writes half of its bytes, then the disk is full.
         case shortWrite(call: Int)
     }
@@ -72,6 +74,7 @@ public final class FaultyFileSystem: FileSystem {
             }
             switch state.fault {
             case .none, .stopBefore: return (nil, false)
+            case .failAlways(let prefix): return ("\(operation) \(path)".hasPrefix(prefix) ? 5 : nil, false)
             case .refuseFrom: return (state.isRefusing ? 5 : nil, false)
             case .fail(let call, let errno): return (state.calls == call ? errno : nil, false)
             case .stop(let call): return (state.calls >= call ? 5 : nil, false)

@@ -1,0 +1,252 @@
+// After a death or a power cut: what a log says is compared with the files it speaks of, and what is missing is put back.
+// Run by whoever opens the spool, before anything can be claimed; one process at a time (`log/.replay`). A log whose lock
+// is held belongs to a living process and is left alone. Repeating a replay changes nothing.
+//
+// What the log knows and the files do not is put back under the job's own lock:
+//   lines of a status file  where they stood; a gap before them, of lines never synced, is filled with empty lines
+//   the job file            where the record's last state has it, unless it stands in any folder already
+//   an id of an order file  at the end, in the order of the log's offsets
+// A job of a user that was erased since is left out. Then everything is synced, and the logs go.
+
+import DurableFiles
+import Foundation
+import TextFormats
+
+/// What a replay found.
+public struct ReplayReport: Sendable, Equatable {
+    /// Logs of dead processes.
+    public var logs = 0
+    /// Jobs they spoke of.
+    public var jobs = 0
+    /// Jobs of which something had to be put back.
+    public var restored = 0
+    /// Segments with damaged frames before good ones, set aside in log/ for a person to look at.
+    public var corrupt: [String] = []
+}
+
+struct LogReplay {
+    let layout: SpoolLayout
+    let files: any FileSystem
+    let now: @Sendable () -> Date
+
+    /// A dead process's log, its lock held by us.
+    private struct Orphan {
+        var folder: String
+        var lock: Int32
+    }
+
+    private struct Work {
+        var lines: [JobID: [(offset: Int, isFirst: Bool, bytes: [UInt8])]] = [:]
+        var jobs: [JobID: (name: JobFileName, payload: [UInt8])] = [:]
+        var order: [OrderKey: [(offset: Int, id: JobID)]] = [:]
+
+        mutating func add(_ record: LogRecord) {
+            switch record {
+            case .lines(let id, let offset, let isFirst, let bytes):
+                lines[id, default: []].append((offset, isFirst, bytes))
+            case .job(let name, let payload): jobs[name.id] = (name, payload)
+            case .order(let key, let id, let offset): order[key, default: []].append((offset, id))
+            }
+        }
+    }
+
+    func run(opening durability: JobSpool.Durability, _ bounds: SharedLog.Bounds) throws(SpoolError)
+        -> (log: SharedLog?, report: ReplayReport)
+    {
+        var report = ReplayReport()
+        let folder = layout.path(.log)
+        return try stored { () throws(FileError) in
+            let isQuiet = try files.list(folder).allSatisfy { $0.kind != .directory }
+            if isQuiet, durability == .files { return (nil, report) }
+            return try files.withFile(layout.replayLock, [.read, .write, .create], mode: 0o640) { file throws(FileError) in
+                // Waits for another process's replay: it is over when ours begins, and finds nothing left.
+                _ = try files.lock(file, wait: true, path: layout.replayLock)
+                try replayOrphans(&report)
+                guard durability == .sharedLog else { return (nil, report) }
+                let writer = JobID.make(now: now()).description
+                return (try SharedLog(root: layout.root, writer: writer, files: files, bounds: bounds), report)
+            }
+        }
+    }
+
+    private func replayOrphans(_ report: inout ReplayReport) throws(FileError) {
+        var orphans: [Orphan] = []
+        defer { for orphan in orphans { files.closeQuietly(orphan.lock) } }
+        var work = Work()
+        for entry in try files.list(layout.path(.log)) where entry.kind == .directory {
+            let folder = "\(layout.path(.log))/\(entry.name)"
+            let lock = try files.open("\(folder)/lock", [.read, .write, .create], mode: 0o640)
+            guard try files.lock(lock, wait: false, path: folder) else {
+                files.closeQuietly(lock)
+                continue
+            }
+            orphans.append(Orphan(folder: folder, lock: lock))
+            try read(folder, named: entry.name, into: &work, &report)
+        }
+        guard !orphans.isEmpty else { return }
+        report.logs = orphans.count
+        report.jobs = Set(work.lines.keys).union(work.jobs.keys).count
+        try put(work, &report)
+        try files.syncAll(layout.root)
+        for orphan in orphans { try files.removeTree(orphan.folder) }
+        try files.syncDirectory(layout.path(.log))
+    }
+
+    private func read(_ folder: String, named writer: String, into work: inout Work, _ report: inout ReplayReport)
+        throws(FileError)
+    {
+        let numbers = try files.list(folder).compactMap { entry in
+            entry.name.hasSuffix(".wal") ? Int(entry.name.dropLast(4)) : nil
+        }
+        for number in numbers.sorted() {
+            let path = "\(folder)/\(number).wal"
+            let content = LogSegment.content(of: try files.readFile(path, maxBytes: 256 << 20))
+            var isReadable = !content.isCorrupt
+            for body in content.bodies {
+                guard let records = LogRecord.parse(body) else {
+                    isReadable = false
+                    continue
+                }
+                for record in records { work.add(record) }
+            }
+            guard !isReadable else { continue }
+            let aside = "\(layout.path(.log))/corrupt-\(writer)-\(number).wal"
+            try files.rename(path, aside)
+            report.corrupt.append(aside)
+        }
+    }
+
+    // MARK: - Putting back
+
+    private func put(_ work: Work, _ report: inout ReplayReport) throws(FileError) {
+        guard !work.lines.isEmpty || !work.jobs.isEmpty else { return }
+        let places = try Places(layout, files)
+        let erased = try Erased(layout, files)
+        for id in Set(work.lines.keys).union(work.jobs.keys).sorted() {
+            let job = work.jobs[id]
+            if let job, erased.covers(job.name) { continue }
+            let lines = (work.lines[id] ?? []).sorted { $0.offset < $1.offset }
+            if try put(id, job, lines, places) { report.restored += 1 }
+        }
+        for (key, entries) in work.order {
+            let ids = entries.sorted { ($0.offset, $0.id) < ($1.offset, $1.id) }.map(\.id)
+            try unwrapped { () throws(SpoolError) in try OrderFile.open(layout.orderPath(key), files).restore(ids) }
+        }
+    }
+
+    /// - Returns: whether something was missing.
+    private func put(
+        _ id: JobID, _ job: (name: JobFileName, payload: [UInt8])?,
+        _ lines: [(offset: Int, isFirst: Bool, bytes: [UInt8])], _ places: Places
+    ) throws(FileError) -> Bool {
+        try unwrapped { () throws(SpoolError) -> Bool in
+            let path = layout.statusPath(id)
+            let file: StatusFile
+            switch try StatusFile.openLocked(id, path, files, flags: [.read, .write]) {
+            case .locked(let opened): file = opened
+            // Somebody living holds the job: then its files are what they should be.
+            case .busy: return false
+            case .absent:
+                // Without its beginning the record is one that was removed since it was synced.
+                guard lines.first?.isFirst == true else { return false }
+                try stored(id) { () throws(FileError) in try files.ensureDirectory(layout.statusFolder(id), mode: 0o750) }
+                try stored(id) { () throws(FileError) in
+                    files.closeQuietly(try files.open(path, [.write, .create], mode: 0o640))
+                }
+                guard case .locked(let created) = try StatusFile.openLocked(id, path, files, flags: [.read, .write]) else {
+                    return false
+                }
+                file = created
+            }
+            let before = file.size
+            for line in lines { try file.putBack(line.bytes, at: line.offset) }
+            let history = StatusHistory(try file.readAll(repairing: false))
+            var isRestored = file.size != before
+            if let job, try restore(job.name, job.payload, history, places) { isRestored = true }
+            return isRestored
+        }
+    }
+
+    /// - Returns: whether the job file was missing or damaged.
+    private func restore(_ name: JobFileName, _ payload: [UInt8], _ history: StatusHistory, _ places: Places)
+        throws(SpoolError) -> Bool
+    {
+        try stored(name.id) { () throws(FileError) in
+            let last = history.last
+            let lastName = last?.file.flatMap { JobFileName($0) } ?? name
+            if let standing = places.paths[name.id] {
+                return try rewrite(standing, payload)
+            }
+            switch last?.state {
+            case .completed, .cancelled:
+                try files.ensureDirectory(layout.doneFolder(name.id), mode: 0o750)
+                return try rewrite(layout.donePath(lastName), payload)
+            case .failed: return try rewrite(layout.path(.dead, lastName.buried), payload)
+            // As an orphan: recovery gives it back, and counts what there is to count.
+            case .running: return try rewrite(layout.path(.running, lastName), payload)
+            case .queued, nil: return try rewrite(layout.path(.queued, lastName), payload)
+            }
+        }
+    }
+
+    private func rewrite(_ path: String, _ payload: [UInt8]) throws(FileError) -> Bool {
+        do throws(FileError) {
+            let standing = try files.readFile(path, maxBytes: JobSpool.maximumPayload)
+            // Lost data is missing or zeros. Anything whole was changed by hand since, and stays.
+            if standing == payload || (try? JSON.parse(standing)) != nil { return false }
+        } catch {
+            guard error.code == .notFound else { throw error }
+        }
+        try files.replaceFile(path, payload, mode: 0o640)
+        return true
+    }
+
+    private func unwrapped<Value>(_ body: () throws(SpoolError) -> Value) throws(FileError) -> Value {
+        do throws(SpoolError) {
+            return try body()
+        } catch {
+            throw error.file ?? FileError(code: .other, operation: "replay", path: layout.root)
+        }
+    }
+
+    /// Where the job files of all live folders stand.
+    private struct Places {
+        var paths: [JobID: String] = [:]
+
+        init(_ layout: SpoolLayout, _ files: any FileSystem) throws(FileError) {
+            for folder in [Folder.queued, .running, .dead] {
+                for entry in try files.list(layout.path(folder)) {
+                    let path = layout.path(folder, entry.name)
+                    if entry.kind == .directory {
+                        for inner in try files.list(path) { add(inner.name, "\(path)/\(inner.name)") }
+                    } else {
+                        add(entry.name, path)
+                    }
+                }
+            }
+        }
+
+        private mutating func add(_ name: String, _ path: String) {
+            if let name = JobFileName(name) { paths[name.id] = path }
+        }
+    }
+
+    /// Users that were erased, and when: control/erased/<user> holds the time.
+    private struct Erased {
+        var times: [String: Date] = [:]
+
+        init(_ layout: SpoolLayout, _ files: any FileSystem) throws(FileError) {
+            do throws(FileError) {
+                for entry in try files.list(layout.erasedFolder) {
+                    let text = String(
+                        decoding: try files.readFile("\(layout.erasedFolder)/\(entry.name)", maxBytes: 64), as: UTF8.self)
+                    times[entry.name] = RFC3339.date(text.trimmingCharacters(in: .whitespacesAndNewlines))
+                }
+            } catch {
+                guard error.code == .notFound else { throw error }
+            }
+        }
+
+        func covers(_ name: JobFileName) -> Bool { times[name.user].map { name.id.time <= $0 } ?? false }
+    }
+}

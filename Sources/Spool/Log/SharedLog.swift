@@ -1,0 +1,352 @@
+// The write-ahead log of one process: what many threads have just written into files becomes durable by one fdatasync of
+// one file (group commit), instead of several syncs for each job. The files are there, unsynced, before anybody is
+// answered: the log adds durability, not visibility. docs/decisions/0007-shared-log.md says why.
+//
+//   spool/log/<writer>/lock           held (flock) as long as the process lives
+//   spool/log/<writer>/<n>.wal        segments: one is written, one is spare, the others wait for their checkpoint
+//
+// A segment goes only after a syncfs that began after its last frame: then all files it speaks of are on disk. A failed
+// fdatasync fails its batch and retires the segment: it is never written again, and kept until a checkpoint succeeds.
+// Any thread. Failure: FileError from `commit`, after which nobody knows whether the batch is on disk.
+
+import DurableFiles
+import Foundation
+import Synchronization
+
+final class SharedLog: Sendable {
+    struct Bounds: Sendable {
+        /// Bytes of a segment.
+        var segment = 8 << 20
+        /// Bytes of records one caller may commit at once; more is synced file by file instead.
+        var commit = 4 << 20
+        /// Segments waiting for their checkpoint before commits have to wait too.
+        var waiting = 32
+        /// Seconds without a commit after which what there is is checkpointed: a short log is a short replay.
+        var rest: TimeInterval = 3
+        /// Seconds between checkpoints while commits go on.
+        var interval: TimeInterval = 60
+        /// Whether a thread makes checkpoints when they are due; false: whoever wants one asks for it.
+        var isAutomatic = true
+    }
+
+    /// A commit that failed, and whether its records may be on disk all the same.
+    struct Failure: Error {
+        var cause: FileError
+        var isKnown: Bool
+    }
+
+    private struct Segment {
+        var number: Int
+        var descriptor: Int32
+        var nonce: UInt64
+        var offset = LogSegment.page
+        var frames = 0
+    }
+
+    private struct State {
+        var current: Segment?
+        var spare: Int?
+        var retired: [Int] = []
+        var nextSegment = 1
+        /// Records of those who wait, with their tickets.
+        var pending: [(ticket: Int, bytes: [UInt8])] = []
+        var lastTicket = 0
+        var doneTicket = 0
+        var failures: [(tickets: ClosedRange<Int>, failure: Failure)] = []
+        var waiting = 0
+        var isWriting = false
+        var isClosed = false
+        /// When the log got its first frame since the last checkpoint, and its last one.
+        var firstCommit: Date?
+        var lastCommit = Date.distantPast
+    }
+
+    private let folder: String
+    private let root: String
+    private let files: any FileSystem
+    private let bounds: Bounds
+    private let lock: Int32
+    private let condition = NSCondition()
+    /// Guarded by `condition`.
+    nonisolated(unsafe) private var state = State()
+    private let checkpointing = NSLock()
+    /// Rung when a checkpoint may have become due; not with every commit.
+    private let bell = NSCondition()
+    /// Guarded by `bell`.
+    nonisolated(unsafe) private var isRung = false
+
+    /// Opens a log of this process's own. The caller holds the replay lock, so that nobody takes the new folder for an
+    /// orphan before its lock is held.
+    ///
+    /// - Parameters:
+    ///   - root: the spool.
+    ///   - writer: a name no other process uses.
+    init(root: String, writer: String, files: any FileSystem, bounds: Bounds = Bounds()) throws(FileError) {
+        self.root = root
+        self.files = files
+        self.bounds = bounds
+        folder = "\(root)/log/\(writer)"
+        try files.ensureDirectory(folder, mode: 0o750)
+        lock = try files.open("\(folder)/lock", [.read, .write, .create], mode: 0o640)
+        guard try files.lock(lock, wait: false, path: folder) else {
+            throw FileError(code: .wouldBlock, operation: "flock", path: folder)
+        }
+        state.current = try take()
+        state.spare = try make()
+    }
+
+    deinit { files.closeQuietly(lock) }
+
+    private func path(_ number: Int) -> String { "\(folder)/\(number).wal" }
+
+    // MARK: - Committing
+
+    /// Returns when the records are on disk.
+    func commit(_ records: [LogRecord]) throws(Failure) {
+        var bytes: [UInt8] = []
+        for record in records { record.append(to: &bytes) }
+        guard bytes.count <= bounds.commit else {
+            throw Failure(cause: FileError(code: .tooLarge, operation: "log", path: folder), isKnown: true)
+        }
+        condition.lock()
+        state.lastTicket += 1
+        let ticket = state.lastTicket
+        state.pending.append((ticket, bytes))
+        state.waiting += 1
+        while state.doneTicket < ticket {
+            if state.isWriting { condition.wait() } else { writeBatch() }
+        }
+        let failure = state.failures.first { $0.tickets.contains(ticket) }?.failure
+        state.waiting -= 1
+        if state.waiting == 0 { state.failures = [] }
+        condition.unlock()
+        if let failure { throw failure }
+    }
+
+    /// Writes what is pending, up to a bound, as one frame. Called and left with the lock held; gives it up meanwhile.
+    private func writeBatch() {
+        var body: [UInt8] = []
+        var count = 0
+        for entry in state.pending {
+            guard count == 0 || body.count + entry.bytes.count <= bounds.commit else { break }
+            body += entry.bytes
+            count += 1
+        }
+        guard let first = state.pending.first?.ticket else { return }
+        let last = state.pending[count - 1].ticket
+        state.pending.removeFirst(count)
+        state.isWriting = true
+        let segment = state.current
+        condition.unlock()
+        var written = segment
+        var failure: Failure?
+        do throws(Failure) {
+            written = try write(body, into: segment)
+        } catch {
+            failure = error
+        }
+        condition.lock()
+        if let failure {
+            state.failures.append((first...last, failure))
+            if !failure.isKnown { retire() }
+        } else {
+            state.current = written
+            state.lastCommit = Date()
+            if state.firstCommit == nil {
+                state.firstCommit = state.lastCommit
+                ring()
+            }
+        }
+        state.doneTicket = last
+        state.isWriting = false
+        condition.broadcast()
+    }
+
+    private func write(_ body: [UInt8], into segment: Segment?) throws(Failure) -> Segment {
+        var segment = try room(for: LogSegment.space(for: body.count), in: segment)
+        let frame = LogSegment.frame(nonce: segment.nonce, number: segment.frames, body: body)
+        do throws(FileError) {
+            try files.writeAll(segment.descriptor, frame, at: segment.offset, path: path(segment.number))
+        } catch {
+            // A torn frame: it does not check, and the next one is written over it.
+            throw Failure(cause: error, isKnown: true)
+        }
+        do throws(FileError) {
+            try files.dataSync(segment.descriptor, path: path(segment.number))
+        } catch {
+            throw Failure(cause: error, isKnown: false)
+        }
+        segment.offset += frame.count
+        segment.frames += 1
+        return segment
+    }
+
+    /// The segment, or the next one where it has no room left. Only the one who writes calls this.
+    private func room(for space: Int, in segment: Segment?) throws(Failure) -> Segment {
+        if let segment, segment.offset + space <= bounds.segment { return segment }
+        condition.lock()
+        if segment != nil { retire() }
+        // Bounded: what waits for its checkpoint is disk space and time of the next replay.
+        while state.retired.count >= bounds.waiting, !state.isClosed { condition.wait() }
+        condition.unlock()
+        do throws(FileError) {
+            let next = try take()
+            condition.lock()
+            state.current = next
+            condition.unlock()
+            return next
+        } catch {
+            throw Failure(cause: error, isKnown: true)
+        }
+    }
+
+    private func ring() {
+        bell.lock()
+        isRung = true
+        bell.signal()
+        bell.unlock()
+    }
+
+    /// The current segment is written no more. With the lock held.
+    private func retire() {
+        guard let segment = state.current else { return }
+        files.closeQuietly(segment.descriptor)
+        state.retired.append(segment.number)
+        state.current = nil
+        ring()
+    }
+
+    // MARK: - Segments
+
+    /// A segment ready to be written: the spare one, or a new one.
+    private func take() throws(FileError) -> Segment {
+        condition.lock()
+        let spare = state.spare
+        state.spare = nil
+        condition.unlock()
+        let number: Int
+        if let spare { number = spare } else { number = try make() }
+        let descriptor = try files.open(path(number), [.read, .write], mode: 0o640)
+        var segment = Segment(number: number, descriptor: descriptor, nonce: UInt64.random(in: 1...UInt64(Int64.max)))
+        segment.frames = 0
+        do throws(FileError) {
+            // Durable with the first frame: one fdatasync covers both.
+            try files.writeAll(descriptor, LogSegment.head(nonce: segment.nonce), at: 0, path: path(number))
+        } catch {
+            files.closeQuietly(descriptor)
+            throw error
+        }
+        return segment
+    }
+
+    /// A new file full of zeros, on disk.
+    private func make() throws(FileError) -> Int {
+        condition.lock()
+        let number = state.nextSegment
+        state.nextSegment += 1
+        condition.unlock()
+        do throws(FileError) {
+            try files.withFile(path(number), [.write, .create, .exclusive], mode: 0o640) { file throws(FileError) in
+                try fill(file, number)
+            }
+            try files.syncDirectory(folder)
+        } catch {
+            // A part of a segment is no use to anybody.
+            try? files.remove(path(number))
+            throw error
+        }
+        return number
+    }
+
+    private func fill(_ file: Int32, _ number: Int) throws(FileError) {
+        let zeros = [UInt8](repeating: 0, count: min(bounds.segment, 1 << 20))
+        var done = 0
+        while done < bounds.segment {
+            let part = zeros.prefix(bounds.segment - done)
+            try files.writeAll(file, Array(part), path: path(number))
+            done += part.count
+        }
+        try files.sync(file, path: path(number))
+    }
+
+    // MARK: - Checkpoints
+
+    /// Makes everything the log speaks of durable in its own files, then lets the log go.
+    func checkpoint() throws(FileError) {
+        checkpointing.lock()
+        defer { checkpointing.unlock() }
+        condition.lock()
+        while state.isWriting { condition.wait() }
+        if let current = state.current, current.frames > 0 { retire() }
+        let retired = state.retired
+        state.firstCommit = nil
+        condition.unlock()
+        guard !retired.isEmpty else { return }
+        try files.syncAll(root)
+        for number in retired { try letGo(number) }
+    }
+
+    /// Keeps one segment as the spare and removes the others.
+    private func letGo(_ number: Int) throws(FileError) {
+        condition.lock()
+        let isSpare = state.spare == nil
+        condition.unlock()
+        if isSpare {
+            // Its frames must not be replayed any more, least of all over files that have changed since.
+            let file = try files.open(path(number), [.read, .write], mode: 0o640)
+            defer { files.closeQuietly(file) }
+            try files.writeAll(file, [UInt8](repeating: 0, count: LogSegment.page), at: 0, path: path(number))
+            try files.dataSync(file, path: path(number))
+        } else {
+            try files.remove(path(number))
+        }
+        condition.lock()
+        state.retired.removeAll { $0 == number }
+        if isSpare { state.spare = number }
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    /// Waits until a checkpoint is due. For the one thread that makes them.
+    /// - Returns: false once the log is closed.
+    func waitForCheckpoint() -> Bool {
+        while true {
+            condition.lock()
+            let (isClosed, isWaiting, first, last) =
+                (state.isClosed, !state.retired.isEmpty, state.firstCommit, state.lastCommit)
+            condition.unlock()
+            if isClosed { return false }
+            if isWaiting { return true }
+            let due = first.map { min(last.addingTimeInterval(bounds.rest), $0.addingTimeInterval(bounds.interval)) }
+            if let due, due <= Date() { return true }
+            rest(until: due ?? .distantFuture)
+        }
+    }
+
+    /// Until then, or until the bell rings.
+    func rest(until date: Date) {
+        bell.lock()
+        while !isRung, bell.wait(until: date) {}
+        isRung = false
+        bell.unlock()
+    }
+
+    /// The last checkpoint, then the log is gone. Nobody may commit any more.
+    func close() throws(FileError) {
+        condition.lock()
+        state.isClosed = true
+        condition.broadcast()
+        condition.unlock()
+        ring()
+        try checkpoint()
+        condition.lock()
+        let rest = [state.spare, state.current?.number].compactMap { $0 }
+        if let current = state.current { files.closeQuietly(current.descriptor) }
+        state.current = nil
+        state.spare = nil
+        condition.unlock()
+        for number in rest { try files.remove(path(number)) }
+        try files.remove("\(folder)/lock")
+        try files.removeDirectory(folder)
+    }
+}

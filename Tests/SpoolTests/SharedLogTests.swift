@@ -1,0 +1,206 @@
+import DurableFiles
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+import TextFormats
+
+@testable import Spool
+
+@Suite struct SharedLogTests {
+    /// Jobs in every state, their order keys among them, as one process leaves them without a checkpoint at its end.
+    private func live(_ fixture: SpoolFixture, checkpointAt: Int?) throws -> [JobID: JobState] {
+        let spool = fixture.spool
+        var states: [JobID: JobState] = [:]
+        for number in 0..<24 {
+            fixture.clock.advance(by: 1)
+            let key = number % 3 == 0 ? SpoolFixture.key : nil
+            let id = try spool.submit(fixture.submission("payload \(number)", key: key)).record.id
+            states[id] = .queued
+            if number == checkpointAt { try spool.log?.checkpoint() }
+            guard number % 4 != 0, key == nil else { continue }
+            let name = try #require(try spool.names(in: .queued).first { $0.id == id })
+            guard case .claimed(let claim) = try spool.claim(name) else {
+                Issue.record("not claimed")
+                continue
+            }
+            try claim.record.progress(10)
+            try claim.record.journal(.model, ["text": "answer \(number)"])
+            switch number % 4 {
+            case 1:
+                try claim.complete(result: ["n": JSON(number)])
+                states[id] = .completed
+            case 2:
+                try claim.bury(JobFailure(code: "x", detail: "", isRetryable: false))
+                states[id] = .failed
+            default: try claim.retry(JobFailure(code: "y", detail: "", isRetryable: true), due: fixture.clock.now)
+            }
+        }
+        return states
+    }
+
+    @Test(
+        "what the log made durable is there after a power cut, wherever its checkpoint was",
+        arguments: [nil, 0, 7, 23] as [Int?], [0, 1, 2, 3])
+    func replays(checkpointAt: Int?, loss: Int) throws {
+        let fixture = try SpoolFixture(powerCut: true, log: true)
+        let states = try live(fixture, checkpointAt: checkpointAt)
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let losses: [PowerCutFileSystem.Loss] = [.strict, .namesOnly, .mixed(seed: 3), .mixed(seed: 4)]
+        let spool = try fixture.afterPowerCut(losses[loss], "cut")
+        defer { fixture.removeAfterPowerCut("cut") }
+        #expect(spool.replayed.logs == 1)
+        #expect(spool.replayed.corrupt.isEmpty)
+        if loss == 0, checkpointAt == nil { #expect(spool.replayed.restored == states.count) }
+        #expect(try spool.recoverOrphans().failures.isEmpty)
+        for (id, state) in states {
+            let record = try #require(try spool.record(id), "\(id) is lost")
+            // A retried job may be found as it was while it ran: its `queued` line is not synced.
+            #expect(record.state == state || state == .queued && !record.state.isFinal, "\(id)")
+            let places = try fixture.places(id, in: spool)
+            #expect(places == [state == .completed ? "done" : state == .failed ? "dead" : "queued"], "\(id)")
+            let payload = try #require(try spool.payload(id))
+            #expect(String(decoding: payload, as: UTF8.self).hasPrefix("payload "))
+            let journal = try spool.lines(id, from: 0, epoch: nil)?.lines.count { $0.type == .model } ?? 0
+            if state.isFinal { #expect(journal == 1) }
+        }
+        // The order of the session is that of admission.
+        let ordered = states.filter { _, state in state == .queued }.keys.sorted()
+        let live = try spool.liveJobs(orderKey: try #require(SpoolFixture.key)).map(\.id)
+        #expect(live == ordered.filter { live.contains($0) })
+        #expect(live.count == 8)
+        #expect(try LinuxFileSystem().list(spool.layout.path(.log)).allSatisfy { $0.name.hasPrefix(".") })
+    }
+
+    @Test("a log whose process lives is left alone, and a clean end leaves nothing to replay")
+    func livingAndClosed() throws {
+        let fixture = try SpoolFixture(log: true)
+        _ = try fixture.spool.submit(fixture.submission())
+        #expect(try fixture.another().replayed == ReplayReport())
+        try fixture.spool.close()
+        #expect(try fixture.another().replayed == ReplayReport())
+        #expect(try LinuxFileSystem().list(fixture.spool.layout.path(.log)).allSatisfy { $0.name.hasPrefix(".") })
+    }
+
+    @Test("jobs of a user erased since are not brought back")
+    func erased() throws {
+        let fixture = try SpoolFixture(powerCut: true, log: true)
+        let gone = try fixture.spool.submit(fixture.submission("secret", user: "alice")).record.id
+        fixture.clock.advance(by: 1)
+        #expect(try fixture.spool.erase(user: "alice") == 0)
+        fixture.clock.advance(by: 1)
+        let kept = try fixture.spool.submit(fixture.submission("new", user: "alice")).record.id
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let spool = try fixture.afterPowerCut(.strict, "erased")
+        defer { fixture.removeAfterPowerCut("erased") }
+        #expect(try spool.record(gone) == nil)
+        #expect(try spool.names(in: .queued).map(\.id) == [kept])
+    }
+
+    @Test("commits of many threads share their syncs, and each is on disk when it returns")
+    func groups() throws {
+        let folder = try TemporaryDirectory()
+        let files = FaultyFileSystem()
+        try files.makeDirectory(folder.path + "/log", mode: 0o700)
+        let log = try SharedLog(root: folder.path, writer: "w", files: files)
+        files.set(.none)
+        let failures = Atomic<Int>(0)
+        let threads = 16
+        let commits = 40
+        DispatchQueue.concurrentPerform(iterations: threads) { number in
+            for turn in 0..<commits {
+                let id = JobID.make(now: Date())
+                do throws(SharedLog.Failure) {
+                    try log.commit([.lines(id, offset: turn, isFirst: true, Array("\(number)".utf8))])
+                } catch {
+                    failures.wrappingAdd(1, ordering: .relaxed)
+                }
+            }
+        }
+        #expect(failures.load(ordering: .relaxed) == 0)
+        let syncs = files.log.count { $0.hasPrefix("fdatasync") }
+        #expect(syncs <= threads * commits)
+        let bytes = try files.readFile(folder.path + "/log/w/1.wal")
+        let records = LogSegment.content(of: bytes).bodies.compactMap { LogRecord.parse($0) }.flatMap { $0 }
+        #expect(records.count == threads * commits)
+        try log.close()
+        #expect(try files.list(folder.path + "/log").isEmpty)
+    }
+
+    @Test("a segment that is full makes way for the next, and one that was checkpointed is used again without its past")
+    func rotates() throws {
+        let fixture = try SpoolFixture(log: true)
+        let log = try #require(fixture.spool.log)
+        let folder = fixture.spool.layout.path(.log)
+        for round in 0..<4 {
+            for number in 0..<20 { _ = try fixture.spool.submit(fixture.submission("\(round) \(number)")) }
+            try log.checkpoint()
+        }
+        _ = try fixture.spool.submit(fixture.submission("last"))
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let segments = try LinuxFileSystem().list(folder).filter { $0.kind == .directory }.flatMap { writer in
+            try LinuxFileSystem().list("\(folder)/\(writer.name)").filter { $0.name.hasSuffix(".wal") }
+        }
+        #expect((1...3).contains(segments.count))
+        #expect(try fixture.another().replayed.jobs == 1)
+        #expect(try fixture.spool.layout.root.isEmpty == false)
+    }
+
+    @Test("the torn end of a log is not corruption; a damaged frame before a good one is, and is set aside")
+    func damage() throws {
+        let body: [UInt8] = Array("body".utf8)
+        let frames = (0..<3).map { LogSegment.frame(nonce: 7, number: $0, body: body) }
+        let whole = LogSegment.head(nonce: 7) + frames.joined() + [UInt8](repeating: 0, count: LogSegment.page)
+        #expect(LogSegment.content(of: whole).bodies.count == 3)
+        #expect(!LogSegment.content(of: whole).isCorrupt)
+        for byte in [0, 5, 12, 20, 28, LogSegment.frameHead + 1] {
+            var torn = whole
+            torn[LogSegment.page * 3 + byte] ^= 0xFF
+            #expect(LogSegment.content(of: torn).bodies.count == 2)
+            #expect(!LogSegment.content(of: torn).isCorrupt)
+            var damaged = whole
+            damaged[LogSegment.page * 2 + byte] ^= 0xFF
+            #expect(LogSegment.content(of: damaged).bodies.count == 2)
+            #expect(LogSegment.content(of: damaged).isCorrupt)
+        }
+        // Frames of the segment's earlier use mean nothing.
+        #expect(LogSegment.content(of: LogSegment.head(nonce: 8) + frames.joined()).bodies.isEmpty)
+
+        let fixture = try SpoolFixture(log: true)
+        for number in 0..<3 { _ = try fixture.spool.submit(fixture.submission("\(number)")) }
+        fixture.files.crash()
+        let folder = fixture.spool.layout.path(.log)
+        let writer = try #require(try LinuxFileSystem().list(folder).first { $0.kind == .directory })
+        let handle = try #require(FileHandle(forUpdatingAtPath: "\(folder)/\(writer.name)/1.wal"))
+        try handle.seek(toOffset: UInt64(LogSegment.page + 40))
+        try handle.write(contentsOf: [0xFF])
+        try handle.close()
+        let after = try fixture.another()
+        #expect(after.replayed.corrupt.count == 1)
+        #expect(try LinuxFileSystem().exists(after.replayed.corrupt[0]))
+        #expect(try after.names(in: .queued).count == 3)
+    }
+
+    @Test("where the log cannot be synced the files are, and the answer is the same", arguments: ["fdatasync", "write"])
+    func fallsBack(operation: String) throws {
+        let fixture = try SpoolFixture(powerCut: true, log: true)
+        let folder = fixture.spool.layout.path(.log)
+        fixture.files.set(.failAlways("\(operation) \(folder)"))
+        let id = try fixture.spool.submit(fixture.submission("kept", key: SpoolFixture.key)).record.id
+        _ = try claimFirst(fixture.spool) { claim in
+            try claim.record.journal(.model, ["text": "paid for"])
+            try claim.complete(result: ["n": 1])
+        }
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let spool = try fixture.afterPowerCut(.strict, "fallback")
+        defer { fixture.removeAfterPowerCut("fallback") }
+        _ = try spool.recoverOrphans()
+        _ = try claimFirst(spool) { _ in Issue.record("ran again") }
+        #expect(try spool.record(id)?.result == ["n": 1])
+        #expect(try fixture.places(id, in: spool) == ["done"])
+    }
+}
