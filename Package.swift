@@ -168,6 +168,8 @@ let usedPackages = Set(
 
 let package = Package(
     name: "nanobot",
-    products: kept.contains("nanobot") ? [.executable(name: "nanobot", targets: ["nanobot"])] : [],
+    // The libraries are for Benchmarks/, which is a package of its own.
+    products: (kept.contains("nanobot") ? [.executable(name: "nanobot", targets: ["nanobot"])] : [])
+        + ["Spool", "Workers"].filter { kept.contains($0) }.map { .library(name: $0, targets: [$0]) },
     dependencies: packages.filter { usedPackages.contains($0.key) }.sorted { $0.key < $1.key }.map(\.value),
     targets: targets)

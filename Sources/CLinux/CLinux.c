@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int nb_open_beneath(int directory, const char *path, int flags, uint32_t mode) {
@@ -37,6 +38,11 @@ int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length, int wai
     range.l_start = start;
     range.l_len = length;
     return fcntl(descriptor, wait ? F_OFD_SETLKW : F_OFD_SETLK, &range);
+}
+
+int64_t nb_file_system_magic(const char *path) {
+    struct statfs facts;
+    return statfs(path, &facts) == 0 ? (int64_t)facts.f_type : -1;
 }
 
 int nb_syncfs(int descriptor) { return syncfs(descriptor); }

@@ -61,6 +61,9 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
     /// Milliseconds between making an id and admitting its job that still count as at once.
     private static let immediateSpan: Int64 = 1_000
 
+    /// A due time that a name can carry: from 1970 on, at most 15 digits.
+    var hasUsualDue: Bool { (0..<1_000_000_000_000_000).contains(dueMilliseconds) }
+
     public var due: Date { Date(timeIntervalSince1970: Double(dueMilliseconds) / 1000) }
 
     public var description: String {

@@ -63,7 +63,7 @@ public struct JobID: Hashable, Sendable, Comparable, CustomStringConvertible {
     public var time: Date { Date(timeIntervalSince1970: Double(milliseconds) / 1000) }
 
     /// The UTC day, as in "2026-11-24": the folder of its status file.
-    public var day: String { String(RFC3339.string(time).prefix(10)) }
+    public var day: String { RFC3339.day(Int64(milliseconds)) }
 
     /// Two hexadecimal digits of the random part: the folder inside the day.
     public var shard: String { Hex.text(low & 0xFF, digits: 2) }

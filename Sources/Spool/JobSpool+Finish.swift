@@ -31,7 +31,8 @@ extension JobSpool {
         try file.append(final.line, sync: true)
         settle(finishing, name, final.state)
         try? order?.end([id])  // a follower that finds the id checks its final line anyway
-        removeCancelMark(id, run: name.run)
+        // A mark that came too late means nothing any more; the next scan finds and removes it.
+        if final.state == .cancelled { removeCancelMark(id, run: name.run) }
         notify(.finished(id))
     }
 

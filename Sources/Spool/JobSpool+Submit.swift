@@ -2,7 +2,8 @@
 //
 // 1 create status/<id> (O_EXCL: the id is ours) and lock it; note what is being admitted   2 tmp/<id> written and fsynced
 // 3 order key, fsynced   4 rename into queued/, fsync queued/   5 `queued` line, fsync, fsync the status folder   6 unlock
-// The commit point is the last fsync of 5; with a shared log nothing of this is synced, and the log's fsync is it. The order matters: a `queued` line on disk means that the job file stands.
+// The commit point is the last fsync of 5; with a shared log nothing of this is synced, and the log's fsync is it. The
+// order matters: a `queued` line on disk means that the job file stands.
 // A crash before 4 leaves a status file without a state, which the next submit of the id completes; a crash between 4
 // and 5 leaves a job that its claimer, or the next submit, completes. Whoever answers for a job that somebody else has
 // admitted makes sure first that it is durable.
@@ -93,7 +94,10 @@ extension JobSpool {
     }
 
     private func check(_ submission: Submission) throws(SpoolError) {
-        guard JobFileName(submission.fileName.description) == submission.fileName else {
+        guard JobFileName.isKey(submission.user, JobFileName.maximumUserLength),
+            JobFileName.isKey(submission.holdKey, JobFileName.maximumHoldKeyLength),
+            (0...9).contains(submission.priority), submission.fileName.hasUsualDue
+        else {
             throw SpoolError(.invalid, "User, hold key or priority do not fit a job file's name.", id: submission.id)
         }
         guard submission.payload.count <= JobSpool.maximumPayload else {

@@ -72,17 +72,39 @@ public struct StatusLine: Sendable {
     static let statusPrefix = Array(#"{"t":"status""#.utf8)
 }
 
-/// CRC-32C (Castagnoli), reflected, as in RFC 3720 appendix B.4.
+/// CRC-32C (Castagnoli), reflected, as in RFC 3720 appendix B.4; eight bytes a step (Kounavis and Berry, "A Systematic
+/// Approach to Building High Performance Software-based CRC Generators", 2005).
 enum CRC32C {
-    private static let table: [UInt32] = (0..<256).map { index in
-        (0..<8).reduce(UInt32(index)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0x82F6_3B78 : value >> 1 }
-    }
+    /// Table k: the effect of a byte that k more bytes follow.
+    private static let tables: [UInt32] = {
+        var tables = [UInt32](repeating: 0, count: 8 * 256)
+        for index in 0..<256 {
+            tables[index] = (0..<8).reduce(UInt32(index)) { value, _ in
+                value & 1 == 1 ? value >> 1 ^ 0x82F6_3B78 : value >> 1
+            }
+        }
+        for index in 256..<8 * 256 {
+            let before = tables[index - 256]
+            tables[index] = before >> 8 ^ tables[Int(before & 0xFF)]
+        }
+        return tables
+    }()
 
     static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-        bytes.withUnsafeBufferPointer { buffer in
-            table.withUnsafeBufferPointer { table in
+        bytes.withUnsafeBytes { buffer in
+            tables.withUnsafeBufferPointer { table in
                 var value: UInt32 = 0xFFFF_FFFF
-                for byte in buffer { value = value >> 8 ^ table[Int((value ^ UInt32(byte)) & 0xFF)] }
+                var place = 0
+                while place + 8 <= buffer.count {
+                    let word = buffer.loadUnaligned(fromByteOffset: place, as: UInt64.self).littleEndian ^ UInt64(value)
+                    value = 0
+                    for step in 0..<8 { value ^= table[(7 - step) * 256 + Int(word >> UInt64(step * 8) & 0xFF)] }
+                    place += 8
+                }
+                while place < buffer.count {
+                    value = value >> 8 ^ table[Int((value ^ UInt32(buffer[place])) & 0xFF)]
+                    place += 1
+                }
                 return value ^ 0xFFFF_FFFF
             }
         }

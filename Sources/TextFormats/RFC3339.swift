@@ -13,6 +13,12 @@ public enum RFC3339 {
             + pad(seconds / 60 % 60, 2) + ":" + pad(seconds % 60, 2) + "." + pad(inDay % 1000, 3) + "Z"
     }
 
+    /// The UTC day of a time in milliseconds since 1970, as in "2026-11-24".
+    public static func day(_ milliseconds: Int64) -> String {
+        let (year, month, day) = civil(days: floorDivide(milliseconds, 86_400_000).quotient)
+        return pad(year, 4) + "-" + pad(month, 2) + "-" + pad(day, 2)
+    }
+
     /// Accepts any offset, "T" or a space between date and time, and up to nine decimals of a second.
     /// - Returns: nil for anything that is no time that exists (leap second :60 counts as the next minute's start).
     public static func date(_ text: String) -> Date? {

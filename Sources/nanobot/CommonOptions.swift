@@ -45,7 +45,7 @@ struct CommonOptions: ParsableArguments {
         let level = LogLevel(verbose ? .debug : .notice)
         StandardErrorLog.bootstrap(format: format, level: level)
         var unknownLevel: String?
-        let services = try services(logger: Logger(label: "nanobot")) { settings in
+        let services = try services(logger: Logger(label: "nanobot"), isServer: true) { settings in
             change(&settings)
             guard !verbose else { return }
             if quietly {
@@ -64,11 +64,12 @@ struct CommonOptions: ParsableArguments {
     }
 
     private func services(
-        logger: Logger, change: (inout Settings) -> Void = { _ in }
+        logger: Logger, isServer: Bool = false, change: (inout Settings) -> Void = { _ in }
     ) throws -> NanobotServices {
         let location = location
         do {
-            return try NanobotServices.open(home: location, environment: environment, logger: logger, change: change)
+            return try NanobotServices.open(
+                home: location, environment: environment, logger: logger, isServer: isServer, change: change)
         } catch {
             var failure = CommandFailure(error)
             guard failure.status != .usage else { throw failure }

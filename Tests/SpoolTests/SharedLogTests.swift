@@ -149,6 +149,47 @@ import TextFormats
         #expect(try fixture.spool.layout.root.isEmpty == false)
     }
 
+    @Test("checksums are CRC-32C, at every length and alignment")
+    func checksums() {
+        // The check value of the CRC catalogue, and RFC 3720 appendix B.4.
+        #expect(CRC32C.checksum(Array("123456789".utf8)[...]) == 0xE306_9283)
+        #expect(CRC32C.checksum([UInt8](repeating: 0, count: 32)[...]) == 0x8A91_36AA)
+        #expect(CRC32C.checksum([UInt8](repeating: 0xFF, count: 32)[...]) == 0x62A8_AB43)
+        #expect(CRC32C.checksum((0..<32).map { UInt8($0) }[...]) == 0x46DD_794E)
+        let bytes = (0..<40).map { UInt8($0 &* 37 & 0xFF) }
+        for start in 0..<8 { #expect(CRC32C.checksum(bytes[start...]) == CRC32C.checksum(Array(bytes[start...])[...])) }
+    }
+
+    @Test("a checkpoint of a log that is never quiet is not kept waiting")
+    func busyCheckpoints() throws {
+        let folder = try TemporaryDirectory()
+        let files = LinuxFileSystem()
+        try files.makeDirectory(folder.path + "/log", mode: 0o700)
+        var bounds = SharedLog.Bounds()
+        bounds.segment = 8 * LogSegment.page
+        bounds.waiting = 2
+        bounds.isAutomatic = false
+        let log = try SharedLog(root: folder.path, writer: "w", files: files, bounds: bounds)
+        let isOver = Atomic<Bool>(false)
+        let failures = Atomic<Int>(0)
+        DispatchQueue.concurrentPerform(iterations: 5) { number in
+            do {
+                if number == 0 {
+                    for _ in 0..<40 { try log.checkpoint() }
+                    isOver.store(true, ordering: .releasing)
+                }
+                while !isOver.load(ordering: .acquiring) {
+                    try log.commit([.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])])
+                }
+            } catch {
+                failures.wrappingAdd(1, ordering: .relaxed)
+                isOver.store(true, ordering: .releasing)
+            }
+        }
+        #expect(failures.load(ordering: .relaxed) == 0)
+        try log.close()
+    }
+
     @Test("the torn end of a log is not corruption; a damaged frame before a good one is, and is set aside")
     func damage() throws {
         let body: [UInt8] = Array("body".utf8)

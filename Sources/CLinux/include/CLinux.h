@@ -11,6 +11,9 @@ int nb_rename_noreplace(int from_directory, const char *from, int to_directory, 
 /// An open-file-description lock on a byte range. type: 1 exclusive, 0 unlock. wait: 0 returns EAGAIN when taken.
 int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length, int wait);
 
+/// statfs(2): the magic number of the file system the path is on; -1 when it cannot be asked about.
+int64_t nb_file_system_magic(const char *path);
+
 /// syncfs(2): everything written to the file system of this descriptor.
 int nb_syncfs(int descriptor);
 

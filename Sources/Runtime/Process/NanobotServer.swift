@@ -76,6 +76,7 @@ public struct NanobotServer: Sendable {
         var configuration = ServiceGroupConfiguration(
             services: group.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(Int64(NanobotServer.drainTime) + 10)
+        defer { services.closeSpool() }
         try await ServiceGroup(configuration: configuration).run()
     }
 

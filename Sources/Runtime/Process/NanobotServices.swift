@@ -35,14 +35,14 @@ public final class NanobotServices: Sendable {
     /// - Throws: `SpoolError` when the spool cannot be opened, `SettingsError` for settings that contradict each other.
     public init(
         home: NanobotHome, settings: Settings, accountSettings: [ProviderSettings], logger: Logger,
-        now: @escaping @Sendable () -> Date = { Date() }
+        isServer: Bool = false, now: @escaping @Sendable () -> Date = { Date() }
     ) throws {
         self.home = home
         self.settings = settings
         self.logger = logger
         self.now = now
         try LinuxFileSystem().ensureDirectory(home.path)
-        spool = try JobSpool(root: home.spool, now: now)
+        spool = try NanobotServices.openSpool(home.spool, isServer: isServer, logger: logger, now: now)
         workspaces = WorkspaceManager(root: home.workspaces, defaultTimeZone: settings.defaultTimezone, now: now)
         configs = UserConfigManager(workspaces: workspaces)
         let factory = ProviderFactory(
@@ -63,15 +63,49 @@ public final class NanobotServices: Sendable {
         renderer = try ReportRenderer()
     }
 
+    /// A server shares one log among its threads where the file system can be trusted with it; a command that does one
+    /// thing and ends syncs its files.
+    private static func openSpool(
+        _ root: String, isServer: Bool, logger: Logger, now: @escaping @Sendable () -> Date
+    ) throws -> JobSpool {
+        try LinuxFileSystem().ensureDirectory(root, mode: 0o750)
+        var durability = JobSpool.Durability.files
+        if isServer, case .local = FileSystemKind.of(root) { durability = .sharedLog }
+        let spool = try JobSpool(root: root, durability: durability, now: now)
+        let replayed = spool.replayed
+        if replayed.logs > 0 {
+            logger.notice(
+                "the log of a process that had died was replayed",
+                metadata: ["logs": "\(replayed.logs)", "jobs": "\(replayed.jobs)", "restored": "\(replayed.restored)"])
+        }
+        for path in replayed.corrupt {
+            logger.error(
+                "a damaged log was set aside: jobs of that moment may be missing", metadata: ["file": "\(path)"])
+        }
+        return spool
+    }
+
+    /// After everything has stopped: what the shared log holds goes into the files themselves.
+    func closeSpool() {
+        do throws(SpoolError) {
+            try spool.close()
+        } catch {
+            // It stays, and the next start replays it.
+            logger.warning("the spool's log was not ended", metadata: ["error": "\(error.detail)"])
+        }
+    }
+
     /// Reads the settings of a home and builds everything from them.
     public static func open(
-        home: NanobotHome, environment: [String: String], logger: Logger, change: (inout Settings) -> Void = { _ in }
+        home: NanobotHome, environment: [String: String], logger: Logger, isServer: Bool = false,
+        change: (inout Settings) -> Void = { _ in }
     ) throws -> NanobotServices {
         let reader = SettingsReader(environment: environment)
         var settings = try reader.read(home)
         change(&settings)
         return try NanobotServices(
-            home: home, settings: settings, accountSettings: reader.accounts(settings), logger: logger)
+            home: home, settings: settings, accountSettings: reader.accounts(settings), logger: logger,
+            isServer: isServer)
     }
 
     /// What runs jobs in this process.

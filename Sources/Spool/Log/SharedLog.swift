@@ -35,6 +35,18 @@ final class SharedLog: Sendable {
         var isKnown: Bool
     }
 
+    /// A thread in `commit`. Woken once for each thing it waits for, and nobody else with it.
+    /// `@unchecked Sendable`: what is in it is written before the semaphore is signalled and read after it.
+    private final class Waiter: @unchecked Sendable {
+        let bytes: [UInt8]
+        let bell = DispatchSemaphore(value: 0)
+        /// It is this thread's turn to write.
+        var isWriter = false
+        var failure: Failure?
+
+        init(_ bytes: [UInt8]) { self.bytes = bytes }
+    }
+
     private struct Segment {
         var number: Int
         var descriptor: Int32
@@ -48,13 +60,11 @@ final class SharedLog: Sendable {
         var spare: Int?
         var retired: [Int] = []
         var nextSegment = 1
-        /// Records of those who wait, with their tickets.
-        var pending: [(ticket: Int, bytes: [UInt8])] = []
-        var lastTicket = 0
-        var doneTicket = 0
-        var failures: [(tickets: ClosedRange<Int>, failure: Failure)] = []
-        var waiting = 0
+        /// Those who wait, in order; the first one writes, for as many as fit into a frame.
+        var pending: [Waiter] = []
         var isWriting = false
+        /// A checkpoint waits for the writer to let the current segment go.
+        var wantsRetirement = false
         var isClosed = false
         /// When the log got its first frame since the last checkpoint, and its last one.
         var firstCommit: Date?
@@ -108,34 +118,30 @@ final class SharedLog: Sendable {
         guard bytes.count <= bounds.commit else {
             throw Failure(cause: FileError(code: .tooLarge, operation: "log", path: folder), isKnown: true)
         }
+        let waiter = Waiter(bytes)
         condition.lock()
-        state.lastTicket += 1
-        let ticket = state.lastTicket
-        state.pending.append((ticket, bytes))
-        state.waiting += 1
-        while state.doneTicket < ticket {
-            if state.isWriting { condition.wait() } else { writeBatch() }
-        }
-        let failure = state.failures.first { $0.tickets.contains(ticket) }?.failure
-        state.waiting -= 1
-        if state.waiting == 0 { state.failures = [] }
+        state.pending.append(waiter)
+        let mustWait = state.isWriting
+        state.isWriting = true
         condition.unlock()
-        if let failure { throw failure }
+        if mustWait { waiter.bell.wait() }
+        if !mustWait || waiter.isWriter { writeBatch() }
+        if let failure = waiter.failure { throw failure }
     }
 
-    /// Writes what is pending, up to a bound, as one frame. Called and left with the lock held; gives it up meanwhile.
+    /// Writes what is pending, up to a bound, as one frame, and makes the first of those who came meanwhile the next
+    /// writer. The caller is the first who is pending.
     private func writeBatch() {
+        condition.lock()
         var body: [UInt8] = []
         var count = 0
-        for entry in state.pending {
-            guard count == 0 || body.count + entry.bytes.count <= bounds.commit else { break }
-            body += entry.bytes
+        for waiter in state.pending {
+            guard count == 0 || body.count + waiter.bytes.count <= bounds.commit else { break }
+            body += waiter.bytes
             count += 1
         }
-        guard let first = state.pending.first?.ticket else { return }
-        let last = state.pending[count - 1].ticket
+        let batch = Array(state.pending.prefix(count))
         state.pending.removeFirst(count)
-        state.isWriting = true
         let segment = state.current
         condition.unlock()
         var written = segment
@@ -145,9 +151,12 @@ final class SharedLog: Sendable {
         } catch {
             failure = error
         }
+        finish(batch, written, failure)
+    }
+
+    private func finish(_ batch: [Waiter], _ written: Segment?, _ failure: Failure?) {
         condition.lock()
         if let failure {
-            state.failures.append((first...last, failure))
             if !failure.isKnown { retire() }
         } else {
             state.current = written
@@ -157,9 +166,19 @@ final class SharedLog: Sendable {
                 ring()
             }
         }
-        state.doneTicket = last
-        state.isWriting = false
-        condition.broadcast()
+        if state.wantsRetirement {
+            retire()
+            state.wantsRetirement = false
+            condition.broadcast()
+        }
+        let next = state.pending.first
+        state.isWriting = next != nil
+        condition.unlock()
+        next?.isWriter = true
+        next?.bell.signal()
+        for waiter in batch { waiter.failure = failure }
+        // The first of the batch is the one who writes this.
+        for waiter in batch.dropFirst() { waiter.bell.signal() }
     }
 
     private func write(_ body: [UInt8], into segment: Segment?) throws(Failure) -> Segment {
@@ -187,7 +206,14 @@ final class SharedLog: Sendable {
         condition.lock()
         if segment != nil { retire() }
         // Bounded: what waits for its checkpoint is disk space and time of the next replay.
-        while state.retired.count >= bounds.waiting, !state.isClosed { condition.wait() }
+        while state.retired.count >= bounds.waiting, !state.isClosed {
+            // A checkpoint that waits for this writer has what it wants: there is no current segment.
+            if state.current == nil, state.wantsRetirement {
+                state.wantsRetirement = false
+                condition.broadcast()
+            }
+            condition.wait()
+        }
         condition.unlock()
         do throws(FileError) {
             let next = try take()
@@ -276,8 +302,12 @@ final class SharedLog: Sendable {
         checkpointing.lock()
         defer { checkpointing.unlock() }
         condition.lock()
-        while state.isWriting { condition.wait() }
-        if let current = state.current, current.frames > 0 { retire() }
+        if state.isWriting {
+            state.wantsRetirement = true
+            while state.wantsRetirement { condition.wait() }
+        } else if let current = state.current, current.frames > 0 {
+            retire()
+        }
         let retired = state.retired
         state.firstCommit = nil
         condition.unlock()
@@ -319,7 +349,8 @@ final class SharedLog: Sendable {
             if isWaiting { return true }
             let due = first.map { min(last.addingTimeInterval(bounds.rest), $0.addingTimeInterval(bounds.interval)) }
             if let due, due <= Date() { return true }
-            rest(until: due ?? .distantFuture)
+            // Foundation's condition cannot wait for the distant future.
+            rest(until: due ?? Date().addingTimeInterval(86_400))
         }
     }
 

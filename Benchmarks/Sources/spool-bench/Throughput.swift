@@ -1,0 +1,108 @@
+// Jobs per second.
+
+import Foundation
+import Logging
+import Spool
+import Workers
+
+struct NoOp: JobHandler {
+    var onRun: @Sendable (ClaimedJob) -> Void = { _ in }
+    func policy(for job: ClaimedJob) -> JobPolicy { JobPolicy() }
+    func run(_ job: ClaimedJob, record: RunRecord, cancellation: CancellationFlag) -> JobOutcome {
+        onRun(job)
+        return .completed(result: .null, usage: nil)
+    }
+}
+
+struct Throughput {
+    let options: Options
+    init(_ options: Options) { self.options = options }
+
+    private var clients: Int { options.number("clients", 8) }
+    private var jobs: Int { options.number("jobs", 10_000) }
+
+    func put() throws {
+        let spool = try options.spool()
+        defer { remove(spool) }
+        let latency = Samples()
+        let share = jobs / clients
+        let seconds = together(clients) { number in
+            for _ in 0..<share {
+                let begin = Uptime.now()
+                guard (try? spool.submit(Sample.submission("u\(number)"))) != nil else { fatalError("submit failed") }
+                latency.add((Uptime.now() - begin) * 1000)
+            }
+        }
+        report([
+            "bench": "put", "clients": clients, "jobs": share * clients, "per_second": Double(share * clients) / seconds,
+            "p50_ms": latency.percentile(0.5), "p99_ms": latency.percentile(0.99),
+        ])
+        try spool.close()
+    }
+
+    func flow() throws {
+        let spool = try options.spool()
+        defer { remove(spool) }
+        let share = jobs / clients
+        let seconds = together(clients) { number in
+            for _ in 0..<share {
+                let submission = Sample.submission("u\(number)")
+                guard let record = try? spool.submit(submission).record,
+                    let name = record.file.flatMap({ JobFileName($0) }), let result = try? spool.claim(name)
+                else { fatalError("submit or claim failed") }
+                guard case .claimed(let claim) = result else { fatalError("not claimed") }
+                do { try claim.complete(result: .null) } catch { fatalError("\(error)") }
+            }
+        }
+        report([
+            "bench": "flow", "clients": clients, "jobs": share * clients, "per_second": Double(share * clients) / seconds,
+        ])
+        try spool.close()
+    }
+
+    func pool() throws {
+        let spool = try options.spool()
+        defer { remove(spool) }
+        var workers = WorkerOptions()
+        workers.count = options.number("workers", 16)
+        workers.userLimit = 0
+        var logger = Logger(label: "bench")
+        logger.logLevel = .error
+        let ended = Countdown(jobs / clients * clients)
+        spool.addListener { event in if case .finished = event { ended.step() } }
+        let pool = WorkerPool(spool: spool, handler: NoOp(), options: workers, logger: logger)
+        try pool.start()
+        let share = jobs / clients
+        let begin = Uptime.now()
+        _ = together(clients) { number in
+            for _ in 0..<share {
+                guard (try? spool.submit(Sample.submission("u\(number)"))) != nil else { fatalError("submit failed") }
+            }
+        }
+        ended.wait()
+        let seconds = Uptime.now() - begin
+        report([
+            "bench": "pool", "clients": clients, "workers": workers.count, "jobs": share * clients,
+            "per_second": Double(share * clients) / seconds,
+        ])
+        _ = pool.drain(deadline: Date() + 10)
+        try spool.close()
+    }
+}
+
+final class Countdown: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var left: Int
+    init(_ count: Int) { left = count }
+    func step() {
+        condition.lock()
+        left -= 1
+        if left <= 0 { condition.broadcast() }
+        condition.unlock()
+    }
+    func wait() {
+        condition.lock()
+        while left > 0 { condition.wait() }
+        condition.unlock()
+    }
+}
