@@ -43,6 +43,8 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
     public var isPassing: Bool {
         switch code {
         case .noSpace, .readOnly, .tooManyOpenFiles, .io, .wouldBlock: return true
+        // ENOMEM, EBUSY, ESTALE, ENOLCK, ETIMEDOUT … : the system's trouble, not the file's.
+        case .other: return true
         default: return false
         }
     }

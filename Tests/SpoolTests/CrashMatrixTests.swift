@@ -32,7 +32,7 @@ import TextFormats
 
     @Test(
         "any system call failing once loses nothing, and what was acknowledged is there",
-        arguments: JobOperation.allCases, [5, 28, 24, 30, -5, -28])
+        arguments: JobOperation.allCases, [5, 28, 30, 4, -5])
     func failures(_ operation: JobOperation, errno signed: Int32) throws {
         // Below zero: with the shared log.
         let (errno, log) = (abs(signed), signed < 0)

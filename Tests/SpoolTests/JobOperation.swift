@@ -9,14 +9,23 @@ import TextFormats
 
 /// One life of a job, all of it through `spool`.
 enum JobOperation: String, CaseIterable {
-    case submit, submitOrdered, complete, retry, bury, cancelWaiting, retryDead, recover
+    case submit, submitOrdered, complete, journal, retry, hold, release, bury, cancelWaiting, cancelRunning, retryDead
+    case recover, prune
 
     /// Brings the spool to where the operation begins.
     func prepare(_ fixture: SpoolFixture, _ submission: Submission) throws {
         let spool = try fixture.another()
         switch self {
         case .submit, .submitOrdered: break
-        case .complete, .retry, .bury, .cancelWaiting: _ = try spool.submit(submission)
+        case .complete, .journal, .retry, .hold, .release, .bury, .cancelWaiting, .cancelRunning:
+            _ = try spool.submit(submission)
+        case .prune:
+            // Something old to remove beside the job that must stay.
+            let old = fixture.submission("old")
+            _ = try spool.submit(old)
+            _ = try claimFirst(spool) { try $0.complete(result: .null) }
+            fixture.clock.advance(by: 20 * 86_400)
+            _ = try spool.submit(submission)
         case .retryDead:
             _ = try spool.submit(submission)
             _ = try claimFirst(spool) { try $0.bury(JobFailure(code: "x", detail: "", isRetryable: false)) }
@@ -41,7 +50,22 @@ enum JobOperation: String, CaseIterable {
                 try claim.record.journal(.model, ["text": "paid for"])
                 try claim.complete(result: ["n": 1], usage: nil)
             }
+        case .journal:
+            _ = try claimFirst(spool) { claim in
+                try claim.record.journal(.intent, ["call": "1"])
+                try claim.record.event(["event": "delta", "text": "streamed"])
+                try claim.record.journal(.result, ["call": "1", "result": "done"])
+                try claim.release("drain")
+            }
         case .retry: _ = try claimFirst(spool) { try $0.retry(failure, due: submission.due) }
+        case .hold: _ = try claimFirst(spool) { try $0.hold(until: submission.due, failure) }
+        case .release: _ = try claimFirst(spool) { try $0.release("drain") }
+        case .cancelRunning:
+            _ = try claimFirst(spool) { claim in
+                _ = try spool.cancel(submission.id)
+                try claim.cancel()
+            }
+        case .prune: _ = try spool.prune(olderThanDays: 10)
         case .bury: _ = try claimFirst(spool) { try $0.bury(failure) }
         case .cancelWaiting: _ = try spool.cancel(submission.id)
         case .retryDead: _ = try spool.retry(submission.id)
@@ -87,6 +111,8 @@ enum JobOperation: String, CaseIterable {
             #expect(places.count == 1 || operation == .retryDead && places == ["queued", "dead"], context)
             let outcome = try claimFirst(spool) { claim in
                 if operation == .complete { #expect(claim.record.replay.count <= 1, context) }
+                // What was recorded before it was acted on is replayed.
+                if operation == .journal, acknowledged { #expect(claim.record.replay.count == 2, context) }
                 try claim.complete(result: ["n": 2], usage: nil)
             }
             if outcome == "nothing" { break }
@@ -99,7 +125,7 @@ enum JobOperation: String, CaseIterable {
         let last = try #require(finals.last, context)
         #expect(place == [last.state == .failed ? "dead" : "done"], context)
         #expect(try spool.names(in: .running).isEmpty, context)
-        if operation == .cancelWaiting, acknowledged { #expect(last.state == .cancelled, context) }
+        if operation == .cancelWaiting || operation == .cancelRunning, acknowledged { #expect(last.state == .cancelled, context) }
         if operation == .complete, acknowledged { #expect(last.result == ["n": 1], context) }
     }
 }

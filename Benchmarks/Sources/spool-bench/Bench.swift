@@ -7,7 +7,7 @@
 //   spool-bench scale --waiting 1000000                 claim cost, memory and restart with that many waiting
 //   spool-bench fair --waiting 100000                   a small user's wait beside one with that many jobs
 //
-// Every spool is made below --root and removed afterwards. --mode log|files. Output: one JSON object a line.
+// put and flow take --seconds N instead of --jobs. Every spool is made below --root and removed afterwards. --mode log|files. Output: one JSON object a line.
 
 import Foundation
 import Logging
@@ -111,6 +111,7 @@ final class Samples: @unchecked Sendable {
         }
     }
     var count: Int { lock.withLock { values.count } }
+    var sum: Double { lock.withLock { values.reduce(0, +) } }
 }
 
 func residentMegabytes() -> Double {

@@ -25,16 +25,13 @@ struct Throughput {
         let spool = try options.spool()
         defer { remove(spool) }
         let latency = Samples()
-        let share = jobs / clients
-        let seconds = together(clients) { number in
-            for _ in 0..<share {
-                let begin = Uptime.now()
-                guard (try? spool.submit(Sample.submission("u\(number)"))) != nil else { fatalError("submit failed") }
-                latency.add((Uptime.now() - begin) * 1000)
-            }
+        let (count, seconds) = repeatedly { number in
+            let begin = Uptime.now()
+            guard (try? spool.submit(Sample.submission("u\(number)"))) != nil else { fatalError("submit failed") }
+            latency.add((Uptime.now() - begin) * 1000)
         }
         report([
-            "bench": "put", "clients": clients, "jobs": share * clients, "per_second": Double(share * clients) / seconds,
+            "bench": "put", "clients": clients, "jobs": count, "per_second": Double(count) / seconds,
             "p50_ms": latency.percentile(0.5), "p99_ms": latency.percentile(0.99),
         ])
         try spool.close()
@@ -43,21 +40,33 @@ struct Throughput {
     func flow() throws {
         let spool = try options.spool()
         defer { remove(spool) }
-        let share = jobs / clients
-        let seconds = together(clients) { number in
-            for _ in 0..<share {
-                let submission = Sample.submission("u\(number)")
-                guard let record = try? spool.submit(submission).record,
-                    let name = record.file.flatMap({ JobFileName($0) }), let result = try? spool.claim(name)
-                else { fatalError("submit or claim failed") }
-                guard case .claimed(let claim) = result else { fatalError("not claimed") }
-                do { try claim.complete(result: .null) } catch { fatalError("\(error)") }
-            }
+        let (count, seconds) = repeatedly { number in
+            let submission = Sample.submission("u\(number)")
+            guard let record = try? spool.submit(submission).record,
+                let name = record.file.flatMap({ JobFileName($0) }), let result = try? spool.claim(name)
+            else { fatalError("submit or claim failed") }
+            guard case .claimed(let claim) = result else { fatalError("not claimed") }
+            do { try claim.complete(result: .null) } catch { fatalError("\(error)") }
         }
-        report([
-            "bench": "flow", "clients": clients, "jobs": share * clients, "per_second": Double(share * clients) / seconds,
-        ])
+        report(["bench": "flow", "clients": clients, "jobs": count, "per_second": Double(count) / seconds])
         try spool.close()
+    }
+
+    /// Every client does `body` again and again: `--seconds` long, or `--jobs` times in all.
+    private func repeatedly(_ body: @escaping @Sendable (Int) -> Void) -> (count: Int, seconds: TimeInterval) {
+        let share = jobs / clients
+        let limit = options.number("seconds", 0)
+        let total = Samples()
+        let seconds = together(clients) { number in
+            let begin = Uptime.now()
+            var done = 0
+            while limit > 0 ? Uptime.now() - begin < Double(limit) : done < share {
+                body(number)
+                done += 1
+            }
+            total.add(Double(done))
+        }
+        return (Int(total.sum), seconds)
     }
 
     func pool() throws {
