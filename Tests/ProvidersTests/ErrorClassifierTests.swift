@@ -36,6 +36,15 @@ struct ErrorClassifierTests {
                 .quota
             ),
             (429, #"{"error":{"message":"x","type":"insufficient_quota","code":"rate_limit_exceeded"}}"#, .quota),
+            (
+                429,
+                #"{"error":{"message":"Add a payment method in billing to raise it.","type":"throttling_error","#
+                    + #""code":"429"}}"#,
+                .rateLimited
+            ),
+            (400, #"{"__type":"x","code":"ThrottlingException","message":"see billing"}"#, .rateLimited),
+            (429, #"{"code":"Throttling.AllocationQuota","message":"quota exceeded"}"#, .rateLimited),
+            (429, #"{"error":{"message":"over","type":"budget_exceeded","code":"429"}}"#, .quota),
             (429, #"{"error":"out of credits"}"#, .quota),
             (429, "slow down", .rateLimited),
             (400, #"{"error":{"message":"Your credit balance is too low"}}"#, .quota),
@@ -47,6 +56,9 @@ struct ErrorClassifierTests {
                 #"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 2 > 1"}}"#,
                 .contextLength
             ),
+            (400, #"{"error":{"message":"No connected db.","type":"no_db_connection","code":"400"}}"#, .authentication),
+            (503, #"{"error":{"message":"DB down","type":"no_db_connection","code":"503"}}"#, .overloaded),
+            (500, #"{"error":{"message":"see our billing page"}}"#, .unavailable),
             (413, "", .contextLength),
             (400, #"{"detail":"bad field"}"#, .badRequest),
             (404, #"{"error":{"message":"no such model"}}"#, .badRequest),
@@ -71,6 +83,14 @@ struct ErrorClassifierTests {
             (#"{"error":{"code":502,"message":"upstream"}}"#, .unavailable),
             (#"{"error":{"type":"invalid_request_error","message":"x"}}"#, .badRequest),
             (#"{"error":{"type":"api_error","message":"x"}}"#, .unavailable), (#"{"error":"gone"}"#, .unavailable),
+            (#"{"error":{"type":"api_error","message":"Your credit balance is too low"}}"#, .quota),
+            (#"{"error":{"type":"server_error","message":"This exceeds the context window"}}"#, .contextLength),
+            (#"{"error":{"type":"server_error","code":"500","message":"maximum context length"}}"#, .contextLength),
+            (#"{"error":{"type":"invalid_request_error","message":"prompt is too long"}}"#, .contextLength),
+            (#"{"error":{"code":"503","message":"x"}}"#, .overloaded),
+            (#"{"error":{"code":"429","message":"x"}}"#, .rateLimited),
+            (#"{"error":{"status":"401","message":"x"}}"#, .authentication),
+            (#"{"error":{"code":"1503","message":"x"}}"#, .unavailable),
         ])
     func inStream(body: String, code: ProviderError.Code) {
         #expect(classify(nil, body).code == code)
