@@ -67,6 +67,14 @@ enum ErrorClassifier {
             retryAfter: code.isUsuallyRetryable ? retryAfter : nil)
     }
 
+    /// The error's kind in words of ours. What the server said may quote the request it was given, and must not reach
+    /// another tenant.
+    static func gist(_ error: ProviderError, account: String) -> String {
+        // `connection` with a status: it was reached, and the answer broke off.
+        if error.code == .connection, error.status != nil { return "\(account) broke off in the middle of an answer" }
+        return "\(account) \(words(error.code))" + (error.status.map { " (\($0))" } ?? "")
+    }
+
     /// - Parameter http: nil for an error reported inside a stream.
     private static func code(http: Int?, complaint: ProviderComplaint) -> ProviderError.Code {
         let status = http ?? complaint.status
@@ -164,6 +172,7 @@ enum ErrorClassifier {
         case .cancelled: "was cancelled"
         case .badResponse: "answered with something that is no chat completion"
         case .unavailable: "has an error of its own"
+        case .providerPaused, .modelPaused: "is left alone for a while"
         }
     }
 
