@@ -6,12 +6,12 @@ import TextFormats
 
 @Suite("A provider's refusal")
 struct ErrorClassifierTests {
-    private func classify(_ status: Int?, _ body: String, retryAfter: Double? = nil, secrets: [String] = [])
-        -> ProviderError
-    {
+    private func classify(
+        _ status: Int?, _ body: String, retryAfter: Double? = nil, keySource: String? = nil, secrets: [String] = []
+    ) -> ProviderError {
         ErrorClassifier.error(
             status: status, complaint: ProviderComplaint(body: Array(body.utf8)), retryAfter: retryAfter,
-            account: "acme", scrubber: SecretScrubber(secrets))
+            account: "acme", keySource: keySource, scrubber: SecretScrubber(secrets))
     }
 
     @Test(
@@ -114,6 +114,12 @@ struct ErrorClassifierTests {
         #expect(error.detail.contains("api_key_env"))
         for leak in [key, "sk-abc", "abcdefghij", "\n"] { #expect(!error.detail.contains(leak)) }
         #expect(error.detail.count < 800)
+    }
+
+    @Test("of the key says where that comes from", arguments: ["ACME_KEY", "/etc/nanobot/acme.key"])
+    func keySource(source: String) {
+        #expect(classify(401, "no", keySource: source).detail.hasSuffix("which comes from \(source)"))
+        #expect(!classify(429, "no", keySource: source).detail.contains(source))
     }
 
     @Test(

@@ -55,13 +55,16 @@ enum ErrorClassifier {
     /// - Parameters:
     ///   - status: nil for an error reported inside a stream.
     ///   - account: the provider's name in the configuration, for the remedy.
+    ///   - keySource: where its key comes from, for the same.
     static func error(
-        status: Int?, complaint: ProviderComplaint, retryAfter: Double?, account: String, scrubber: SecretScrubber
+        status: Int?, complaint: ProviderComplaint, retryAfter: Double?, account: String, keySource: String?,
+        scrubber: SecretScrubber
     ) -> ProviderError {
         let code = code(http: status, complaint: complaint)
         let said = scrubber.scrub(complaint.message)
         let number = (status ?? complaint.status).map { " (\($0))" } ?? ""
-        let detail = "\(account) \(words(code))\(number)\(said.isEmpty ? "" : ": \(said)")\(remedy(code, account))"
+        let detail =
+            "\(account) \(words(code))\(number)\(said.isEmpty ? "" : ": \(said)")\(remedy(code, account, keySource))"
         return ProviderError(
             code: code, detail: detail, status: status ?? complaint.status,
             retryAfter: code.isUsuallyRetryable ? retryAfter : nil)
@@ -176,10 +179,12 @@ enum ErrorClassifier {
         }
     }
 
-    private static func remedy(_ code: ProviderError.Code, _ account: String) -> String {
+    private static func remedy(_ code: ProviderError.Code, _ account: String, _ keySource: String?) -> String {
         switch code {
         case .quota: " — add credit to the account or raise its limit"
-        case .authentication: " — check the key of provider \"\(account)\" (api_key_env, api_key_file)"
+        case .authentication:
+            " — check the key of provider \"\(account)\""
+                + (keySource.map { ", which comes from \($0)" } ?? ": set its api_key_env or api_key_file")
         case .badRequest: " — check the model's name and base_url of provider \"\(account)\""
         default: ""
         }

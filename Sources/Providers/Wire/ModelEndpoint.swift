@@ -19,6 +19,7 @@ struct ModelEndpoint: Sendable {
 
     let account: String
     let url: String
+    let keySource: String?
     let client: HTTPClient
     let now: @Sendable () -> Date
 
@@ -60,7 +61,8 @@ struct ModelEndpoint: Sendable {
     func reported(_ complaint: ProviderComplaint, headers: [HTTPRequest.Header]) -> ProviderError {
         let scrubber = SecretScrubber(headers.flatMap { [$0.value, Self.withoutScheme($0.value)] })
         return ErrorClassifier.error(
-            status: nil, complaint: complaint, retryAfter: nil, account: account, scrubber: scrubber)
+            status: nil, complaint: complaint, retryAfter: nil, account: account, keySource: keySource,
+            scrubber: scrubber)
     }
 
     func badResponse(_ what: String) -> ProviderError {
@@ -97,7 +99,8 @@ struct ModelEndpoint: Sendable {
         }
         return ErrorClassifier.error(
             status: response.status, complaint: ProviderComplaint(body: response.body),
-            retryAfter: RetryAfter.seconds(header: response.header, now: now()), account: account, scrubber: scrubber)
+            retryAfter: RetryAfter.seconds(header: response.header, now: now()), account: account,
+            keySource: keySource, scrubber: scrubber)
     }
 
     /// - Parameter status: of the answer that had begun, if one had.
