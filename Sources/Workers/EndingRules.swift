@@ -32,6 +32,12 @@ enum Ending: Sendable {
         case .hold: "held"
         }
     }
+
+    /// Whether a hold is that of the whole account: not where one model of it alone is left alone.
+    var holdsAccount: Bool {
+        guard case .hold(_, let failure) = self else { return false }
+        return failure.code != EndingRules.modelPausedCode
+    }
 }
 
 struct EndingRules: Sendable {
@@ -43,10 +49,16 @@ struct EndingRules: Sendable {
     var holdThreshold: TimeInterval = 5
     /// The longest hold and the longest honoured Retry-After, in seconds: a provider's mistake must not stop a tenant.
     var longestHold: TimeInterval = 3_600
+    /// Seconds: what a hold lasts at least, so that a job cannot go round and round without a wait.
+    var shortestHold: TimeInterval = 1
 
     static let expiredCode = "expired"
     static let timeoutCode = "timeout"
     static let rateLimitedCode = "rate_limited"
+    /// No call was made, or only to find out whether the provider is back: nothing the job has tried and failed at. The
+    /// provider's side bounds how long it says so (`CircuitBreaker.patience`); then the real error comes, and counts.
+    static let providerPausedCode = "provider_paused"
+    static let modelPausedCode = "model_paused"
 
     /// - Parameters:
     ///   - attempt: failed tries before this one.
@@ -103,7 +115,10 @@ struct EndingRules: Sendable {
     ) -> Ending {
         guard failure.isRetryable else { return .bury(failure, usage: usage) }
         let asked = min(max(failure.retryAfter ?? 0, 0), longestHold)
-        if failure.code == Self.rateLimitedCode, asked >= holdThreshold { return .hold(until: now + asked, failure) }
+        let isLimit = failure.code == Self.rateLimitedCode && asked >= holdThreshold
+        if isLimit || failure.code == Self.providerPausedCode || failure.code == Self.modelPausedCode {
+            return .hold(until: now + max(asked, shortestHold), failure)
+        }
         guard attempt + 1 < policy.maxAttempts else { return .bury(failure, usage: usage) }
         let delay = max(asked, backoff(attempt: attempt, random: random))
         return .retry(failure, due: now + delay, usage: usage)

@@ -6,12 +6,12 @@ import TextFormats
 
 @Suite("A provider's refusal")
 struct ErrorClassifierTests {
-    private func classify(_ status: Int?, _ body: String, retryAfter: Double? = nil, secrets: [String] = [])
-        -> ProviderError
-    {
+    private func classify(
+        _ status: Int?, _ body: String, retryAfter: Double? = nil, keySource: String? = nil, secrets: [String] = []
+    ) -> ProviderError {
         ErrorClassifier.error(
             status: status, complaint: ProviderComplaint(body: Array(body.utf8)), retryAfter: retryAfter,
-            account: "acme", scrubber: SecretScrubber(secrets))
+            account: "acme", keySource: keySource, scrubber: SecretScrubber(secrets))
     }
 
     @Test(
@@ -36,6 +36,15 @@ struct ErrorClassifierTests {
                 .quota
             ),
             (429, #"{"error":{"message":"x","type":"insufficient_quota","code":"rate_limit_exceeded"}}"#, .quota),
+            (
+                429,
+                #"{"error":{"message":"Add a payment method in billing to raise it.","type":"throttling_error","#
+                    + #""code":"429"}}"#,
+                .rateLimited
+            ),
+            (400, #"{"__type":"x","code":"ThrottlingException","message":"see billing"}"#, .rateLimited),
+            (429, #"{"code":"Throttling.AllocationQuota","message":"quota exceeded"}"#, .rateLimited),
+            (429, #"{"error":{"message":"over","type":"budget_exceeded","code":"429"}}"#, .quota),
             (429, #"{"error":"out of credits"}"#, .quota),
             (429, "slow down", .rateLimited),
             (400, #"{"error":{"message":"Your credit balance is too low"}}"#, .quota),
@@ -47,6 +56,9 @@ struct ErrorClassifierTests {
                 #"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 2 > 1"}}"#,
                 .contextLength
             ),
+            (400, #"{"error":{"message":"No connected db.","type":"no_db_connection","code":"400"}}"#, .authentication),
+            (503, #"{"error":{"message":"DB down","type":"no_db_connection","code":"503"}}"#, .overloaded),
+            (500, #"{"error":{"message":"see our billing page"}}"#, .unavailable),
             (413, "", .contextLength),
             (400, #"{"detail":"bad field"}"#, .badRequest),
             (404, #"{"error":{"message":"no such model"}}"#, .badRequest),
@@ -71,6 +83,14 @@ struct ErrorClassifierTests {
             (#"{"error":{"code":502,"message":"upstream"}}"#, .unavailable),
             (#"{"error":{"type":"invalid_request_error","message":"x"}}"#, .badRequest),
             (#"{"error":{"type":"api_error","message":"x"}}"#, .unavailable), (#"{"error":"gone"}"#, .unavailable),
+            (#"{"error":{"type":"api_error","message":"Your credit balance is too low"}}"#, .quota),
+            (#"{"error":{"type":"server_error","message":"This exceeds the context window"}}"#, .contextLength),
+            (#"{"error":{"type":"server_error","code":"500","message":"maximum context length"}}"#, .contextLength),
+            (#"{"error":{"type":"invalid_request_error","message":"prompt is too long"}}"#, .contextLength),
+            (#"{"error":{"code":"503","message":"x"}}"#, .overloaded),
+            (#"{"error":{"code":"429","message":"x"}}"#, .rateLimited),
+            (#"{"error":{"status":"401","message":"x"}}"#, .authentication),
+            (#"{"error":{"code":"1503","message":"x"}}"#, .unavailable),
         ])
     func inStream(body: String, code: ProviderError.Code) {
         #expect(classify(nil, body).code == code)
@@ -94,6 +114,12 @@ struct ErrorClassifierTests {
         #expect(error.detail.contains("api_key_env"))
         for leak in [key, "sk-abc", "abcdefghij", "\n"] { #expect(!error.detail.contains(leak)) }
         #expect(error.detail.count < 800)
+    }
+
+    @Test("of the key says where that comes from", arguments: ["ACME_KEY", "/etc/nanobot/acme.key"])
+    func keySource(source: String) {
+        #expect(classify(401, "no", keySource: source).detail.hasSuffix("which comes from \(source)"))
+        #expect(!classify(429, "no", keySource: source).detail.contains(source))
     }
 
     @Test(

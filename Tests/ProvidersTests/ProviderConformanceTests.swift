@@ -90,6 +90,17 @@ struct ProviderConformanceTests {
         #expect(error?.isRetryable == true)
         #expect(
             how == "error" ? error?.code != .connection : error?.code == .connection, "\(String(describing: error))")
+        // Tells a stream that broke off from a server that cannot be reached.
+        if how != "error" { #expect(error?.status == 200) }
+    }
+
+    @Test("has no status where no server answered", arguments: WireFixture.all)
+    func unreachable(fixture: WireFixture) throws {
+        let error = providerFailure { () throws(ProviderError) in
+            try fixture.make("http://127.0.0.1:9", key).complete(request(stream: true))
+        }
+        #expect(error?.code == .connection)
+        #expect(error?.status == nil)
     }
 
     @Test("may be repeated when a stream breaks before text", arguments: WireFixture.all)

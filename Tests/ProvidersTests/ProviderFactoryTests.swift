@@ -74,6 +74,48 @@ struct ProviderFactoryTests {
         }
     }
 
+    @Test("fails with the reason when a key is configured and cannot be had, also for a model on this machine")
+    func unreadableKey() {
+        let reason = ProviderError(code: .authentication, detail: "open /etc/acme.key: Permission denied")
+        let local = ProviderSettings(
+            name: "acme", type: .openai, baseURL: "http://127.0.0.1:9/v1",
+            apiKey: { () throws(ProviderError) -> String? in throw reason })
+        let factory = factory([local, openai])
+        do throws(ProviderError) {
+            _ = try factory.resolve("acme/m")
+            Issue.record("resolved")
+        } catch {
+            #expect(error == reason)
+        }
+        #expect(factory.keyProblems() == [reason])
+    }
+
+    @Test("says what to configure where the configuration names no key")
+    func noKeySource() {
+        do throws(ProviderError) {
+            _ = try factory([ProviderSettings(name: "acme", type: .openai)]).resolve("acme/m")
+            Issue.record("resolved")
+        } catch {
+            #expect(error.detail.contains("providers.acme.api_key_env"))
+            #expect(!error.detail.contains("ACME_API_KEY"))
+        }
+    }
+
+    @Test("tells a refused key's source to who must change it")
+    func refusedKey() throws {
+        let server = try LoopbackHTTPServer { _ in .json(#"{"error":"bad key"}"#, status: 401) }
+        for type in [ProviderType.openai, .anthropic] {
+            let settings = ProviderSettings(
+                name: "acme", type: type, baseURL: server.url, apiKey: { "k" }, keySource: "/etc/acme.key")
+            let resolved = try factory([settings]).resolve("acme/m")
+            let error = providerFailure { () throws(ProviderError) in
+                try resolved.provider.complete(ChatRequest(model: "m", messages: [.user("hi")]))
+            }
+            #expect(error?.code == .authentication)
+            #expect(error?.detail.contains("/etc/acme.key") == true)
+        }
+    }
+
     @Test("puts the fallback models behind the first, without those that have no key")
     func fallbacks() throws {
         let dead = ProviderSettings(name: "dead", type: .openai, baseURL: "http://127.0.0.1:9/v1")

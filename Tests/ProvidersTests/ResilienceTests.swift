@@ -104,6 +104,7 @@ struct FallbackProviderTests {
         "asks the next after errors of the account",
         arguments: [
             ProviderError.Code.rateLimited, .overloaded, .quota, .authentication, .timeout, .connection, .unavailable,
+            .providerPaused, .modelPaused,
         ])
     func next(code: ProviderError.Code) throws {
         let first = ScriptedProvider(name: "a", [.fail(ProviderError(code: code, detail: "x"))])
@@ -136,71 +137,24 @@ struct FallbackProviderTests {
         #expect(error?.retryAfter == 30)
         #expect(error?.detail == "empty; then slow")
     }
-}
 
-@Suite("The circuit breaker")
-struct CircuitBreakerTests {
-    private let start = Date(timeIntervalSince1970: 1_800_000_000)
-
-    private func opened() -> BreakerState {
-        var state = BreakerState(threshold: 3, pause: 60)
-        for _ in 0..<3 { state.report(.failed, now: start) }
-        return state
-    }
-
-    @Test("opens at the third failure in a row, not before")
-    func opens() {
-        var state = BreakerState(threshold: 3, pause: 60)
-        for outcome in [BreakerState.Outcome.failed, .failed, .succeeded, .failed, .unknown, .failed] {
-            state.report(outcome, now: start)
+    @Test("of errors that can pass gives the one that can be tried again first")
+    func soonest() throws {
+        func error(_ code: ProviderError.Code, _ retryAfter: Double?) -> ProviderError {
+            ProviderError(code: code, detail: "x", retryAfter: retryAfter)
         }
-        #expect(state.admit(now: start) == nil)
-        state.report(.failed, now: start)
-        #expect(state.admit(now: start) == 60)
-        #expect(state.admit(now: start + 59) == 1)
-    }
-
-    @Test("lets one probe through after the pause and follows its outcome")
-    func probe() {
-        var state = opened()
-        #expect(state.admit(now: start + 60) == nil)
-        #expect(state.admit(now: start + 60) != nil)
-        var failed = state
-        failed.report(.failed, now: start + 61)
-        #expect(failed.admit(now: start + 62) == 59)
-        var unknown = state
-        unknown.report(.unknown, now: start + 61)
-        #expect(unknown.admit(now: start + 61) == nil)
-        #expect(unknown.admit(now: start + 61) != nil)
-        state.report(.succeeded, now: start + 61)
-        #expect(state.phase == .closed(failures: 0))
-    }
-
-    @Test("is not shut for longer than a pause by a lost probe or a clock set back")
-    func bounded() {
-        var state = opened()
-        #expect(state.admit(now: start - 10_000) == 60)
-        #expect(state.admit(now: start + 60) == nil)
-        #expect(state.admit(now: start + 120) == nil)
-    }
-
-    @Test("fails at once while open, counting only failures of the account")
-    func shell() throws {
-        let breaker = CircuitBreaker(now: { [start] in start })
-        func call(_ code: ProviderError.Code) -> ProviderError? {
-            providerFailure { () throws(ProviderError) in
-                try breaker.run(account: "a") { () throws(ProviderError) in throw ProviderError(code: code, detail: "x")
-                }
-            }
+        let table: [(first: ProviderError, second: ProviderError, code: ProviderError.Code)] = [
+            (error(.providerPaused, 57), error(.connection, nil), .connection),
+            (error(.providerPaused, 57), error(.rateLimited, 15), .rateLimited),
+            (error(.providerPaused, 9), error(.rateLimited, 15), .providerPaused),
+            (error(.overloaded, nil), error(.connection, nil), .overloaded),
+            (error(.providerPaused, 57), error(.quota, nil), .providerPaused),
+        ]
+        for row in table {
+            let chain = try chain([ScriptedProvider([.fail(row.first)]), ScriptedProvider([.fail(row.second)])])
+            #expect(
+                providerFailure { () throws(ProviderError) in try chain.complete(request) }?.code == row.code)
         }
-        for code in [ProviderError.Code.badRequest, .quota, .authentication, .rateLimited, .cancelled] {
-            for _ in 0..<4 { #expect(call(code)?.code == code) }
-        }
-        for _ in 0..<3 { #expect(call(.connection)?.code == .connection) }
-        let refused = call(.connection)
-        #expect(refused?.code == .unavailable)
-        #expect(refused?.retryAfter == 60)
-        #expect(refused?.isRetryable == true)
     }
 }
 

@@ -12,9 +12,9 @@ import TestSupport
 import Testing
 import Tenants
 import TextFormats
-import Workers
 
 @testable import Runtime
+@testable import Workers
 
 @Suite struct JobHandlingTests {
     private struct Bench {
@@ -81,6 +81,26 @@ import Workers
         #expect(record.result?["silent"] == true)
         #expect(record.usage == nil)
         #expect(HeartbeatJobHandler.tasks(in: "# x\n- a\n<!-- - no\n- no -->\n* [ ] b\n- [x] done\n-\n") == ["a", "b"])
+    }
+
+    @Test("the queue waits by the names that the providers give their pauses")
+    func names() {
+        #expect(EndingRules.rateLimitedCode == ProviderError.Code.rateLimited.rawValue)
+        #expect(EndingRules.providerPausedCode == ProviderError.Code.providerPaused.rawValue)
+        #expect(EndingRules.modelPausedCode == ProviderError.Code.modelPaused.rawValue)
+    }
+
+    @Test("a heartbeat with a task says which model looked after it")
+    func heartbeatModel() throws {
+        let bench = try Bench()
+        let user = try UserID("demo")
+        try bench.services.accounts.create(user)
+        let path = "\(bench.services.home.workspaces)/demo/\(Workspace.heartbeat)"
+        try LinuxFileSystem().replaceFile(path, Array("- look at the watchlist\n".utf8))
+        let record = try bench.run(["kind": "heartbeat", "user_id": "demo"])
+        #expect(record.state == .completed)
+        #expect(record.result?["response"]?.string?.isEmpty == false)
+        #expect(record.result?["model"]?.string == "offline")
     }
 
     @Test("a job of a user who was deleted and made again does not reach the new one")

@@ -45,7 +45,8 @@ import TextFormats
         #expect(settings.providers["openai"]?.maxConcurrent == 8)
         #expect(settings.prices["openai/gpt-4o-mini"]?.output == 0.6)
         let account = SettingsReader(environment: ["MY_KEY": "k"]).accounts(settings).first { $0.name == "openai" }
-        #expect(account?.apiKey() == "k")
+        #expect(try account?.apiKey() == "k")
+        #expect(account?.keySource == "MY_KEY")
     }
 
     @Test("a mistake is named with its key", arguments: [
@@ -62,6 +63,43 @@ import TextFormats
         } catch let error as SettingsError {
             #expect(error.description.contains(words), "\(error)")
         }
+    }
+
+    @Test("a key's file is looked up in the home, names itself when it cannot be read, and gives way to the variable")
+    func keyFiles() throws {
+        let folder = try TemporaryDirectory()
+        let home = NanobotHome(path: folder.path)
+        let text = """
+            {"providers": {"house": {"type": "openai", "base_url": "http://127.0.0.1:4000/v1",
+              "api_key_env": "HOUSE_KEY", "api_key_file": "house.key"}, "far": {"type": "openai",
+              "api_key_file": "/nonexistent/far.key"}}}
+            """
+        let files = LinuxFileSystem()
+        try files.createFile(home.configuration, Array(text.utf8))
+        func account(_ name: String, environment: [String: String] = [:]) throws -> ProviderSettings {
+            let reader = SettingsReader(environment: environment)
+            return try #require(reader.accounts(try reader.read(home)).first { $0.name == name })
+        }
+        func failure(_ account: ProviderSettings) -> ProviderError? {
+            do throws(ProviderError) {
+                _ = try account.apiKey()
+                return nil
+            } catch {
+                return error
+            }
+        }
+        let path = "\(folder.path)/house.key"
+        #expect(try account("house").keySource == path)
+        #expect(failure(try account("house"))?.detail.contains(path) == true)
+        #expect(failure(try account("house"))?.isRetryable == false)
+        #expect(failure(try account("far"))?.detail.contains("/nonexistent/far.key") == true)
+        #expect(try account("house", environment: ["HOUSE_KEY": "e"]).apiKey() == "e")
+        #expect(try account("house", environment: ["HOUSE_KEY": "e"]).keySource == "HOUSE_KEY")
+
+        try files.createFile(path, Array(" \n".utf8))
+        #expect(failure(try account("house"))?.detail.contains("empty") == true)
+        try files.replaceFile(path, Array("secret\n".utf8))
+        #expect(try account("house").apiKey() == "secret")
     }
 
     @Test("a short admin token, a bad port and an unknown zone in the environment are refused", arguments: [

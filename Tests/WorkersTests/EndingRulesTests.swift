@@ -82,6 +82,21 @@ import TextFormats
             testDescription: "a rate limit of a moment is a retry", outcome: failed("rate_limited", after: 2),
             label: "retried", code: "rate_limited", due: 2),
         Row(
+            testDescription: "a paused provider uses no attempt", outcome: failed("provider_paused", after: 57),
+            attempt: 3, label: "held", code: "provider_paused", due: 57),
+        Row(
+            testDescription: "a paused model uses none either", outcome: failed("model_paused", after: 57),
+            attempt: 3, label: "held", code: "model_paused", due: 57),
+        Row(
+            testDescription: "a probe's end is waited for shortly", outcome: failed("provider_paused", after: 1),
+            attempt: 3, label: "held", code: "provider_paused", due: 1),
+        Row(
+            testDescription: "a pause is never without a wait", outcome: failed("provider_paused", after: 0),
+            label: "held", code: "provider_paused", due: 1),
+        Row(
+            testDescription: "a pause is capped", outcome: failed("model_paused", after: 1e9), label: "held",
+            code: "model_paused", due: 3_600),
+        Row(
             testDescription: "a handler's hold", outcome: .held(until: now + 60, reason: "429"), label: "held",
             code: "rate_limited", due: 60),
         Row(
@@ -118,6 +133,15 @@ import TextFormats
         case .complete, .cancel, .release:
             #expect(row.code == nil && row.due == nil)
         }
+    }
+
+    @Test(
+        "a hold is the whole account's, unless one model alone is paused",
+        arguments: [("rate_limited", true), ("provider_paused", true), ("model_paused", false), ("connection", false)])
+    func account(code: String, isHeld: Bool) {
+        let ending = EndingRules().ending(
+            of: Self.failed(code, after: 20), attempt: 0, policy: JobPolicy(), stopped: nil, now: Self.now, random: 0)
+        #expect(ending.holdsAccount == isHeld)
     }
 
     @Test("what was paid for is kept when a finished job is cancelled")

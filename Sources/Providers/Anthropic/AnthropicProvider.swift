@@ -11,15 +11,16 @@ public final class AnthropicProvider: ChatProvider {
 
     public let name: String
     private let endpoint: ModelEndpoint
-    private let apiKey: @Sendable () -> String?
+    private let apiKey: @Sendable () throws(ProviderError) -> String?
     private let extraHeaders: [(name: String, value: String)]
 
     /// - Parameters:
     ///   - baseURL: `https://api.anthropic.com`, with or without a closing `/v1`.
     ///   - apiKey: asked before every call; nil sends none.
+    ///   - keySource: where the key comes from, for the error of a wrong one.
     public init(
-        name: String, baseURL: String, apiKey: @escaping @Sendable () -> String?,
-        extraHeaders: [(name: String, value: String)] = [], client: HTTPClient,
+        name: String, baseURL: String, apiKey: @escaping @Sendable () throws(ProviderError) -> String?,
+        keySource: String? = nil, extraHeaders: [(name: String, value: String)] = [], client: HTTPClient,
         now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.name = name
@@ -27,7 +28,8 @@ public final class AnthropicProvider: ChatProvider {
         self.extraHeaders = extraHeaders
         var base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
         if !base.hasSuffix("/v1") { base += "/v1" }
-        endpoint = ModelEndpoint(account: name, url: base + "/messages", client: client, now: now)
+        endpoint = ModelEndpoint(
+            account: name, url: base + "/messages", keySource: keySource, client: client, now: now)
     }
 
     public func complete(
@@ -45,7 +47,7 @@ public final class AnthropicProvider: ChatProvider {
         _ request: ChatRequest, cancellation: CancellationToken?, sink: DeltaSink
     ) throws(ProviderError) -> ChatResponse {
         var headers = extraHeaders
-        if let key = apiKey(), !key.isEmpty { headers.append((name: "x-api-key", value: key)) }
+        if let key = try apiKey(), !key.isEmpty { headers.append((name: "x-api-key", value: key)) }
         headers.append((name: "anthropic-version", value: Self.apiVersion))
         var assembler = AnthropicStreamAssembler()
         let answer = try endpoint.post(

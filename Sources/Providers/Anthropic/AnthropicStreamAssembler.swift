@@ -72,10 +72,7 @@ struct AnthropicStreamAssembler {
 
     /// The message, once the stream has ended. Without a stop reason or `message_stop` the stream was cut.
     func finish(endpoint: ModelEndpoint) throws(ProviderError) -> AnthropicMessage {
-        guard ended || message.stopReason != nil else {
-            throw ProviderError(
-                code: .connection, detail: "\(endpoint.account): the stream ended before the answer was complete")
-        }
+        guard ended || message.stopReason != nil else { throw endpoint.cutShort() }
         return message
     }
 }

@@ -20,14 +20,19 @@ public struct ProviderError: Error, Sendable, Hashable, CustomStringConvertible 
         case cancelled
         /// The answer was not what the protocol promises.
         case badResponse = "bad_response"
-        /// No provider can take the call now: a server error, an open circuit breaker, or the configuration lacks it.
+        /// The server has an error of its own.
         case unavailable
+        /// The account could not be reached several times in a row; no call was made, or it was the probe that failed.
+        /// No failure of the job: it waits for `retryAfter`.
+        case providerPaused = "provider_paused"
+        /// The same for one model of an account that is well otherwise.
+        case modelPaused = "model_paused"
     }
 
     public var code: Code
     /// What happened and what to do about it. Never holds a key.
     public var detail: String
-    /// The HTTP status, where there was one.
+    /// The HTTP status, where there was one: nil also means that no server has begun to answer.
     public var status: Int?
     /// Seconds to wait before the account may be used again, as the provider asked.
     public var retryAfter: Double?
@@ -56,6 +61,7 @@ extension ProviderError.Code {
     public var isUsuallyRetryable: Bool {
         switch self {
         case .rateLimited, .overloaded, .timeout, .connection, .badResponse, .unavailable: true
+        case .providerPaused, .modelPaused: true
         case .quota, .authentication, .badRequest, .contextLength, .cancelled: false
         }
     }

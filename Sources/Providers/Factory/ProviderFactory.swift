@@ -51,18 +51,19 @@ public final class ProviderFactory: Sendable {
         case .openai:
             OpenAICompatibleProvider(
                 name: settings.name, baseURL: settings.effectiveBaseURL, apiKey: settings.apiKey,
-                extraHeaders: settings.extraHeaders, client: client, now: now)
+                keySource: settings.keySource, extraHeaders: settings.extraHeaders, client: client, now: now)
         case .anthropic:
             AnthropicProvider(
                 name: settings.name, baseURL: settings.effectiveBaseURL, apiKey: settings.apiKey,
-                extraHeaders: settings.extraHeaders, client: client, now: now)
+                keySource: settings.keySource, extraHeaders: settings.extraHeaders, client: client, now: now)
         }
     }
 
     /// The provider for a model's name, with the fallback models behind it.
     ///
     /// - Parameter model: `provider/model`, "offline", or nil for the default.
-    /// - Throws: `badRequest` for a name nothing answers to, `authentication` for an account without its key.
+    /// - Throws: `badRequest` for a name nothing answers to, `authentication` for an account without its key or with
+    ///   a key file that cannot be read.
     public func resolve(_ model: String? = nil) throws(ProviderError) -> ResolvedModel {
         let first = try link(model ?? defaultModel)
         guard first.fullName != Self.offlineName, !fallbackModels.isEmpty else { return first }
@@ -99,6 +100,19 @@ public final class ProviderFactory: Sendable {
         return String(decoding: start, as: UTF8.self) + "-" + String(repeating: "0", count: 8 - digits.count) + digits
     }
 
+    /// What is wrong with the accounts' keys where one is configured and cannot be had, for the log at start; calls say
+    /// the same when they are made.
+    public func keyProblems() -> [ProviderError] {
+        settings.sorted { $0.key < $1.key }.compactMap { _, account in
+            do throws(ProviderError) {
+                _ = try account.apiKey()
+                return nil
+            } catch {
+                return error
+            }
+        }
+    }
+
     // MARK: -
 
     private static func split(_ name: String) -> (account: String, model: String?) {
@@ -120,11 +134,14 @@ public final class ProviderFactory: Sendable {
                 code: .badRequest,
                 detail: "\"\(name)\" names a provider but no model — write \"\(account)/MODEL\"")
         }
-        guard !settings.needsKey || settings.hasKey else {
+        // Also where none is needed: a key that is configured and cannot be read is a mistake, not a wish for none.
+        let key = try settings.apiKey() ?? ""
+        guard !settings.needsKey || !key.isEmpty else {
+            let remedy =
+                settings.keySource.map { "set \($0), or providers.\(account).api_key_file in config.json," }
+                ?? "set providers.\(account).api_key_env or api_key_file in config.json"
             throw ProviderError(
-                code: .authentication,
-                detail: "model \"\(name)\" needs an API key — set \(settings.keySource), or "
-                    + "providers.\(account).api_key_file in config.json, and start again")
+                code: .authentication, detail: "model \"\(name)\" needs an API key — \(remedy) and start again")
         }
         return ResolvedModel(provider: provider, model: model, fullName: "\(account)/\(model)")
     }

@@ -13,10 +13,12 @@ public struct ProviderSettings: Sendable {
     public var type: ProviderType
     /// nil: the vendor's own.
     public var baseURL: String?
-    /// Asked before every call. Must not block for long; nil or an empty text: there is no key.
-    public var apiKey: @Sendable () -> String?
-    /// Where the key is expected, for the error when there is none: "OPENAI_API_KEY" or a file's path.
-    public var keySource: String
+    /// Asked before every call. Must not block for long; nil or an empty text: there is no key. Fails where a key is
+    /// configured and cannot be had.
+    public var apiKey: @Sendable () throws(ProviderError) -> String?
+    /// Where the key comes from, for the errors of a missing or wrong one: "OPENAI_API_KEY" or a file's path; nil: the
+    /// configuration says nothing.
+    public var keySource: String?
     /// Calls at once.
     public var maxConcurrent: Int
     /// Sent with every call.
@@ -26,14 +28,14 @@ public struct ProviderSettings: Sendable {
 
     public init(
         name: String, type: ProviderType, baseURL: String? = nil,
-        apiKey: @escaping @Sendable () -> String? = { nil }, keySource: String? = nil,
+        apiKey: @escaping @Sendable () throws(ProviderError) -> String? = { nil }, keySource: String? = nil,
         maxConcurrent: Int = ProviderSettings.defaultMaxConcurrent, extraHeaders: [(name: String, value: String)] = []
     ) {
         self.name = name
         self.type = type
         self.baseURL = baseURL
         self.apiKey = apiKey
-        self.keySource = keySource ?? "\(name.uppercased())_API_KEY"
+        self.keySource = keySource
         self.maxConcurrent = maxConcurrent
         self.extraHeaders = extraHeaders
     }
@@ -55,6 +57,4 @@ public struct ProviderSettings: Sendable {
         case .offline: false
         }
     }
-
-    var hasKey: Bool { apiKey()?.isEmpty == false }
 }

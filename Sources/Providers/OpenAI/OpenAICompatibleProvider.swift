@@ -14,7 +14,7 @@ public final class OpenAICompatibleProvider: ChatProvider {
 
     public let name: String
     private let endpoint: ModelEndpoint
-    private let apiKey: @Sendable () -> String?
+    private let apiKey: @Sendable () throws(ProviderError) -> String?
     private let extraHeaders: [(name: String, value: String)]
     private let makeID: @Sendable () -> String
     private let dialects = Mutex<[String: OpenAIDialect]>([:])
@@ -22,10 +22,11 @@ public final class OpenAICompatibleProvider: ChatProvider {
     /// - Parameters:
     ///   - baseURL: such as `https://api.openai.com/v1`; a closing slash does not matter.
     ///   - apiKey: asked before every call, so that a rotated key works without a restart; nil sends none.
+    ///   - keySource: where the key comes from, for the error of a wrong one.
     ///   - makeID: ids for tool calls of servers that give them none.
     public init(
-        name: String, baseURL: String, apiKey: @escaping @Sendable () -> String?,
-        extraHeaders: [(name: String, value: String)] = [], client: HTTPClient,
+        name: String, baseURL: String, apiKey: @escaping @Sendable () throws(ProviderError) -> String?,
+        keySource: String? = nil, extraHeaders: [(name: String, value: String)] = [], client: HTTPClient,
         now: @escaping @Sendable () -> Date = { Date() },
         makeID: @escaping @Sendable () -> String = { "call_" + String(UInt64.random(in: .min ... .max), radix: 36) }
     ) {
@@ -34,7 +35,8 @@ public final class OpenAICompatibleProvider: ChatProvider {
         self.extraHeaders = extraHeaders
         self.makeID = makeID
         let base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
-        endpoint = ModelEndpoint(account: name, url: base + "/chat/completions", client: client, now: now)
+        endpoint = ModelEndpoint(
+            account: name, url: base + "/chat/completions", keySource: keySource, client: client, now: now)
     }
 
     public func complete(
@@ -68,7 +70,7 @@ public final class OpenAICompatibleProvider: ChatProvider {
         _ request: ChatRequest, dialect: OpenAIDialect, cancellation: CancellationToken?, sink: DeltaSink
     ) throws(ProviderError) -> ChatResponse {
         var headers = extraHeaders
-        if let key = apiKey(), !key.isEmpty { headers.append((name: "Authorization", value: "Bearer \(key)")) }
+        if let key = try apiKey(), !key.isEmpty { headers.append((name: "Authorization", value: "Bearer \(key)")) }
         let body = OpenAIRequestBody(account: name, dialect: dialect).json(request)
         var assembler = OpenAIStreamAssembler()
         let answer = try endpoint.post(

@@ -80,10 +80,7 @@ struct OpenAIStreamAssembler {
     /// The completion, once the stream has ended. A stream that said neither why the model stopped nor `[DONE]` was
     /// cut.
     func finish(endpoint: ModelEndpoint) throws(ProviderError) -> OpenAICompletion {
-        guard ended || completion.finishReason != nil else {
-            throw ProviderError(
-                code: .connection, detail: "\(endpoint.account): the stream ended before the answer was complete")
-        }
+        guard ended || completion.finishReason != nil else { throw endpoint.cutShort() }
         guard sawChoice else { throw endpoint.badResponse("the stream held no choices") }
         return completion
     }

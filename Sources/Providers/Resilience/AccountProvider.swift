@@ -1,15 +1,19 @@
-// An account as the agent uses it: breaker around retries around places around the vendor's interface, and the price on
-// the answer. A place is held during an exchange, not while waiting to try again. Blocks; any thread.
+// An account as the agent uses it: breaker around retries around places around the vendor's interface, a waiting time
+// on rate limits that name none, and the price on the answer. A place is held during an exchange, not while waiting to
+// try again. Blocks; any thread.
 import Foundation
 import HTTPTransport
 import Logging
+import Synchronization
 
 /// One configured account with everything that belongs to all its calls.
 final class AccountProvider: ChatProvider {
     let name: String
     private let retrying: RetryingProvider
     private let breaker: CircuitBreaker
+    private let assumedPause = Mutex(AssumedPause())
     private let prices: [String: ModelPrice]
+    private let now: @Sendable () -> Date
 
     /// - Parameter prices: by `provider/model`.
     init(
@@ -19,20 +23,42 @@ final class AccountProvider: ChatProvider {
         name = base.name
         let limiter = AccountLimiter(account: base.name, maxConcurrent: maxConcurrent)
         retrying = RetryingProvider(LimitedProvider(base: base, limiter: limiter), policy: retries, logger: logger)
-        breaker = CircuitBreaker(now: now)
+        breaker = CircuitBreaker(account: base.name, now: now)
         self.prices = prices
+        self.now = now
     }
 
     func complete(
         _ request: ChatRequest, cancellation: CancellationToken?, onDelta: ((String) -> Void)?
     ) throws(ProviderError) -> ChatResponse {
-        var response = try breaker.run(account: name) { () throws(ProviderError) in
-            try retrying.complete(request, cancellation: cancellation, onDelta: onDelta)
+        var response: ChatResponse
+        do throws(ProviderError) {
+            response = try breaker.run(model: request.model) { pass throws(ProviderError) in
+                try retrying.complete(
+                    request, cancellation: cancellation,
+                    onDelta: onDelta.map { tell in
+                        { text in
+                            self.breaker.answering(pass)
+                            tell(text)
+                        }
+                    })
+            }
+        } catch {
+            throw withPause(error)
         }
+        assumedPause.withLock { $0.answered() }
         let fullName = "\(name)/\(request.model)"
         if let price = prices[fullName] { response.usage.costUSD = price.cost(of: response.usage) }
         response.model = fullName
         return response
+    }
+
+    /// A rate limit always says how long to wait: what it asked for, or what is assumed.
+    private func withPause(_ error: ProviderError) -> ProviderError {
+        guard error.code == .rateLimited, (error.retryAfter ?? 0) < AssumedPause.shortestBelieved else { return error }
+        var error = error
+        error.retryAfter = assumedPause.withLock { $0.refused(now: now()) }
+        return error
     }
 }
 

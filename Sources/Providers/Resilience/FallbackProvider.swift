@@ -51,9 +51,11 @@ public struct FallbackProvider: ChatProvider {
         }
     }
 
-    /// The first error that can pass by itself, since then the call can still succeed later; else the first.
+    /// One that can pass by itself, since then the call can still succeed later: rather one that names no time, and can
+    /// be tried again soon, else the one with the shortest wait. If none passes, the first.
     private static func joined(_ errors: [ProviderError]) -> ProviderError {
-        guard var error = errors.first(where: \.isRetryable) ?? errors.first else {
+        let passing = errors.filter(\.isRetryable)
+        guard var error = passing.min(by: { ($0.retryAfter ?? 0) < ($1.retryAfter ?? 0) }) ?? errors.first else {
             return ProviderError(code: .unavailable, detail: "no model was asked")
         }
         if errors.count > 1 { error.detail = errors.map(\.detail).joined(separator: "; then ") }

@@ -26,7 +26,12 @@ struct ProviderComplaint: Sendable, Equatable {
         guard inner != nil || text != nil else { return nil }
         message = text ?? inner?.text() ?? ""
         marks = ["code", "type", "status"].compactMap { source[$0]?.string?.lowercased() }
-        status = (source["code"]?.int ?? source["status"]?.int).flatMap { (400..<600).contains($0) ? $0 : nil }
+        status = Self.status(source["code"]) ?? Self.status(source["status"])
+    }
+
+    /// Some gateways write the number as text.
+    private static func status(_ json: JSON?) -> Int? {
+        (json?.int ?? json?.string.flatMap { Int($0) }).flatMap { (400..<600).contains($0) ? $0 : nil }
     }
 
     init(message: String) {
@@ -50,21 +55,40 @@ enum ErrorClassifier {
     /// - Parameters:
     ///   - status: nil for an error reported inside a stream.
     ///   - account: the provider's name in the configuration, for the remedy.
+    ///   - keySource: where its key comes from, for the same.
     static func error(
-        status: Int?, complaint: ProviderComplaint, retryAfter: Double?, account: String, scrubber: SecretScrubber
+        status: Int?, complaint: ProviderComplaint, retryAfter: Double?, account: String, keySource: String?,
+        scrubber: SecretScrubber
     ) -> ProviderError {
-        let code = code(status: status ?? complaint.status, complaint: complaint)
+        let code = code(http: status, complaint: complaint)
         let said = scrubber.scrub(complaint.message)
         let number = (status ?? complaint.status).map { " (\($0))" } ?? ""
-        let detail = "\(account) \(words(code))\(number)\(said.isEmpty ? "" : ": \(said)")\(remedy(code, account))"
+        let detail =
+            "\(account) \(words(code))\(number)\(said.isEmpty ? "" : ": \(said)")\(remedy(code, account, keySource))"
         return ProviderError(
             code: code, detail: detail, status: status ?? complaint.status,
             retryAfter: code.isUsuallyRetryable ? retryAfter : nil)
     }
 
-    private static func code(status: Int?, complaint: ProviderComplaint) -> ProviderError.Code {
-        if let code = codeByMark(complaint.marks, status: status) { return code }
+    /// The error's kind in words of ours. What the server said may quote the request it was given, and must not reach
+    /// another tenant.
+    static func gist(_ error: ProviderError, account: String) -> String {
+        // `connection` with a status: it was reached, and the answer broke off.
+        if error.code == .connection, error.status != nil { return "\(account) broke off in the middle of an answer" }
+        return "\(account) \(words(error.code))" + (error.status.map { " (\($0))" } ?? "")
+    }
+
+    /// - Parameter http: nil for an error reported inside a stream.
+    private static func code(http: Int?, complaint: ProviderComplaint) -> ProviderError.Code {
+        let status = http ?? complaint.status
+        if let code = preciseCode(complaint.marks, status: status) { return code }
         let text = complaint.message.lowercased()
+        // In mid-stream a vendor calls everything a server error, and gateways give any exception a 500: there the
+        // words say more than mark and number. Not so in an HTTP answer, which may be any proxy's page.
+        if http == nil, status.map({ $0 >= 500 }) ?? true {
+            if says(text, contextWords) { return .contextLength }
+            if says(text, quotaWords) { return .quota }
+        }
         switch status {
         case 401?: return .authentication
         case 402?: return .quota
@@ -79,37 +103,44 @@ enum ErrorClassifier {
             if says(text, contextWords) { return .contextLength }
             return says(text, quotaWords) ? .quota : .badRequest
         case _?: return .badRequest
-        case nil:
-            // Reported in mid-stream without any mark: the server broke off.
-            if says(text, contextWords) { return .contextLength }
-            return says(text, quotaWords) ? .quota : .unavailable
+        // Without any mark: the server broke off.
+        case nil: return vagueCode(complaint.marks) ?? .unavailable
         }
     }
 
-    /// Codes and types are precise where they occur. A rate limit's message may well speak of billing ("add a payment
-    /// method to raise the limit"): its mark settles that before the words are read.
-    private static func codeByMark(_ marks: [String], status: Int?) -> ProviderError.Code? {
+    /// Codes and types that leave no doubt, whatever the message says. A rate limit's message may well speak of billing
+    /// ("add a payment method to raise the limit").
+    private static func preciseCode(_ marks: [String], status: Int?) -> ProviderError.Code? {
         for mark in marks {
             switch mark {
             case "insufficient_quota", "billing_error", "billing_not_active", "billing_hard_limit_reached",
-                "insufficient_balance", "arrearage", "quota_exceeded", "account_deactivated":
+                "insufficient_balance", "arrearage", "quota_exceeded", "budget_exceeded", "account_deactivated":
                 return .quota
             case "context_length_exceeded", "request_too_large", "exceed_context_size_error", "string_above_max_length":
                 return .contextLength
             case "invalid_api_key", "authentication_error", "permission_error", "permission_denied":
                 return .authentication
+            // LiteLLM without a database: it knows its master key only and takes any other for one it should look up.
+            // The same mark with 503 is a database that is down.
+            case "no_db_connection" where status == 400: return .authentication
             case "overloaded_error", "overloaded", "engine_overloaded", "engine_overloaded_error": return .overloaded
             default: break
             }
         }
+        // AWS ("ThrottlingException"), LiteLLM ("throttling_error") and Alibaba ("Throttling.AllocationQuota"), with
+        // whatever status.
+        for mark in marks where mark.contains("throttl") { return .rateLimited }
         guard status == nil || status == 429 else { return nil }
         for mark in marks where mark.contains("rate_limit") || mark == "too_many_requests" { return .rateLimited }
-        guard status == nil else { return nil }
+        return nil
+    }
+
+    /// What a mark says where there is neither a status nor a telling word.
+    private static func vagueCode(_ marks: [String]) -> ProviderError.Code? {
         for mark in marks {
             switch mark {
             case "invalid_request_error", "not_found_error": return .badRequest
             case "timeout_error": return .timeout
-            case "api_error", "server_error", "internal_server_error": return .unavailable
             default: break
             }
         }
@@ -119,7 +150,7 @@ enum ErrorClassifier {
     private static let quotaWords = [
         "insufficient_quota", "exceeded your current quota", "insufficient balance", "insufficient credit",
         "insufficient fund", "credit balance is too low", "out of credit", "billing", "arrear", "payment required",
-        "spending limit", "quota exceeded",
+        "spending limit", "quota exceeded", "budget has been exceeded",
     ]
 
     private static let contextWords = [
@@ -144,13 +175,16 @@ enum ErrorClassifier {
         case .cancelled: "was cancelled"
         case .badResponse: "answered with something that is no chat completion"
         case .unavailable: "has an error of its own"
+        case .providerPaused, .modelPaused: "is left alone for a while"
         }
     }
 
-    private static func remedy(_ code: ProviderError.Code, _ account: String) -> String {
+    private static func remedy(_ code: ProviderError.Code, _ account: String, _ keySource: String?) -> String {
         switch code {
         case .quota: " — add credit to the account or raise its limit"
-        case .authentication: " — check the key of provider \"\(account)\" (api_key_env, api_key_file)"
+        case .authentication:
+            " — check the key of provider \"\(account)\""
+                + (keySource.map { ", which comes from \($0)" } ?? ": set its api_key_env or api_key_file")
         case .badRequest: " — check the model's name and base_url of provider \"\(account)\""
         default: ""
         }

@@ -19,6 +19,7 @@ struct ModelEndpoint: Sendable {
 
     let account: String
     let url: String
+    let keySource: String?
     let client: HTTPClient
     let now: @Sendable () -> Date
 
@@ -49,7 +50,7 @@ struct ModelEndpoint: Sendable {
                 message, cancellation: cancellation, onHead: reader.takeHead,
                 onBody: streams ? reader.takeBody : nil)
         } catch {
-            throw providerError(error, scrubber: scrubber)
+            throw providerError(error, status: reader.status, scrubber: scrubber)
         }
         guard response.isSuccess else { throw refusal(response, scrubber: scrubber) }
         if streams, !reader.isWhole { return .streamed }
@@ -60,13 +61,20 @@ struct ModelEndpoint: Sendable {
     func reported(_ complaint: ProviderComplaint, headers: [HTTPRequest.Header]) -> ProviderError {
         let scrubber = SecretScrubber(headers.flatMap { [$0.value, Self.withoutScheme($0.value)] })
         return ErrorClassifier.error(
-            status: nil, complaint: complaint, retryAfter: nil, account: account, scrubber: scrubber)
+            status: nil, complaint: complaint, retryAfter: nil, account: account, keySource: keySource,
+            scrubber: scrubber)
     }
 
     func badResponse(_ what: String) -> ProviderError {
         ProviderError(
             code: .badResponse,
             detail: "\(account) answered with something that is no chat completion: \(what) — check base_url")
+    }
+
+    /// A stream that ended before the model had said that it was done.
+    func cutShort() -> ProviderError {
+        ProviderError(
+            code: .connection, detail: "\(account): the stream ended before the answer was complete", status: 200)
     }
 
     // MARK: -
@@ -91,10 +99,12 @@ struct ModelEndpoint: Sendable {
         }
         return ErrorClassifier.error(
             status: response.status, complaint: ProviderComplaint(body: response.body),
-            retryAfter: RetryAfter.seconds(header: response.header, now: now()), account: account, scrubber: scrubber)
+            retryAfter: RetryAfter.seconds(header: response.header, now: now()), account: account,
+            keySource: keySource, scrubber: scrubber)
     }
 
-    private func providerError(_ error: TransportError, scrubber: SecretScrubber) -> ProviderError {
+    /// - Parameter status: of the answer that had begun, if one had.
+    private func providerError(_ error: TransportError, status: Int?, scrubber: SecretScrubber) -> ProviderError {
         if let cause = error.cause as? ProviderError { return cause }
         if error.cause is EventStreamParser.TooLong {
             return badResponse("an event of more than \(EventStreamParser.maxEventBytes) bytes")
@@ -108,7 +118,8 @@ struct ModelEndpoint: Sendable {
             case .refusedAddress, .invalidURL, .invalidRequest: .badRequest
             }
         return ProviderError(
-            code: code, detail: "\(account): \(scrubber.scrub(error.detail))", isRetryable: error.isRetryable)
+            code: code, detail: "\(account): \(scrubber.scrub(error.detail))", status: status,
+            isRetryable: error.isRetryable)
     }
 
     /// "Bearer abc" hides "abc" too.
@@ -122,11 +133,13 @@ private final class EventReader {
     private let onEvent: ((ServerSentEvent) throws -> Void)?
     private var parser = EventStreamParser()
     private(set) var isWhole = false
+    private(set) var status: Int?
     private(set) var collected: [UInt8] = []
 
     init(_ onEvent: ((ServerSentEvent) throws -> Void)?) { self.onEvent = onEvent }
 
     func takeHead(_ head: HTTPResponse) throws {
+        status = head.status
         isWhole = head.header("content-type")?.lowercased().hasPrefix("application/json") ?? false
     }
 

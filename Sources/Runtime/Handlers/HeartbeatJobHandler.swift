@@ -1,5 +1,5 @@
 // A heartbeat job: looks after the tasks in the user's HEARTBEAT.md. Without any task it ends at once and asks no model.
-// Result: {"response"} with the answer, or {"silent": true, "reason"} when there was nothing to say.
+// Result: {"response", "model"} with the answer, or {"silent": true, "reason"} when there was nothing to say.
 
 import Agent
 import Foundation
@@ -42,7 +42,8 @@ struct HeartbeatJobHandler: Sendable {
             if result.text.trimmingCharacters(in: .whitespacesAndNewlines) == Self.silentAnswer {
                 return .completed(result: ["silent": true, "reason": "nothing to say"], usage: result.usage.json)
             }
-            return .completed(result: ["response": .string(result.text)], usage: result.usage.json)
+            return .completed(
+                result: ["response": .string(result.text), "model": .string(result.model)], usage: result.usage.json)
         }
     }
 

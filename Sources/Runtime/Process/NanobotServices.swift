@@ -110,6 +110,9 @@ public final class NanobotServices: Sendable {
 
     /// What runs jobs in this process.
     func makeRouter() -> JobRouter {
+        for problem in factory.keyProblems() {
+            logger.error("jobs of a provider will fail", metadata: ["error": "\(problem.detail)"])
+        }
         let loop = AgentLoop(
             tools: .standard(logger: logger),
             services: AgentServices(

@@ -38,7 +38,8 @@ public struct Settings: Sendable {
         public var baseURL: String?
         /// Name of the environment variable that holds the key.
         public var apiKeyEnvironment: String?
-        /// File that holds the key.
+        /// File that holds the key; read if the variable is not set. Once read from config.json it is absolute, or
+        /// relative like the home is.
         public var apiKeyFile: String?
         public var maxConcurrent: Int
 

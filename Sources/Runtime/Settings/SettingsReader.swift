@@ -30,6 +30,11 @@ public struct SettingsReader: Sendable {
                 throw SettingsError(place: home.configuration, detail: error.description)
             }
         }
+        for (name, entry) in settings.providers {
+            guard let path = entry.apiKeyFile, !path.hasPrefix("/") else { continue }
+            // Not relative to wherever the process was started.
+            settings.providers[name]?.apiKeyFile = "\(home.path)/\(path)"
+        }
         try applyEnvironment(to: &settings, home)
         return settings
     }
@@ -206,18 +211,38 @@ public struct SettingsReader: Sendable {
         let environment = environment
         let files = files
         return settings.providers.sorted { $0.key < $1.key }.map { name, entry in
-            ProviderSettings(
+            let variable = entry.apiKeyEnvironment.flatMap { environment[$0]?.isEmpty == false ? $0 : nil }
+            return ProviderSettings(
                 name: name, type: entry.type, baseURL: entry.baseURL,
-                apiKey: {
-                    if let variable = entry.apiKeyEnvironment, let key = environment[variable], !key.isEmpty {
-                        return key
-                    }
+                apiKey: { () throws(ProviderError) -> String? in
+                    if let variable { return environment[variable] }
                     guard let path = entry.apiKeyFile else { return nil }
-                    // A key file that cannot be read is a missing key: the provider's error names where it is expected.
-                    guard let bytes = try? files.readSystemFile(path, maxBytes: 16 << 10) else { return nil }
-                    return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+                    return try SettingsReader.key(in: path, of: name, files)
                 },
-                keySource: entry.apiKeyEnvironment ?? entry.apiKeyFile, maxConcurrent: entry.maxConcurrent)
+                keySource: variable ?? entry.apiKeyFile ?? entry.apiKeyEnvironment,
+                maxConcurrent: entry.maxConcurrent)
         }
+    }
+
+    /// Bytes of a key's file.
+    private static let maximumKey = 16 << 10
+
+    private static func key(in path: String, of name: String, _ files: any FileSystem) throws(ProviderError) -> String {
+        let key: String
+        do throws(FileError) {
+            let bytes = try files.readSystemFile(path, maxBytes: maximumKey)
+            key = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        } catch {
+            throw ProviderError(
+                code: .authentication,
+                detail: "the key of provider \"\(name)\" cannot be read (\(error)) — correct providers.\(name)."
+                    + "api_key_file, or let the service's user read the file",
+                isRetryable: error.isPassing)
+        }
+        guard !key.isEmpty else {
+            throw ProviderError(
+                code: .authentication, detail: "the key file \(path) of provider \"\(name)\" is empty")
+        }
+        return key
     }
 }
