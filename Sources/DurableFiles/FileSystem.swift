@@ -99,6 +99,8 @@ public protocol FileSystem: Sendable {
     /// The entries but "." and "..", in the file system's order.
     func list(_ path: String) throws(FileError) -> [DirectoryEntry]
     func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry]
+    /// As `list`, one entry at a time as it is read: for folders with a million of them. `body` returns false to stop.
+    func forEachEntry(_ path: String, _ body: (DirectoryEntry) -> Bool) throws(FileError)
     /// How many entries have names that are not UTF-8: `list` leaves those out.
     func unreadableNames(_ path: String) throws(FileError) -> Int
     func setMode(_ path: String, _ mode: UInt32) throws(FileError)
@@ -114,6 +116,10 @@ public protocol FileSystem: Sendable {
 }
 
 extension FileSystem {
+    public func forEachEntry(_ path: String, _ body: (DirectoryEntry) -> Bool) throws(FileError) {
+        for entry in try list(path) where !body(entry) { return }
+    }
+
     public func open(_ path: String, _ flags: OpenFlags) throws(FileError) -> Int32 {
         try open(path, flags, mode: 0o600)
     }

@@ -171,33 +171,46 @@ public struct LinuxFileSystem: FileSystem {
         return try entries(owned: own, path: path).named
     }
 
+    public func forEachEntry(_ path: String, _ body: (DirectoryEntry) -> Bool) throws(FileError) {
+        let descriptor = try open(path, [.read, .directory], mode: 0)
+        try read(owned: descriptor, path: path) { $0.map(body) ?? true }
+    }
+
     private func entries(owned descriptor: Int32, path: String) throws(FileError)
         -> (named: [DirectoryEntry], unreadable: Int)
     {
+        var entries: [DirectoryEntry] = []
+        var unreadable = 0
+        try read(owned: descriptor, path: path) { entry in
+            if let entry { entries.append(entry) } else { unreadable += 1 }
+            return true
+        }
+        return (entries, unreadable)
+    }
+
+    /// - Parameter body: gets nil for a name that is not UTF-8; returns false to stop.
+    private func read(owned descriptor: Int32, path: String, _ body: (DirectoryEntry?) -> Bool) throws(FileError) {
         guard let stream = fdopendir(descriptor) else {
             let code = errno
             Glibc.close(descriptor)
             throw FileError(errno: code, operation: "opendir", path: path)
         }
         defer { closedir(stream) }
-        var entries: [DirectoryEntry] = []
-        var unreadable = 0
         while true {
             errno = 0
             guard let entry = readdir(stream) else {
                 let code = errno
                 if code != 0 { throw FileError(errno: code, operation: "readdir", path: path) }
-                return (entries, unreadable)
+                return
             }
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
                 String(validating: raw.prefix { $0 != 0 }, as: UTF8.self)
             }
-            guard let name else {
-                unreadable += 1
-                continue
-            }
             guard name != ".", name != ".." else { continue }
-            entries.append(DirectoryEntry(name: name, kind: FileKind(directoryType: Int(entry.pointee.d_type))))
+            let found = name.map {
+                DirectoryEntry(name: $0, kind: FileKind(directoryType: Int(entry.pointee.d_type)))
+            }
+            guard body(found) else { return }
         }
     }
 

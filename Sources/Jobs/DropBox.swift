@@ -35,6 +35,8 @@ public final class DropBox: Sendable {
     private let work: Mutex<DropWork>
     private let isStopped = Mutex(true)
     private let foreignSearch = Mutex<ContinuousClock.Instant?>(nil)
+    /// When queued/ had last changed at a search that found nothing and came more than a second later.
+    private let searched = Mutex<Date?>(nil)
     private let bell = NSCondition()
     private let thread = ServiceThread()
 
@@ -169,7 +171,11 @@ public final class DropBox: Sendable {
         let heard = events.filter { $0.watch == watches.queued && isOurs($0) }.compactMap(\.name)
         guard isDue || !heard.isEmpty else { return [] }
         // What cannot be listed now is listed by a later look.
-        let found = (try? spool.foreignFiles()) ?? []
+        let changed = try? spool.queuedChanged()
+        let isKnown = heard.isEmpty && changed != nil && searched.withLock { $0 == changed }
+        let found = isKnown ? [] : (try? spool.foreignFiles()) ?? []
+        let isSettled = found.isEmpty && changed.map { Date().timeIntervalSince($0) > 1 } == true
+        searched.withLock { $0 = isSettled ? changed : nil }
         let cost = start.duration(to: .now) / .seconds(1)
         let rest = found.isEmpty ? max(Self.foreignInterval, cost * Self.foreignRestFactor) : DropWork.busyLook
         foreignSearch.withLock { $0 = .now + .seconds(rest) }

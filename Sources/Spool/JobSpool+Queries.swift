@@ -19,17 +19,26 @@ extension JobSpool {
     /// The job files of `queued`, `running` or `dead`; in queued/ also those in folders inside it.
     public func names(in folder: Folder) throws(SpoolError) -> [JobFileName] {
         var names: [JobFileName] = []
-        try eachFile(in: folder) { entry, _ in
-            if let name = JobFileName(entry) { names.append(name) }
+        try forEachName(in: folder) { name in
+            names.append(name)
+            return true
         }
         return names
     }
 
-    /// As `names`, one by one; `body` returns false to stop.
+    /// As `names`, one by one as they are read; `body` returns false to stop.
     public func forEachName(in folder: Folder, _ body: (JobFileName) -> Bool) throws(SpoolError) {
-        var goesOn = true
-        try eachFile(in: folder) { entry, _ in
-            if goesOn, let name = JobFileName(entry) { goesOn = body(name) }
+        try eachFile(in: folder) { entry, _ in JobFileName(entry).map(body) ?? true }
+    }
+
+    /// When a name in queued/, or in a folder inside it that a scan has seen, came or went last. Whoever listed all of them
+    /// more than a second after that need not list them again: a million names cost a second.
+    public func queuedChanged() throws(SpoolError) -> Date {
+        try stored { () throws(FileError) in
+            var latest = try files.status(layout.path(.queued)).modified
+            // A folder that has gone changed queued/ itself.
+            for shard in shards { if let status = try? files.status(shard) { latest = max(latest, status.modified) } }
+            return latest
         }
     }
 
@@ -53,26 +62,34 @@ extension JobSpool {
     public func foreignFiles() throws(SpoolError) -> [String] {
         var paths: [String] = []
         try eachFile(in: .queued) { entry, path in
-            if JobFileName(entry) == nil, !entry.hasPrefix(".") { paths.append(path) }
+            if JobFileName(entry) == nil, !entry.hasPrefix(".") { paths.append(path()) }
+            return true
         }
         return paths
     }
 
-    private func eachFile(in folder: Folder, _ body: (String, String) -> Void) throws(SpoolError) {
+    /// - Parameter body: gets the name and the path; returns false to stop.
+    private func eachFile(in folder: Folder, _ body: (String, () -> String) -> Bool) throws(SpoolError) {
         let path = layout.path(folder)
-        let entries = try stored { () throws(FileError) in try files.list(path) }
-        for entry in entries {
-            if entry.kind == .directory {
-                guard folder == .queued, !entry.name.hasPrefix(".") else { continue }
-                let inner = "\(path)/\(entry.name)"
-                noteShard(inner)
-                // One folder that cannot be read must not hide all the others.
-                guard let shards = try? files.list(inner) else { continue }
-                for shard in shards where shard.kind != .directory {
-                    body(shard.name, "\(inner)/\(shard.name)")
+        var inner: [String] = []
+        var goesOn = true
+        try stored { () throws(FileError) in
+            try files.forEachEntry(path) { entry in
+                if entry.kind == .directory {
+                    if folder == .queued, !entry.name.hasPrefix(".") { inner.append("\(path)/\(entry.name)") }
+                    return true
                 }
-            } else {
-                body(entry.name, "\(path)/\(entry.name)")
+                goesOn = body(entry.name) { "\(path)/\(entry.name)" }
+                return goesOn
+            }
+        }
+        for shard in inner where goesOn {
+            noteShard(shard)
+            // One folder that cannot be read must not hide all the others.
+            try? files.forEachEntry(shard) { entry in
+                guard entry.kind != .directory else { return true }
+                goesOn = body(entry.name) { "\(shard)/\(entry.name)" }
+                return goesOn
             }
         }
     }
@@ -106,10 +123,14 @@ extension JobSpool {
 
     /// The job file of an id, wherever it stands among the live folders and dead/; looks at names, so O(waiting jobs).
     func find(_ id: JobID) throws(SpoolError) -> JobFileName? {
-        for folder in [Folder.queued, .running, .dead, .queued] {
-            if let name = try names(in: folder).first(where: { $0.id == id }) { return name }
+        var found: JobFileName?
+        for folder in [Folder.queued, .running, .dead, .queued] where found == nil {
+            try forEachName(in: folder) { name in
+                if name.id == id { found = name }
+                return found == nil
+            }
         }
-        return nil
+        return found
     }
 
     /// Where a file of queued/ stands: in the folder itself or in one inside it that a scan has seen. nil: not there.

@@ -39,6 +39,8 @@ final class SpoolWatcher: Sendable {
     /// The same where inotify is not to be had; and the part of the time that may go into scans then.
     static let blindInterval: TimeInterval = 1
     static let blindRestFactor = 20.0
+    /// The part of the time that may go into scans of a queue that is in use; one at rest is not scanned.
+    static let restFactor = 100.0
     /// Seconds between looks at jobs of other processes, while there are any.
     static let foreignInterval: TimeInterval = 0.25
     /// Names inserted per turn of the dispatcher's lock.
@@ -113,11 +115,12 @@ final class SpoolWatcher: Sendable {
         var watched = Watched()
         var nextScan: TimeInterval = 0
         var hasForeign = false
+        var scanned: Scanned?
         while true {
             let now = options.uptime()
             if !watched.areComplete { watched = begin(watch) }
             if now >= nextScan {
-                scan()
+                scan(&scanned)
                 nextScan = options.uptime() + rest(afterScanBegunAt: now, watched)
                 hasForeign = true
             }
@@ -125,14 +128,14 @@ final class SpoolWatcher: Sendable {
             if takeOrphanWish() || hasForeign { hasForeign = recover() }
             let wait = sleep(until: nextScan, hasForeign: hasForeign)
             guard let wait else { return }
-            if hear(watch, wait, watched) { hasForeign = true }
+            if hear(watch, wait, watched, &scanned) { hasForeign = true }
         }
     }
 
     /// Seconds to the next scan. A blind watch must not turn into a busy loop over a million names.
     private func rest(afterScanBegunAt begin: TimeInterval, _ watched: Watched) -> TimeInterval {
-        guard watched.folders.isEmpty else { return SpoolWatcher.scanInterval }
         let cost = options.uptime() - begin
+        guard watched.folders.isEmpty else { return max(SpoolWatcher.scanInterval, cost * SpoolWatcher.restFactor) }
         return min(max(SpoolWatcher.blindInterval, cost * SpoolWatcher.blindRestFactor), SpoolWatcher.scanInterval)
     }
 
@@ -189,7 +192,9 @@ final class SpoolWatcher: Sendable {
     }
 
     /// Waits for events and passes them on. - Returns: whether somebody else's job was seen in running/.
-    private func hear(_ watch: DirectoryWatch, _ wait: TimeInterval, _ watched: Watched) -> Bool {
+    private func hear(
+        _ watch: DirectoryWatch, _ wait: TimeInterval, _ watched: Watched, _ scanned: inout Scanned?
+    ) -> Bool {
         let events: [DirectoryWatch.Event]
         do throws(FileError) {
             events = try watch.wait(timeout: wait)
@@ -200,7 +205,8 @@ final class SpoolWatcher: Sendable {
         var sawForeign = false
         for event in events {
             if event.isOverflow {
-                scan()
+                scanned = nil
+                scan(&scanned)
                 sawForeign = true
                 continue
             }
@@ -229,21 +235,35 @@ final class SpoolWatcher: Sendable {
         }
     }
 
-    /// The whole of queued/ by names, in chunks; also what marks say.
-    private func scan() {
+    /// What queued/ was like when it was listed last.
+    private struct Scanned {
+        var changed: Date
+        /// Nothing had changed for a second: what has the same time now is the same. Times of files are coarse.
+        var isSettled: Bool
+    }
+
+    /// The whole of queued/ by names, in chunks, unless nothing has come or gone; also what marks say.
+    private func scan(_ scanned: inout Scanned?) {
         do throws(SpoolError) {
             dispatcher.setPaused(spool.isPaused)
             for request in try spool.cancelRequests() { cancel(request) }
+            let changed = try spool.queuedChanged()
+            if let scanned, scanned.isSettled, scanned.changed == changed { return }
+            scanned = Scanned(changed: changed, isSettled: Date().timeIntervalSince(changed) > 1)
             dispatcher.beginScan()
-            let names = try spool.names(in: .queued)
-            var start = 0
-            while start < names.count {
-                let end = min(start + SpoolWatcher.chunk, names.count)
-                dispatcher.insert(names[start..<end])
-                start = end
+            var chunk: [JobFileName] = []
+            try spool.forEachName(in: .queued) { name in
+                chunk.append(name)
+                if chunk.count == SpoolWatcher.chunk {
+                    dispatcher.insert(chunk[...])
+                    chunk.removeAll(keepingCapacity: true)
+                }
+                return true
             }
+            dispatcher.insert(chunk[...])
             dispatcher.endScan()
         } catch {
+            scanned = nil
             logger.error("the spool cannot be read", metadata: ["error": "\(error.detail)"])
         }
     }

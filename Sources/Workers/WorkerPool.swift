@@ -208,7 +208,7 @@ public final class WorkerPool: Sendable {
 
     /// - Returns: false when the ending could not be written down; the job is then an orphan.
     private func end(_ claim: consuming Claim, _ job: ClaimedJob, _ ending: Ending, _ began: TimeInterval) -> Bool {
-        if case .hold(let until, _) = ending { dispatcher.hold(job.name.holdKey, until: until) }
+        if ending.holdsAccount, case .hold(let until, _) = ending { dispatcher.hold(job.name.holdKey, until: until) }
         do throws(SpoolError) {
             try apply(ending, to: claim)
             report(job, ending, seconds: options.uptime() - began)

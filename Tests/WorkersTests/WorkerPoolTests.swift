@@ -181,6 +181,29 @@ import TextFormats
         #expect(house.stop(pool) == 0)
     }
 
+    @Test("a paused model keeps its own job waiting, without an attempt, and not the account's other jobs")
+    func modelPause() throws {
+        let house = try PoolHouse()
+        let attempts = Happenings<Int>()
+        let pool = try house.start(
+            ScriptedHandler { job, _, _ in
+                attempts.note(job.attempt)
+                guard attempts.all.count == 1 else { return .done }
+                let failure = JobFailure(code: "model_paused", detail: "", isRetryable: true, retryAfter: 60)
+                return .failed(failure, usage: nil)
+            })
+        let paused = try house.submit(hold: "openai")
+        #expect(house.queued.wait(count: 2))
+        #expect(pool.holds.isEmpty)
+        let other = try house.submit(hold: "openai")
+        #expect(house.ended.wait(for: other))
+        #expect(!house.ended.all.contains(paused))
+        house.clock.advance(by: 60)
+        #expect(house.ended.wait(for: paused))
+        #expect(attempts.all == [0, 0, 0])
+        #expect(house.stop(pool) == 0)
+    }
+
     @Test("nothing starts while the queue is paused, by this process or another; a running job goes on", arguments: [true, false])
     func pauses(isHere: Bool) throws {
         let house = try PoolHouse()
