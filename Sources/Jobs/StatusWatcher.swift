@@ -130,7 +130,7 @@ public final class StatusWatcher: Sendable {
         switch event {
         case .queued(let name): tell([name.id])
         case .finished(let id), .cancelRequested(let id): tell([id])
-        case .paused, .resumed: break
+        case .paused, .resumed, .checkpointFailed: break
         }
     }
 

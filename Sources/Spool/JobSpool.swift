@@ -12,6 +12,8 @@ public enum SpoolEvent: Sendable {
     case cancelRequested(JobID)
     case paused
     case resumed
+    /// The shared log cannot be checkpointed, which is tried again: nothing is lost, the log grows.
+    case checkpointFailed(FileError)
 }
 
 public final class JobSpool: Sendable {
@@ -69,7 +71,9 @@ public final class JobSpool: Sendable {
         let opened = try LogReplay(layout: layout, files: files, now: now).run(opening: durability, bounds)
         log = opened.log
         replayed = opened.report
-        if let log, bounds.isAutomatic { JobSpool.startCheckpoints(of: log) }
+        if let log, bounds.isAutomatic {
+            JobSpool.startCheckpoints(of: log) { [weak self] error in self?.notify(.checkpointFailed(error)) }
+        }
     }
 
     /// Ends the shared log: what it holds is made durable in the files themselves. Nothing may be submitted or claimed any
@@ -79,13 +83,17 @@ public final class JobSpool: Sendable {
     }
 
     /// The thread lives as long as the log.
-    private static func startCheckpoints(of log: SharedLog) {
+    private static func startCheckpoints(of log: SharedLog, _ onFailure: @escaping @Sendable (FileError) -> Void) {
         let thread = Thread {
+            var isFailing = false
             while log.waitForCheckpoint() {
                 do throws(FileError) {
                     try log.checkpoint()
+                    isFailing = false
                 } catch {
-                    // The segments stay: nothing is lost, and the next try may succeed.
+                    // The segments stay: nothing is lost, and the next try may succeed. Said once.
+                    if !isFailing { onFailure(error) }
+                    isFailing = true
                     log.rest(until: Date().addingTimeInterval(1))
                 }
             }

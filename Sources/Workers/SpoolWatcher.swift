@@ -106,6 +106,9 @@ final class SpoolWatcher: Sendable {
         case .cancelRequested(let id): running.cancel(id)
         case .paused: dispatcher.setPaused(true)
         case .resumed: dispatcher.setPaused(false)
+        case .checkpointFailed(let error):
+            logger.error(
+                "the spool's log cannot be checkpointed and grows; it is tried again", metadata: ["error": "\(error)"])
         }
     }
 

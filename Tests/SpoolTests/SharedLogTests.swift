@@ -244,4 +244,37 @@ import TextFormats
         #expect(try spool.record(id)?.result == ["n": 1])
         #expect(try fixture.places(id, in: spool) == ["done"])
     }
+
+    @Test("one job whose place is taken keeps nobody from starting, and what the log knows of it is kept")
+    func obstructed() throws {
+        let fixture = try SpoolFixture(powerCut: true, log: true)
+        let bad = try fixture.spool.submit(fixture.submission("bad")).record.id
+        fixture.clock.advance(by: 1)
+        let good = try fixture.spool.submit(fixture.submission("good")).record.id
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let root = fixture.folder.path + ".after-obstructed"
+        defer { fixture.removeAfterPowerCut("obstructed") }
+        try fixture.disk?.restore(to: root, .strict)
+        let path = SpoolLayout(root: root + "/spool").statusPath(bad)
+        try LinuxFileSystem().ensureDirectory(path)
+        let spool = try JobSpool(root: root + "/spool", now: fixture.clock.read)
+        #expect(spool.replayed.skipped == [bad])
+        #expect(try spool.names(in: .queued).map(\.id) == [good])
+        #expect(spool.replayed.corrupt.count == 1)
+        #expect(try spool.record(good)?.state == .queued)
+    }
+
+    @Test("a full disk at the start means no log, not no service")
+    func noRoom() throws {
+        let fixture = try SpoolFixture()
+        fixture.files.set(.failAlways("write \(fixture.spool.layout.path(.log))"))
+        let spool = try JobSpool(
+            root: fixture.spool.layout.root, files: fixture.files, durability: .sharedLog, now: fixture.clock.read)
+        #expect(spool.replayed.withoutLog != nil)
+        #expect(spool.log == nil)
+        let id = try spool.submit(fixture.submission()).record.id
+        #expect(try fixture.another().record(id)?.state == .queued)
+        #expect(try LinuxFileSystem().list(spool.layout.path(.log)).allSatisfy { $0.name.hasPrefix(".") })
+    }
 }

@@ -122,7 +122,7 @@ final class PoolHouse: Sendable {
             switch event {
             case .finished(let id): ended.note(id)
             case .queued(let name): queued.note(name)
-            case .cancelRequested, .paused, .resumed: break
+            case .cancelRequested, .paused, .resumed, .checkpointFailed: break
             }
         }
     }

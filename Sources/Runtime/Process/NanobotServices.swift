@@ -78,6 +78,14 @@ public final class NanobotServices: Sendable {
                 "the log of a process that had died was replayed",
                 metadata: ["logs": "\(replayed.logs)", "jobs": "\(replayed.jobs)", "restored": "\(replayed.restored)"])
         }
+        for id in replayed.skipped {
+            logger.error(
+                "a job could not be compared with the log: something else stands in its place",
+                metadata: ["job.id": "\(id)"])
+        }
+        if let error = replayed.withoutLog {
+            logger.warning("no shared log: every file is synced by itself", metadata: ["error": "\(error)"])
+        }
         for path in replayed.corrupt {
             logger.error(
                 "a damaged log was set aside: jobs of that moment may be missing", metadata: ["file": "\(path)"])

@@ -20,8 +20,13 @@ public struct ReplayReport: Sendable, Equatable {
     public var jobs = 0
     /// Jobs of which something had to be put back.
     public var restored = 0
-    /// Segments with damaged frames before good ones, set aside in log/ for a person to look at.
+    /// Segments with damaged frames before good ones, or with jobs that could not be put back: set aside in log/ for a
+    /// person to look at.
     public var corrupt: [String] = []
+    /// Jobs whose files could not be compared because something else stands in their place.
+    public var skipped: [JobID] = []
+    /// Why there is no shared log although one was asked for; files are synced one by one.
+    public var withoutLog: FileError?
 }
 
 struct LogReplay {
@@ -64,7 +69,13 @@ struct LogReplay {
                 try replayOrphans(&report)
                 guard durability == .sharedLog else { return (nil, report) }
                 let writer = JobID.make(now: now()).description
-                return (try SharedLog(root: layout.root, writer: writer, files: files, bounds: bounds), report)
+                do throws(FileError) {
+                    return (try SharedLog(root: layout.root, writer: writer, files: files, bounds: bounds), report)
+                } catch {
+                    // A full disk must not keep a service from starting: it works, and says no where there is no room.
+                    report.withoutLog = error
+                    return (nil, report)
+                }
             }
         }
     }
@@ -88,7 +99,10 @@ struct LogReplay {
         report.jobs = Set(work.lines.keys).union(work.jobs.keys).count
         try put(work, &report)
         try files.syncAll(layout.root)
-        for orphan in orphans { try files.removeTree(orphan.folder) }
+        for orphan in orphans {
+            if !report.skipped.isEmpty { try setAside(orphan.folder, &report) }
+            try files.removeTree(orphan.folder)
+        }
         try files.syncDirectory(layout.path(.log))
     }
 
@@ -116,6 +130,15 @@ struct LogReplay {
         }
     }
 
+    /// Keeps what a log knows of jobs that could not be put back.
+    private func setAside(_ folder: String, _ report: inout ReplayReport) throws(FileError) {
+        for entry in try files.list(folder) where entry.name.hasSuffix(".wal") {
+            let aside = "\(layout.path(.log))/corrupt-\(PathParts.split(folder).name)-\(entry.name)"
+            try files.rename("\(folder)/\(entry.name)", aside)
+            report.corrupt.append(aside)
+        }
+    }
+
     // MARK: - Putting back
 
     private func put(_ work: Work, _ report: inout ReplayReport) throws(FileError) {
@@ -126,7 +149,13 @@ struct LogReplay {
             let job = work.jobs[id]
             if let job, erased.covers(job.name) { continue }
             let lines = (work.lines[id] ?? []).sorted { $0.offset < $1.offset }
-            if try put(id, job, lines, places) { report.restored += 1 }
+            do throws(FileError) {
+                if try put(id, job, lines, places) { report.restored += 1 }
+            } catch {
+                // One job's trouble is no reason to keep all the others from starting; the disk's is.
+                guard !error.isPassing else { throw error }
+                report.skipped.append(id)
+            }
         }
         for (key, entries) in work.order {
             let ids = entries.sorted { ($0.offset, $0.id) < ($1.offset, $1.id) }.map(\.id)

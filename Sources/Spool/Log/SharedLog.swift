@@ -101,8 +101,14 @@ final class SharedLog: Sendable {
         guard try files.lock(lock, wait: false, path: folder) else {
             throw FileError(code: .wouldBlock, operation: "flock", path: folder)
         }
-        state.current = try take()
-        state.spare = try make()
+        do throws(FileError) {
+            state.current = try take()
+        } catch {
+            files.closeQuietly(lock)
+            // No room for a log, or no right to make one: nothing of it shall stay.
+            try? files.removeTree(folder)
+            throw error
+        }
     }
 
     deinit { files.closeQuietly(lock) }
