@@ -4,6 +4,7 @@ import Foundation
 import Hummingbird
 import Jobs
 import NIOCore
+import NIOHTTP1
 import Scheduler
 import Spool
 import Tenants
@@ -25,6 +26,10 @@ extension ProblemDetails {
         case let error as SpoolError:
             self.init(status: 503, code: "storage", detail: error.detail, retryAfter: Self.storageRetry)
         case let error as HTTPError: self.init(error)
+        case is HTTPParserError, is ChannelError, is IOError:
+            // Broken framing, or a client that went away in the middle of its body: nothing of ours.
+            self.init(
+                status: 400, code: "malformed_request", detail: "the request ended early or is not valid HTTP")
         case is NIOTooManyBytesError: self.init(status: 413, code: "too_large", detail: "the body is too large")
         case is CancellationError:
             self.init(status: 503, code: "cancelled", detail: "the request was cancelled", retryAfter: 1)

@@ -172,7 +172,13 @@ extension FileSystem {
                 let parent = PathParts.split(path).folder
                 guard parent != path else { throw error }
                 try ensureDirectory(parent, mode: mode)
-                return try ensureDirectory(path, mode: mode)
+                // Not by the same way again: where the parent is there and this still fails it would never end.
+                do throws(FileError) {
+                    try makeDirectory(path, mode: mode)
+                } catch {
+                    guard error.code == .exists, try status(path).kind == .directory else { throw error }
+                    return
+                }
             default: throw error
             }
         }

@@ -66,8 +66,7 @@ struct DropIntake: Sendable {
             }
             let submitted: SubmittedJob
             do throws(JobError) {
-                let request = request.id == nil ? request.with(id: file.id) : request
-                submitted = try client.submit(request, source: .drop)
+                submitted = try client.submit(request, source: .drop, proposedID: file.id)
             } catch {
                 return try refuse(file, error, isRepeat: isRepeat)
             }

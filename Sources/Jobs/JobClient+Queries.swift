@@ -46,9 +46,21 @@ extension JobClient {
         var found: [JobView] = []
         var listing = JobListing(spool: spool, filter: filter, after: after)
         while found.count < limit, let id = try listing.next() {
-            if let view = try view(id), matches(view, filter) { found.append(view) }
+            if let view = try listed(id), matches(view, filter) { found.append(view) }
         }
         return found
+    }
+
+    /// One record that cannot be read must not hide all the others: `check` names it.
+    private func listed(_ id: JobID) throws(JobError) -> JobView? {
+        let record: JobRecord?
+        do throws(SpoolError) {
+            record = try spool.record(id)
+        } catch {
+            guard !error.isPassing else { throw JobError(error, id) }
+            return nil
+        }
+        return try record.flatMap { (record) throws(JobError) in try view(record) }
     }
 
     private func matches(_ view: JobView, _ filter: JobFilter) -> Bool {
@@ -67,10 +79,13 @@ extension JobClient {
         for (lane, count) in waiting.lanes { lanes[lane, default: .init()].queued = count }
         for name in running { lanes[name.lane, default: .init()].running += 1 }
         let time = now()
+        // Also what the workers of other processes have met.
+        let marked = try spoolCall(nil) { () throws(SpoolError) in try spool.holds() }
+        let holds = options.holds().merging(marked) { max($0, $1) }.filter { $0.value > time }
         return QueueSummary(
             queued: waiting.total, running: running.count, dead: dead.count, lanes: lanes,
             oldestQueuedSeconds: max(0, waiting.oldestDue.map { time.timeIntervalSince($0) } ?? 0),
-            isPaused: spool.isPaused, holds: options.holds().filter { $0.value > time })
+            isPaused: spool.isPaused, holds: holds)
     }
 
     func names(in folder: Folder) throws(JobError) -> [JobFileName] {

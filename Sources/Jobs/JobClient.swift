@@ -71,13 +71,16 @@ public final class JobClient: Sendable {
 
     /// Admits a job durably.
     ///
-    /// - Parameter route: the scope of the idempotency key, such as "POST /chat": one key may be used once per route.
-    ///   nil: the job's kind.
+    /// - Parameters:
+    ///   - route: the scope of the idempotency key, such as "POST /chat": one key may be used once per route. nil: the
+    ///     job's kind.
     /// - Throws: `user_not_found`, `session_busy`, `conflict`, `idempotency_conflict`, `user_queue_full`, `queue_full`,
     ///   `storage`, `outcome_unknown`. Nothing is created then, except that after the last two a key may stand for an
     ///   id: sending the same again completes it.
+    ///   - proposedID: the id of the job where neither the request nor its idempotency key names one; an earlier try with
+    ///     it may have got as far as any step.
     public func submit(
-        _ request: JobRequest, source: JobSource, route: String? = nil
+        _ request: JobRequest, source: JobSource, route: String? = nil, proposedID: JobID? = nil
     ) throws(JobError) -> SubmittedJob {
         let incarnation = try incarnation(of: request.userID)
         var draft = JobDraft(request, incarnation: incarnation, source: source)
@@ -90,7 +93,8 @@ public final class JobClient: Sendable {
                 draft.keyName = name
             }
         }
-        if let id = draft.request.id, try isAdmitted(id) { return try admit(draft, id) }
+        if draft.request.id == nil, let proposedID { draft.proposedID = proposedID }
+        if let id = draft.request.id ?? draft.proposedID, try isAdmitted(id) { return try admit(draft, id) }
         return try submitNew(draft)
     }
 
@@ -120,7 +124,7 @@ public final class JobClient: Sendable {
     /// Fixes the id under the idempotency key, if there is one, then admits.
     private func admitReserved(_ draft: JobDraft) throws(JobError) -> SubmittedJob {
         var draft = draft
-        let id = draft.request.id ?? JobID.make(now: now())
+        let id = draft.request.id ?? draft.proposedID ?? JobID.make(now: now())
         guard let name = draft.keyName else { return try admit(draft, id) }
         let mine = IdempotencyKeys.Entry(id: id, fingerprint: draft.request.fingerprint, at: now())
         let standing = try keys.reserve(name, mine)

@@ -12,6 +12,8 @@ struct JobDraft {
     let source: JobSource
     /// Set while the request's idempotency key stands for no job yet.
     var keyName: String?
+    /// The id to be given where nobody has named one.
+    var proposedID: JobID?
 
     init(_ request: JobRequest, incarnation: String, source: JobSource) {
         self.request = request

@@ -142,6 +142,8 @@ extension JobSpool {
         }
         try stored { () throws(FileError) in
             for folder in [Folder.queued, .running, .dead] { try files.syncDirectory(layout.path(folder)) }
+            // What the user has said is also in the log until its next checkpoint.
+            try log?.checkpoint()
         }
         return held
     }

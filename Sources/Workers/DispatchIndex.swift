@@ -186,12 +186,6 @@ struct DispatchIndex {
         accounts[number].heldUntil = max(accounts[number].heldUntil, until)
     }
 
-    /// Sets all holds to those in force elsewhere (control/), name → until (ms).
-    mutating func setHolds(_ holds: [String: Int64]) {
-        for number in accounts.indices { accounts[number].heldUntil = 0 }
-        for (account, until) in holds { hold(account, until: until) }
-    }
-
     func holds(now: Int64) -> [String: Int64] {
         let held = accounts.filter { $0.heldUntil > now }.map { ($0.name, $0.heldUntil) }
         return Dictionary(uniqueKeysWithValues: held)

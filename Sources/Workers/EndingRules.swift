@@ -21,6 +21,14 @@ enum Ending: Sendable {
         }
     }
 
+    /// Why it did not succeed this time.
+    var failure: JobFailure? {
+        switch self {
+        case .bury(let failure, _), .retry(let failure, _, _), .hold(_, let failure): failure
+        case .complete, .cancel, .release: nil
+        }
+    }
+
     /// For log lines and metrics.
     var label: String {
         switch self {

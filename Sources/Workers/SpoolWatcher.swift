@@ -217,7 +217,7 @@ final class SpoolWatcher: Sendable {
             switch watched.folders[event.watch] {
             case .queued: if let name, !spool.isOwnNews(name) { dispatcher.insert(name, isCertain: false) }
             case .running: if let name, !dispatcher.isHandedOut(name.id) { sawForeign = true }
-            case .control: dispatcher.setPaused(spool.isPaused)
+            case .control: readMarks()
             case .cancel:
                 if let mark = event.name.flatMap({ CancelRequest($0) }) { cancel(mark) }
             case nil: break
@@ -238,6 +238,16 @@ final class SpoolWatcher: Sendable {
         }
     }
 
+    /// What control/ says: pause, and accounts that any process found on hold.
+    private func readMarks() {
+        dispatcher.setPaused(spool.isPaused)
+        do throws(SpoolError) {
+            for (account, until) in try spool.holds() { dispatcher.hold(account, until: until) }
+        } catch {
+            logger.warning("the holds of other processes cannot be read", metadata: ["error": "\(error.detail)"])
+        }
+    }
+
     /// What queued/ was like when it was listed last.
     private struct Scanned {
         var changed: Date
@@ -248,7 +258,7 @@ final class SpoolWatcher: Sendable {
     /// The whole of queued/ by names, in chunks, unless nothing has come or gone; also what marks say.
     private func scan(_ scanned: inout Scanned?) {
         do throws(SpoolError) {
-            dispatcher.setPaused(spool.isPaused)
+            readMarks()
             for request in try spool.cancelRequests() { cancel(request) }
             let changed = try spool.queuedChanged()
             if let scanned, scanned.isSettled, scanned.changed == changed { return }

@@ -208,7 +208,7 @@ public final class WorkerPool: Sendable {
 
     /// - Returns: false when the ending could not be written down; the job is then an orphan.
     private func end(_ claim: consuming Claim, _ job: ClaimedJob, _ ending: Ending, _ began: TimeInterval) -> Bool {
-        if ending.holdsAccount, case .hold(let until, _) = ending { dispatcher.hold(job.name.holdKey, until: until) }
+        if ending.holdsAccount, case .hold(let until, _) = ending { hold(job.name.holdKey, until: until) }
         do throws(SpoolError) {
             try apply(ending, to: claim)
             report(job, ending, seconds: options.uptime() - began)
@@ -220,6 +220,16 @@ public final class WorkerPool: Sendable {
                 "the end of a job could not be written", metadata: ["job.id": "\(job.id)", "error": "\(error.detail)"])
             if error.code == .storage { dispatcher.brake() }
             return false
+        }
+    }
+
+    private func hold(_ account: String, until: Date) {
+        dispatcher.hold(account, until: until)
+        do throws(SpoolError) {
+            try spool.hold(account, until: until)
+        } catch {
+            logger.warning(
+                "other processes are not told of a hold", metadata: ["account": "\(account)", "error": "\(error.detail)"])
         }
     }
 
@@ -239,12 +249,14 @@ public final class WorkerPool: Sendable {
         Counter(label: "nanobot_jobs_finished_total", dimensions: dimensions).increment()
         Metrics.Timer(label: "nanobot_job_duration_seconds", dimensions: [("lane", job.lane.rawValue)])
             .recordSeconds(seconds)
-        logger.info(
-            "job ended",
-            metadata: [
+        var facts: Logger.Metadata = [
                 "job.id": "\(job.id)", "user.id": "\(job.user)", "lane": "\(job.lane.rawValue)",
                 "attempt": "\(job.attempt)", "outcome": "\(ending.label)",
                 "duration_ms": "\(Int(seconds * 1000))",
-            ])
+            ]
+        guard let failure = ending.failure else { return logger.info("job ended", metadata: facts) }
+        facts["code"] = "\(failure.code)"
+        facts["detail"] = "\(failure.detail)"
+        logger.warning("job did not succeed", metadata: facts)
     }
 }

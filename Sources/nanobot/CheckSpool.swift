@@ -36,6 +36,7 @@ struct CheckSpool: ParsableCommand {
 
     func run() throws {
         let location = common.location
+        try ServiceUser.become(ownerOf: location)
         // A check makes nothing: a misspelled path must not become a healthy empty spool.
         guard try LinuxFileSystem().exists("\(location.spool)/\(Folder.queued.rawValue)") else {
             throw CommandFailure("no_spool", "\(location.spool) is no spool: it has no queued/ folder", .unavailable)

@@ -67,6 +67,7 @@ struct CommonOptions: ParsableArguments {
         logger: Logger, isServer: Bool = false, change: (inout Settings) -> Void = { _ in }
     ) throws -> NanobotServices {
         let location = location
+        try ServiceUser.become(ownerOf: location)
         do {
             return try NanobotServices.open(
                 home: location, environment: environment, logger: logger, isServer: isServer, change: change)

@@ -39,7 +39,14 @@ extension SpoolInspection {
 
     private mutating func checkRecord(_ id: JobID, _ path: String, hasFile: Bool) throws {
         recordCount += 1
-        guard let record = try spool.record(id) else {
+        let found: JobRecord?
+        do throws(SpoolError) {
+            found = try spool.record(id)
+        } catch {
+            guard !error.isPassing else { throw error }
+            return problem("unreadable_record", path, "cannot be read: \(error.detail)")
+        }
+        guard let record = found else {
             if !hasFile { try checkEmptyRecord(id, path) }
             return
         }

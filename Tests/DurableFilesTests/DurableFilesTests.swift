@@ -131,6 +131,23 @@ import Testing
     }
 }
 
+@Suite struct FolderTests {
+    @Test("a folder that cannot be made although its parent is there is an error, not an endless try")
+    func impossibleFolder() {
+        #expect(throws: FileError.self) { try LinuxFileSystem().ensureDirectory("/proc/no-such-folder") }
+    }
+
+    @Test("a path is resolved through links in front of it, and nothing is no path")
+    func realPaths() throws {
+        let folder = try TemporaryDirectory()
+        try LinuxFileSystem().makeDirectory(folder.path + "/real", mode: 0o700)
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path + "/link", withDestinationPath: folder.path + "/real")
+        #expect(RealPath.of(folder.path + "/link") == RealPath.of(folder.path + "/real"))
+        #expect(RealPath.of(folder.path + "/nothing") == nil)
+    }
+}
+
 @Suite struct DirectoryWatchTests {
     @Test("a file moved in is heard, and a wake-up ends the wait")
     func hears() throws {

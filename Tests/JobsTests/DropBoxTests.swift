@@ -45,6 +45,25 @@ struct DropBoxTests {
         for name in receipts { #expect(try house.json(.receipts, name)["id"]?.string == id.description) }
     }
 
+    @Test("an idempotency key in dropped files makes them one job, and other content under it is refused")
+    func sameKeyTwice() throws {
+        let house = try JobHouse()
+        let box = house.dropBox()
+        let job = #"{"kind":"report","user_id":"demo","idempotency_key":"monday","#
+        for name in ["a.json", "b.json", "a.json"] {
+            try house.drop(name, job + #""report_type":"daily"}"#)
+            box.scan()
+        }
+        let id = try #require(try house.queuedIDs.first)
+        #expect(try house.queuedIDs == [id])
+        let receipts = try house.names(.receipts)
+        #expect(receipts.count == 3)
+        for name in receipts { #expect(try house.json(.receipts, name)["id"]?.string == id.description) }
+        try house.drop("c.json", job + #""report_type":"weekly"}"#)
+        box.scan()
+        #expect(try house.json(.receipts, "c.json")["error"]?["code"] == "idempotency_conflict")
+    }
+
     static let bad: [(name: String, bytes: [UInt8], code: String, field: String?)] = [
         ("malformed.json", Array(#"{"kind": "report","#.utf8), "invalid_json", nil),
         ("kind.json", Array(#"{"kind":"dance","user_id":"demo"}"#.utf8), "invalid_job", "kind"),

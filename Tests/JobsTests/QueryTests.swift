@@ -149,4 +149,15 @@ struct QueryTests {
         #expect(try house.client.list(JobFilter(user: house.user), limit: 10).isEmpty)
         #expect(try house.client.list(JobFilter(), limit: 10).count == 2)
     }
+
+    @Test("one record that cannot be read does not hide the other jobs from a list")
+    func unreadableRecord() throws {
+        let house = try JobHouse()
+        let bad = try house.submit()
+        let good = try house.submit()
+        let path = house.spool.statusPath(bad.id)
+        try LinuxFileSystem().remove(path)
+        try LinuxFileSystem().makeDirectory(path, mode: 0o700)
+        #expect(try house.client.list(JobFilter(), limit: 10).map(\.id) == [good.id])
+    }
 }

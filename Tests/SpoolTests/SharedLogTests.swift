@@ -277,4 +277,23 @@ import TextFormats
         #expect(try fixture.another().record(id)?.state == .queued)
         #expect(try LinuxFileSystem().list(spool.layout.path(.log)).allSatisfy { $0.name.hasPrefix(".") })
     }
+
+    @Test("what an erased user has said is nowhere in the spool any more, nor in its log")
+    func forgets() throws {
+        let fixture = try SpoolFixture(log: true)
+        for number in 0..<3 { _ = try fixture.spool.submit(fixture.submission("a secret \(number)", user: "alice")) }
+        #expect(try fixture.spool.erase(user: "alice") == 0)
+        func search(_ path: String) throws {
+            for entry in try LinuxFileSystem().list(path) {
+                let inner = "\(path)/\(entry.name)"
+                if entry.kind == .directory {
+                    try search(inner)
+                } else {
+                    let text = String(decoding: try LinuxFileSystem().readFile(inner), as: UTF8.self)
+                    #expect(!text.contains("a secret"), "\(inner)")
+                }
+            }
+        }
+        try search(fixture.spool.layout.root)
+    }
 }

@@ -29,7 +29,7 @@ enum PackageTable {
                 for match in imports.matches(of: /"([A-Za-z]+)"/) { allowed.insert(String(match.1)) }
             }
             if let products = entry.firstMatch(of: /products: \[([^\]]*)\]/)?.1 {
-                for match in products.matches(of: /[A-Za-z]+/) {
+                for match in products.matches(of: /[A-Za-z][A-Za-z0-9]*/) {
                     allowed.insert(productVariables[String(match.0)] ?? String(match.0))
                 }
             }

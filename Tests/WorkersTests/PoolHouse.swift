@@ -39,6 +39,18 @@ final class Happenings<Event: Sendable>: Sendable {
     func wait(seconds: TimeInterval = 30, count: Int) -> Bool { wait(seconds: seconds) { $0.count >= count } }
 }
 
+extension Happenings where Event == Bool {
+    /// Asks again and again, giving way to other threads, until it holds. - Returns: whether it did within 30 s.
+    static func poll(_ condition: () -> Bool) -> Bool {
+        let end = Uptime.now() + 30
+        while !condition() {
+            guard Uptime.now() < end else { return false }
+            _ = Happenings<Bool>().wait(seconds: 0.001, count: 1)
+        }
+        return true
+    }
+}
+
 extension Happenings where Event: Equatable {
     func wait(seconds: TimeInterval = 30, for event: Event) -> Bool { wait(seconds: seconds) { $0.contains(event) } }
 }

@@ -204,6 +204,31 @@ import TextFormats
         #expect(house.stop(pool) == 0)
     }
 
+    @Test("a hold that one process met stops the other's jobs of the account, and a process that starts later")
+    func holdsOfOthers() throws {
+        let house = try PoolHouse()
+        let runs = Happenings<String>()
+        let handler = ScriptedHandler { job, _, _ in
+            runs.note("\(job.text) \(job.name.holdKey)")
+            return .done
+        }
+        let early = try house.start(handler)
+        #expect(house.ended.wait(for: try house.submit("first", hold: "openai")))
+        // As another process on this spool says it.
+        try house.another().hold("openai", until: house.clock.now + 30)
+        #expect(Happenings<Bool>.poll { early.holds["openai"] != nil })
+        let late = try house.start(on: house.another(), handler)
+        #expect(Happenings<Bool>.poll { late.holds["openai"] != nil })
+        let held = try house.submit("held", hold: "openai")
+        #expect(house.ended.wait(for: try house.submit("free", hold: "anthropic")))
+        #expect(runs.all == ["first openai", "free anthropic"])
+        #expect(try house.spool.holds().keys.sorted() == ["openai"])
+        house.clock.advance(by: 31)
+        #expect(house.ended.wait(for: held))
+        #expect(try house.spool.holds().isEmpty)
+        #expect(house.stop(early) == 0 && house.stop(late) == 0)
+    }
+
     @Test("nothing starts while the queue is paused, by this process or another; a running job goes on", arguments: [true, false])
     func pauses(isHere: Bool) throws {
         let house = try PoolHouse()

@@ -79,10 +79,24 @@ final class ServiceState: ServiceStatus {
             let descriptor = try spool.files.open(path, [.write, .create, .exclusive])
             try spool.files.close(descriptor, path: path)
             try spool.files.remove(path)
+            try probeFolders()
             let free = try spool.files.space(spool.layout.root).free
             return free < ServiceState.minimumFreeSpace ? "only \(free >> 20) MiB are free in the spool" : nil
         } catch {
             return "the spool cannot be written: \(error)"
+        }
+    }
+
+    /// What admission writes to besides: somebody else's command may have made a folder we cannot use.
+    private func probeFolders() throws(FileError) {
+        let today = "\(spool.layout.path(.status))/\(JobID.make(now: spool.now()).day)"
+        var folders = [spool.layout.path(.queued), spool.layout.path(.status)]
+        if try spool.files.exists(today) { folders.append(today) }
+        for folder in folders {
+            let path = "\(folder)/\(TemporaryNames.next(for: "ready"))"
+            let descriptor = try spool.files.open(path, [.write, .create, .exclusive])
+            try spool.files.close(descriptor, path: path)
+            try spool.files.remove(path)
         }
     }
 

@@ -1,4 +1,6 @@
-// Where one installation keeps its things. Pure; any thread.
+// Where one installation keeps its things. Any thread; asks the file system only to resolve links in front of a home.
+
+import DurableFiles
 
 public struct NanobotHome: Sendable {
     /// Without a slash at its end.
@@ -24,7 +26,21 @@ public struct NanobotHome: Sendable {
         let userHome = environment["HOME"] ?? "."
         let chosen = home ?? environment["NANOBOT_HOME"] ?? "\(userHome)/.nanobot"
         let expanded = chosen.hasPrefix("~/") ? userHome + chosen.dropFirst() : chosen
-        return NanobotHome(path: expanded, spool: spool ?? environment["NANOBOT_SPOOL"])
+        return NanobotHome(
+            path: resolved(expanded), spool: (spool ?? environment["NANOBOT_SPOOL"]).map(resolved))
+    }
+
+    /// The operator may have put a link in front of a home; below it no link is followed.
+    private static func resolved(_ path: String) -> String {
+        var existing = clean(path)
+        var rest: [String] = []
+        while true {
+            if let real = RealPath.of(existing) { return ([real] + rest).joined(separator: "/") }
+            let (folder, name) = PathParts.split(existing)
+            guard folder != existing else { return clean(path) }
+            rest.insert(name, at: 0)
+            existing = folder
+        }
     }
 
     private static func clean(_ path: String) -> String {

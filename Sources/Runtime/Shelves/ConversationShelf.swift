@@ -5,6 +5,7 @@ import Agent
 import Foundation
 import Providers
 import Tenants
+import TextFormats
 
 struct ConversationShelf: ConversationDirectory {
     let workspaces: WorkspaceManager
@@ -31,10 +32,17 @@ struct ConversationShelf: ConversationDirectory {
             messageCount: found.messageCount)
     }
 
+    private static let lostPlace = FieldError(
+        field: "after", detail: "the conversation it names is not there any more; begin with the first page")
+
     func conversations(of user: UserID, limit: Int, after: String?) throws -> [ConversationSummary] {
         let store = try store(user)
         let all = try found { () throws(AgentError) in try store.list() } ?? []
-        let start = after.flatMap { id in all.firstIndex { $0.id == id } }.map { $0 + 1 } ?? 0
+        var start = 0
+        if let after {
+            guard let place = all.firstIndex(where: { $0.id == after }) else { throw ConversationShelf.lostPlace }
+            start = place + 1
+        }
         return all[start...].compactMap(summary).prefix(limit).map { $0 }
     }
 

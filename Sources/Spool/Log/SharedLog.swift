@@ -58,7 +58,8 @@ final class SharedLog: Sendable {
     private struct State {
         var current: Segment?
         var spare: Int?
-        var retired: [Int] = []
+        /// Those written no more, and how far they were.
+        var retired: [(number: Int, used: Int)] = []
         var nextSegment = 1
         /// Those who wait, in order; the first one writes, for as many as fit into a frame.
         var pending: [Waiter] = []
@@ -79,6 +80,8 @@ final class SharedLog: Sendable {
     private let condition = NSCondition()
     /// Guarded by `condition`.
     nonisolated(unsafe) private var state = State()
+    /// Bytes of the frame that was tried last and failed. Guarded by `condition`.
+    nonisolated(unsafe) private var lastFrame = 0
     private let checkpointing = NSLock()
     /// Rung when a checkpoint may have become due; not with every commit.
     private let bell = NSCondition()
@@ -163,6 +166,8 @@ final class SharedLog: Sendable {
     private func finish(_ batch: [Waiter], _ written: Segment?, _ failure: Failure?) {
         condition.lock()
         if let failure {
+            let bytes = batch.reduce(0) { $0 + $1.bytes.count }
+            lastFrame = max(lastFrame, LogSegment.space(for: bytes))
             if !failure.isKnown { retire() }
         } else {
             state.current = written
@@ -243,7 +248,9 @@ final class SharedLog: Sendable {
     private func retire() {
         guard let segment = state.current else { return }
         files.closeQuietly(segment.descriptor)
-        state.retired.append(segment.number)
+        // A frame whose write failed may stand behind the last good one.
+        state.retired.append((segment.number, segment.offset + lastFrame))
+        lastFrame = 0
         state.current = nil
         ring()
     }
@@ -319,25 +326,28 @@ final class SharedLog: Sendable {
         condition.unlock()
         guard !retired.isEmpty else { return }
         try files.syncAll(root)
-        for number in retired { try letGo(number) }
+        for segment in retired { try letGo(segment.number, used: min(segment.used, bounds.segment)) }
     }
 
-    /// Keeps one segment as the spare and removes the others.
-    private func letGo(_ number: Int) throws(FileError) {
+    /// Keeps one segment as the spare and removes the others. Its frames are overwritten with zeros: they must not be
+    /// replayed any more, and what a user who was deleted has said must not lie around.
+    private func letGo(_ number: Int, used: Int) throws(FileError) {
         condition.lock()
         let isSpare = state.spare == nil
         condition.unlock()
         if isSpare {
-            // Its frames must not be replayed any more, least of all over files that have changed since.
             let file = try files.open(path(number), [.read, .write], mode: 0o640)
             defer { files.closeQuietly(file) }
+            // The head first: half a blank segment is none.
             try files.writeAll(file, [UInt8](repeating: 0, count: LogSegment.page), at: 0, path: path(number))
+            try files.dataSync(file, path: path(number))
+            try files.writeAll(file, [UInt8](repeating: 0, count: used), at: 0, path: path(number))
             try files.dataSync(file, path: path(number))
         } else {
             try files.remove(path(number))
         }
         condition.lock()
-        state.retired.removeAll { $0 == number }
+        state.retired.removeAll { $0.number == number }
         if isSpare { state.spare = number }
         condition.broadcast()
         condition.unlock()
