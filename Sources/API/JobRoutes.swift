@@ -34,11 +34,13 @@ struct JobRoutes: RouteGroup {
                 let view = try await waiter.view(try context.pathJob(), waiting: wait, context: context)
                 return .tagged(view.json.bytes(), mediaType: "application/json", for: request)
             },
-            Route(.post, "/jobs/{job_id}/cancel") { _, context in
+            Route(.post, "/jobs/{job_id}/cancel") { request, context in
+                try await request.noBody()
                 let id = try context.pathJob()
                 return .json(try await bridge.run { [jobs = services.jobs] in try jobs.cancel(id) }.json)
             },
-            Route(.post, "/jobs/{job_id}/retry") { _, context in
+            Route(.post, "/jobs/{job_id}/retry") { request, context in
+                try await request.noBody()
                 let id = try context.pathJob()
                 let view = try await bridge.run { [jobs = services.jobs] in try jobs.retry(id) }
                 return .accepted(view.json, location: "/jobs/\(id)")

@@ -12,15 +12,17 @@ struct QueueRoutes: RouteGroup {
     var routes: [Route] {
         [
             Route(.get, "/queue") { _, _ in .json(try await bridge.run { [jobs] in try jobs.queue() }.json) },
-            Route(.post, "/queue/pause") { _, _ in
-                .json(
+            Route(.post, "/queue/pause") { request, _ in
+                try await request.noBody()
+                return .json(
                     try await bridge.run { [jobs] in
                         try jobs.pause()
                         return try jobs.queue()
                     }.json)
             },
-            Route(.post, "/queue/resume") { _, _ in
-                .json(
+            Route(.post, "/queue/resume") { request, _ in
+                try await request.noBody()
+                return .json(
                     try await bridge.run { [jobs] in
                         try jobs.resume()
                         return try jobs.queue()

@@ -28,6 +28,27 @@ extension Request {
         return try JSON.parse(Array(buffer.readableBytesView), limits: JSON.Limits(maxBytes: maxBytes))
     }
 
+    /// For calls that take no body: an empty one, or the empty JSON object that some clients cannot leave out.
+    /// - Throws: as `json`; 422 for members, which would be ignored.
+    func noBody() async throws {
+        let maxBytes = 1_024
+        if let length = headers[.contentLength].flatMap({ Int($0) }), length > maxBytes {
+            throw ProblemDetails.tooLarge(maxBytes)
+        }
+        let buffer: ByteBuffer
+        do {
+            buffer = try await body.collect(upTo: maxBytes)
+        } catch is NIOTooManyBytesError {
+            throw ProblemDetails.tooLarge(maxBytes)
+        }
+        guard buffer.readableBytes > 0 else { return }
+        try checkContentType()
+        let json = try JSON.parse(Array(buffer.readableBytesView))
+        guard json.object?.isEmpty == true else {
+            throw FieldError(field: "", detail: "this call takes no body, or the empty object {}")
+        }
+    }
+
     private func checkContentType() throws(ProblemDetails) {
         if let encoding = headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw ProblemDetails(

@@ -95,6 +95,7 @@ struct ScheduleRoutes: RouteGroup {
     }
 
     private func run(_ request: Request, _ context: APIContext) async throws -> Response {
+        try await request.noBody()
         let key = try request.idempotencyKey()
         let (jobs, now) = (services.jobs, options.now)
         let id = try await ask(context) { scheduler, user, id -> JobID in

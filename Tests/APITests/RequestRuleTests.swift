@@ -56,6 +56,21 @@ struct RequestRuleTests {
     }
 
     @Test(
+        "a call without a body takes none, or the empty object, and nothing a web page could send",
+        arguments: [
+            ([:], "", 200), (["Content-Type": "application/json"], "{}", 200), (["Content-Type": "text/plain"], "{}", 415),
+            (["Content-Type": "application/json"], "{\"x\":1}", 422), (["Content-Type": "application/json"], "{", 400),
+            (["Content-Type": "text/plain"], String(repeating: "x", count: 2_000), 413),
+        ] as [([String: String], String, Int)])
+    func noBody(headers: [String: String], body: String, status: Int) async throws {
+        try await ServiceFixture().serve { http in
+            let reply = try await http.send(
+                "POST", "/queue/resume", headers.map { ($0.key, $0.value) }, body: body.isEmpty ? nil : body)
+            #expect(reply.status == status)
+        }
+    }
+
+    @Test(
         "a path or method there is not is a problem that helps",
         arguments: [
             ("GET", "/nothing", 404, ""), ("GET", "/users/a/b/c", 404, ""), ("PATCH", "/users", 405, "GET, HEAD, POST"),
