@@ -56,7 +56,7 @@ deploy/setup.sh --test
 done_step
 
 step "scripts"
-scripts=(deploy/*.sh .ci/run)
+scripts=(deploy/*.sh deploy/trials/*.sh Benchmarks/run.sh .ci/run)
 for script in "${scripts[@]}"; do bash -n "$script"; done
 shellcheck --severity=style "${scripts[@]}"
 done_step

@@ -14,6 +14,9 @@ final class SpoolWatcher: Sendable {
     private let options: WorkerOptions
     private let logger: Logger
     private let monitor: Monitor<State>
+    private let lastTrouble = Monitor<(detail: String, time: TimeInterval)?>(nil)
+    /// On a file system that several hosts may mount: inotify tells nothing of what the others do.
+    private let isShared: Bool
 
     private struct State {
         var watch: DirectoryWatch?
@@ -36,7 +39,7 @@ final class SpoolWatcher: Sendable {
 
     /// Seconds between full looks at the folders.
     static let scanInterval: TimeInterval = 30
-    /// The same where inotify is not to be had; and the part of the time that may go into scans then.
+    /// The same where inotify is not to be had, or other hosts may be at work; and the part of the time that may go into scans then.
     static let blindInterval: TimeInterval = 1
     static let blindRestFactor = 20.0
     /// The part of the time that may go into scans of a queue that is in use; one at rest is not scanned.
@@ -55,6 +58,7 @@ final class SpoolWatcher: Sendable {
         self.options = options
         self.logger = logger
         monitor = Monitor(State())
+        if case .other = FileSystemKind.of(spool.layout.root) { isShared = true } else { isShared = false }
     }
 
     // MARK: - From other threads
@@ -138,7 +142,7 @@ final class SpoolWatcher: Sendable {
     /// Seconds to the next scan. A blind watch must not turn into a busy loop over a million names.
     private func rest(afterScanBegunAt begin: TimeInterval, _ watched: Watched) -> TimeInterval {
         let cost = options.uptime() - begin
-        guard watched.folders.isEmpty else { return max(SpoolWatcher.scanInterval, cost * SpoolWatcher.restFactor) }
+        guard watched.folders.isEmpty || isShared else { return max(SpoolWatcher.scanInterval, cost * SpoolWatcher.restFactor) }
         return min(max(SpoolWatcher.blindInterval, cost * SpoolWatcher.blindRestFactor), SpoolWatcher.scanInterval)
     }
 
@@ -289,13 +293,23 @@ final class SpoolWatcher: Sendable {
             for id in pass.buried {
                 logger.error("a job was buried: its process keeps dying", metadata: ["job.id": "\(id)"])
             }
-            for failure in pass.failures {
-                logger.error("an orphaned job is not recovered yet", metadata: ["error": "\(failure)"])
-            }
+            for failure in pass.failures { say("an orphaned job is not recovered yet", "\(failure)") }
+            if pass.failures.isEmpty { lastTrouble.withLock { $0 = nil } }
             return pass.foreign > 0 || !pass.failures.isEmpty
         } catch {
-            logger.error("running jobs cannot be looked at", metadata: ["error": "\(error.detail)"])
+            say("running jobs cannot be looked at", error.detail)
             return true
         }
+    }
+
+    /// Trouble that is met again four times a second is said when it begins, when it changes, and now and then.
+    private func say(_ message: Logger.Message, _ detail: String) {
+        let now = options.uptime()
+        let isNews = lastTrouble.withLock { last in
+            if let last, last.detail == detail, now - last.time < SpoolWatcher.scanInterval { return false }
+            last = (detail, now)
+            return true
+        }
+        if isNews { logger.error(message, metadata: ["error": "\(detail)"]) }
     }
 }
