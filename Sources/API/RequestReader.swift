@@ -13,15 +13,7 @@ extension Request {
     /// - Throws: 415 for another content type, 413 beyond `maxBytes`, 400 `invalid_json` with the place of the fault.
     func json(maxBytes: Int) async throws -> JSON {
         try checkContentType()
-        if let length = headers[.contentLength].flatMap({ Int($0) }), length > maxBytes {
-            throw ProblemDetails.tooLarge(maxBytes)
-        }
-        let buffer: ByteBuffer
-        do {
-            buffer = try await body.collect(upTo: maxBytes)
-        } catch is NIOTooManyBytesError {
-            throw ProblemDetails.tooLarge(maxBytes)
-        }
+        let buffer = try await collected(maxBytes)
         guard buffer.readableBytes > 0 else {
             throw ProblemDetails(status: 400, code: "invalid_json", detail: "the body is empty; it must be JSON")
         }
@@ -32,20 +24,23 @@ extension Request {
     /// - Throws: as `json`; 422 for members, which would be ignored.
     func noBody() async throws {
         let maxBytes = 1_024
-        if let length = headers[.contentLength].flatMap({ Int($0) }), length > maxBytes {
-            throw ProblemDetails.tooLarge(maxBytes)
-        }
-        let buffer: ByteBuffer
-        do {
-            buffer = try await body.collect(upTo: maxBytes)
-        } catch is NIOTooManyBytesError {
-            throw ProblemDetails.tooLarge(maxBytes)
-        }
+        let buffer = try await collected(maxBytes)
         guard buffer.readableBytes > 0 else { return }
         try checkContentType()
         let json = try JSON.parse(Array(buffer.readableBytesView))
         guard json.object?.isEmpty == true else {
             throw FieldError(field: "", detail: "this call takes no body, or the empty object {}")
+        }
+    }
+
+    private func collected(_ maxBytes: Int) async throws -> ByteBuffer {
+        if let length = headers[.contentLength].flatMap({ Int($0) }), length > maxBytes {
+            throw ProblemDetails.tooLarge(maxBytes)
+        }
+        do {
+            return try await body.collect(upTo: maxBytes)
+        } catch is NIOTooManyBytesError {
+            throw ProblemDetails.tooLarge(maxBytes)
         }
     }
 

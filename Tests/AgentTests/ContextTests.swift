@@ -3,6 +3,7 @@ import DurableFiles
 import Foundation
 import Providers
 import Tenants
+import TestSupport
 import Testing
 import TextFormats
 
@@ -79,7 +80,7 @@ struct ContextTests {
 
     @Test("Compaction keeps prompt and question, separates no call from its result, and fits", arguments: 0..<30)
     func compaction(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         let history = Self.conversation(
             Int.random(in: 0...30, using: &random), length: Int.random(in: 0...4_000, using: &random))
         let question = ChatMessage.user("the question")

@@ -3,6 +3,7 @@ import DurableFiles
 import Foundation
 import Providers
 import Tenants
+import TestSupport
 import Testing
 import TextFormats
 
@@ -114,7 +115,7 @@ struct SessionStoreTests {
 
     @Test("A replay begins with a user's message and every call has one result", arguments: 0..<40)
     func replayWindow(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         var messages: [ChatMessage] = []
         for _ in 0..<Int.random(in: 0...120, using: &random) {
             switch Int.random(in: 0..<6, using: &random) {
@@ -152,18 +153,5 @@ enum Pairing {
             }
         }
         return open.isEmpty
-    }
-}
-
-/// Random numbers that are the same in every run.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

@@ -1,6 +1,7 @@
 // Reading cron expressions and finding their fire times, by table and against a walk minute by minute.
 
 import Foundation
+import TestSupport
 import Testing
 import TextFormats
 
@@ -152,7 +153,7 @@ struct CronExpressionTests {
         let rules = try ZoneRules(identifier: zone)
         let start = try instant(from)
         let walk = MinuteWalk(rules, start: Int(start.timeIntervalSince1970), minutes: 3 * 1440)
-        var random = SeededRandom(seed: UInt64(seed))
+        var random = SeededGenerator(seed: UInt64(seed))
         for _ in 0..<40 {
             let made = RandomCron(using: &random)
             let cron = try CronExpression(made.text)
@@ -199,7 +200,7 @@ private struct RandomCron {
     private var sets: [Set<Int>]
     private var eitherDay: Bool
 
-    init(using random: inout SeededRandom) {
+    init(using random: inout SeededGenerator) {
         let ranges = [0...59, 0...23, 1...31, 1...12, 0...6]
         var texts: [String] = []
         sets = []
@@ -214,7 +215,7 @@ private struct RandomCron {
         eitherDay = !texts[2].hasPrefix("*") && !texts[4].hasPrefix("*")
     }
 
-    private static func field(_ range: ClosedRange<Int>, using random: inout SeededRandom) -> (String, Set<Int>) {
+    private static func field(_ range: ClosedRange<Int>, using random: inout SeededGenerator) -> (String, Set<Int>) {
         let low = Int.random(in: range, using: &random)
         let high = Int.random(in: low...range.upperBound, using: &random)
         let step = Int.random(in: 1...max(1, range.upperBound / 2), using: &random)

@@ -2,6 +2,7 @@
 
 import Foundation
 import Tenants
+import TestSupport
 import Testing
 import TextFormats
 
@@ -98,7 +99,7 @@ struct FirePlanTests {
     @Test("the agenda gives each user once, at the latest time that was set, earliest first")
     func agenda() throws {
         var agenda = Agenda()
-        var random = SeededRandom(seed: 5)
+        var random = SeededGenerator(seed: 5)
         var expected: [UserID: Date] = [:]
         for _ in 0..<2_000 {
             let user = try UserID("u\(Int.random(in: 0..<50, using: &random))")

@@ -2,6 +2,7 @@
 
 import DurableFiles
 import Foundation
+import TestSupport
 import Testing
 import TextFormats
 
@@ -75,7 +76,7 @@ struct ZoneRulesTests {
                 try TZifFile.rules(identifier: "X", bytes: Array(bytes.prefix(length)))
             }
         }
-        var random = SeededRandom(seed: 11)
+        var random = SeededGenerator(seed: 11)
         for _ in 0..<300 {
             var changed = bytes
             for _ in 0..<4 {
@@ -123,16 +124,3 @@ struct ZoneRulesTests {
 }
 
 let zoneFolder = "/usr/share/zoneinfo"
-
-/// SplitMix64 (Steele, Lea, Flood 2014): the same numbers in each run.
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}

@@ -12,28 +12,23 @@ import TextFormats
 @Suite struct FuzzTests {
     private static let rounds = (Int(ProcessInfo.processInfo.environment["NANOBOT_FUZZ"] ?? "") ?? 1) * 300
 
-    /// SplitMix64 (Steele, Lea and Flood 2014).
-    struct Random: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
-        }
+    /// Damages bytes in ways disks, editors and people do.
+    struct Random {
+        var generator: SeededGenerator
+
+        init(state: UInt64) { generator = SeededGenerator(seed: state) }
 
         /// Bits flipped, bytes cut out, doubled, replaced or put in.
         mutating func damage(_ bytes: [UInt8]) -> [UInt8] {
             var bytes = bytes
-            for _ in 0..<Int.random(in: 1...4, using: &self) where !bytes.isEmpty {
-                let place = Int.random(in: 0..<bytes.count, using: &self)
-                switch Int.random(in: 0..<6, using: &self) {
-                case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &self)
-                case 1: bytes.removeSubrange(place..<min(bytes.count, place + Int.random(in: 1...40, using: &self)))
+            for _ in 0..<Int.random(in: 1...4, using: &generator) where !bytes.isEmpty {
+                let place = Int.random(in: 0..<bytes.count, using: &generator)
+                switch Int.random(in: 0..<6, using: &generator) {
+                case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+                case 1: bytes.removeSubrange(place..<min(bytes.count, place + Int.random(in: 1...40, using: &generator)))
                 case 2: bytes.insert(contentsOf: bytes[place..<min(bytes.count, place + 30)], at: place)
-                case 3: bytes[place] = UInt8.random(in: 0...255, using: &self)
-                case 4: bytes.insert([0x0A, 0x00, 0x22, 0x7B, 0xFF].randomElement(using: &self) ?? 0, at: place)
+                case 3: bytes[place] = UInt8.random(in: 0...255, using: &generator)
+                case 4: bytes.insert([0x0A, 0x00, 0x22, 0x7B, 0xFF].randomElement(using: &generator) ?? 0, at: place)
                 default: bytes.removeLast(bytes.count - place)
                 }
             }
@@ -82,7 +77,7 @@ import TextFormats
             file.close()
             // Readers without the lock meet the same file.
             _ = try fixture.spool.record(submission.id)
-            _ = try fixture.spool.lines(submission.id, from: Int.random(in: 0...200, using: &random), epoch: "1-beef")
+            _ = try fixture.spool.lines(submission.id, from: Int.random(in: 0...200, using: &random.generator), epoch: "1-beef")
         }
     }
 

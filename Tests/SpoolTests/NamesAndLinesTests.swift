@@ -46,7 +46,7 @@ import TextFormats
         for text in ["report.json", "", ".", "..json", "a.b.c.d.e.f.g.json", "1.i5.a.-.o.1-0-0.x.json"] {
             #expect(JobFileName(text) == nil)
         }
-        var random = SeededRandom(seed: 7)
+        var random = SeededGenerator(seed: 7)
         let good = JobFileName(
             id: JobID.make(now: Date()), due: Date(), lane: .background, priority: 0, user: "a", orderKey: nil,
             holdKey: "o"
@@ -69,7 +69,7 @@ import TextFormats
         }
         let path = fixture.spool.statusPath(id)
         let good = try fixture.files.readFile(path)
-        var random = SeededRandom(seed: 11)
+        var random = SeededGenerator(seed: 11)
         for _ in 0..<300 {
             var bytes = good
             bytes[Int.random(in: bytes.indices, using: &random)] ^= UInt8.random(in: 1...255, using: &random)
@@ -83,18 +83,5 @@ import TextFormats
             let record = try fixture.spool.record(id)
             #expect(record?.state != .completed)
         }
-    }
-}
-
-/// SplitMix64: the same numbers for the same seed.
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return value ^ value >> 31
     }
 }

@@ -90,8 +90,8 @@ public final class PowerCutFileSystem: FileSystem {
 
     /// Builds what is left in `folder`, which must not exist.
     public func restore(to folder: String, _ loss: Loss) throws(FileError) {
-        var generator = SplitMix(state: 0)
-        if case .mixed(let seed) = loss { generator.state = seed }
+        var generator = SeededGenerator(seed: UInt64(0))
+        if case .mixed(let seed) = loss { generator = SeededGenerator(seed: seed) }
         switch loss {
         case .strict:
             let inode = try real.status(root).inode
@@ -114,7 +114,7 @@ public final class PowerCutFileSystem: FileSystem {
         }
     }
 
-    private func copyTree(_ source: String, _ target: String, _ random: inout SplitMix, isMixed: Bool) throws(FileError) {
+    private func copyTree(_ source: String, _ target: String, _ random: inout SeededGenerator, isMixed: Bool) throws(FileError) {
         try real.makeDirectory(target, mode: 0o750)
         for entry in try real.list(source).sorted(by: { $0.name < $1.name }) {
             let (from, to) = ("\(source)/\(entry.name)", "\(target)/\(entry.name)")
@@ -126,17 +126,6 @@ public final class PowerCutFileSystem: FileSystem {
                 let isWhole = isMixed && random.next() & 1 == 0
                 try real.createSynced(to, isWhole ? try real.readFile(from) : kept)
             }
-        }
-    }
-
-    private struct SplitMix {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
         }
     }
 

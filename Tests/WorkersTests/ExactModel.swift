@@ -3,6 +3,7 @@
 
 import Foundation
 import Spool
+import TestSupport
 
 @testable import Workers
 

@@ -4,6 +4,7 @@
 
 import Foundation
 import Spool
+import TestSupport
 
 @testable import Workers
 
