@@ -79,6 +79,14 @@ extension JobSpool {
         let payload: [UInt8]
         do throws(FileError) {
             payload = try files.readFile(source, maxBytes: JobSpool.maximumPayload)
+            if payload.isEmpty, history.last == nil {
+                // Only its name outlived a power cut in the middle of its admission: nobody was told of it, for then the
+                // log would have put its content back.
+                try files.remove(source)
+                // Harmless when it stays: retention removes it.
+                try? files.remove(file.path)
+                return .gone
+            }
             try files.rename(source, destination)
         } catch {
             if error.code == .notFound { return .gone }

@@ -330,4 +330,20 @@ import TextFormats
         #expect(try spool.record(id)?.state == .cancelled)
         #expect(try fixture.places(id) == ["done"])
     }
+
+    @Test("a name that outlived a power cut without its content is cleared away; its id can be submitted again")
+    func emptyFile() throws {
+        let fixture = try SpoolFixture()
+        let spool = fixture.spool
+        let submission = fixture.submission()
+        let name = JobFileName(
+            id: submission.id, due: submission.due, lane: submission.lane, priority: submission.priority,
+            user: submission.user, orderKey: nil, holdKey: submission.holdKey)
+        try LinuxFileSystem().createSynced(spool.layout.path(.queued, name), [])
+        #expect(try claimFirst(spool) { _ in Issue.record("an empty job was run") } == "nothing")
+        #expect(try fixture.places(submission.id).isEmpty)
+        #expect(try spool.record(submission.id) == nil)
+        _ = try spool.submit(submission)
+        #expect(try claimFirst(spool) { try $0.complete(result: .null) } == "claimed")
+    }
 }
