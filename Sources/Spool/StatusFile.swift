@@ -158,7 +158,8 @@ final class StatusFile {
     func putBack(_ bytes: [UInt8], at offset: Int) throws(SpoolError) {
         try stored(id) { () throws(FileError) in
             let standing = try files.readRange(descriptor, from: offset, count: bytes.count, path: path)
-            if standing == bytes { return }
+            let before = try files.readRange(descriptor, from: max(0, offset - 1), count: 1, path: path)
+            if standing == bytes, offset == 0 || before == [0x0A] { return }
             var isAnother = false
             StatusFile.eachLine(in: standing[...]) { range in
                 if StatusLine.checks(standing[range]), bytes[range] != standing[range] { isAnother = true }
@@ -170,6 +171,9 @@ final class StatusFile {
                 try files.writeAll(descriptor, [UInt8](repeating: 0x0A, count: offset - end), at: end, path: path)
             }
             try files.writeAll(descriptor, bytes, at: offset, path: path)
+            guard offset > 0 else { return }
+            // A file system may keep the size and lose the data: zeros in front would be taken for part of this line.
+            if before != [0x0A] { try files.writeAll(descriptor, [0x0A], at: offset - 1, path: path) }
         }
     }
 

@@ -10,7 +10,7 @@ import TextFormats
 
 @Suite struct PowerCutTests {
     private static let losses: [(String, PowerCutFileSystem.Loss)] = [
-        ("strict", .strict), ("names", .namesOnly), ("mixed-1", .mixed(seed: 1)), ("mixed-2", .mixed(seed: 2)),
+        ("strict", .strict), ("names", .namesOnly), ("mixed-1", .mixed(seed: 1)), ("mixed-2", .mixed(seed: 2)), ("zeros", .zeros),
     ]
 
     @Test("the power cut after any system call loses nothing that was acknowledged", arguments: JobOperation.allCases, [false, true])

@@ -41,13 +41,15 @@ import TextFormats
 
     @Test(
         "what the log made durable is there after a power cut, wherever its checkpoint was",
-        arguments: [nil, 0, 7, 23] as [Int?], [0, 1, 2, 3])
+        arguments: [nil, 0, 7, 23] as [Int?], [0, 1, 2, 3, 4])
     func replays(checkpointAt: Int?, loss: Int) throws {
         let fixture = try SpoolFixture(powerCut: true, log: true)
         let states = try live(fixture, checkpointAt: checkpointAt)
         fixture.files.set(.stop(call: 1))
         fixture.files.crash()
-        let losses: [PowerCutFileSystem.Loss] = [.strict, .namesOnly, .mixed(seed: 3), .mixed(seed: 4)]
+        let losses: [PowerCutFileSystem.Loss] = [
+            .strict, .namesOnly, .mixed(seed: 3), .mixed(seed: 4), .zeros,
+        ]
         let spool = try fixture.afterPowerCut(losses[loss], "cut")
         defer { fixture.removeAfterPowerCut("cut") }
         #expect(spool.replayed.logs == 1)

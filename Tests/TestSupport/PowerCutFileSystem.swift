@@ -12,6 +12,8 @@ import Synchronization
 public final class PowerCutFileSystem: FileSystem {
     public enum Loss: Sendable {
         case strict, namesOnly
+        /// Names and sizes survive; what was not synced of the data is zeros.
+        case zeros
         case mixed(seed: UInt64)
     }
 
@@ -97,8 +99,8 @@ public final class PowerCutFileSystem: FileSystem {
             let inode = try real.status(root).inode
             let number = state.withLock { $0.number(inode) }
             try build(number, folder)
-        case .namesOnly, .mixed:
-            try copyTree(root, folder, &generator, isMixed: { if case .mixed = loss { true } else { false } }())
+        case .namesOnly, .mixed, .zeros:
+            try copyTree(root, folder, &generator, loss)
         }
     }
 
@@ -114,17 +116,22 @@ public final class PowerCutFileSystem: FileSystem {
         }
     }
 
-    private func copyTree(_ source: String, _ target: String, _ random: inout SeededGenerator, isMixed: Bool) throws(FileError) {
+    private func copyTree(_ source: String, _ target: String, _ random: inout SeededGenerator, _ loss: Loss) throws(FileError) {
         try real.makeDirectory(target, mode: 0o750)
         for entry in try real.list(source).sorted(by: { $0.name < $1.name }) {
             let (from, to) = ("\(source)/\(entry.name)", "\(target)/\(entry.name)")
             let status = try real.status(from)
             if status.kind == .directory {
-                try copyTree(from, to, &random, isMixed: isMixed)
+                try copyTree(from, to, &random, loss)
             } else if status.kind == .regular {
                 let kept = state.withLock { $0.data[$0.number(status.inode)] ?? [] }
-                let isWhole = isMixed && random.next() & 1 == 0
-                try real.createSynced(to, isWhole ? try real.readFile(from) : kept)
+                switch loss {
+                case .mixed where random.next() & 1 == 0: try real.createSynced(to, try real.readFile(from))
+                case .zeros:
+                    let missing = max(0, status.size - kept.count)
+                    try real.createSynced(to, kept + [UInt8](repeating: 0, count: missing))
+                default: try real.createSynced(to, kept)
+                }
             }
         }
     }
