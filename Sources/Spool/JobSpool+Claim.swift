@@ -79,7 +79,7 @@ extension JobSpool {
         let payload: [UInt8]
         do throws(FileError) {
             payload = try files.readFile(source, maxBytes: JobSpool.maximumPayload)
-            if payload.isEmpty, history.last == nil {
+            if history.last == nil, payload.allSatisfy({ $0 == 0 }) {
                 // Only its name outlived a power cut in the middle of its admission: nobody was told of it, for then the
                 // log would have put its content back.
                 try files.remove(source)

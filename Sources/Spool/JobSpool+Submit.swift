@@ -158,6 +158,7 @@ extension JobSpool {
         if let fingerprint = history.fingerprint, fingerprint != submission.fingerprint {
             throw SpoolError(.conflict, "A job of other content has the id \(id).", id: id)
         }
+        if history.last == nil, try removeIfBlank(name) { return .created(try admit(submission, file)) }
         try stored(id) { () throws(FileError) in
             // Its submitter may have died before its log was synced.
             if let path = try queuedPath(name, id) { try syncJobFile(path) }
@@ -173,6 +174,16 @@ extension JobSpool {
             notify(.queued(name))
         }
         return .existing(record)
+    }
+
+    /// Of an admission that a power cut ended only the name may be left, without the content.
+    private func removeIfBlank(_ name: JobFileName) throws(SpoolError) -> Bool {
+        guard let path = try queuedPath(name) else { return false }
+        return try stored(name.id) { () throws(FileError) in
+            guard try files.readFile(path, maxBytes: JobSpool.maximumPayload).allSatisfy({ $0 == 0 }) else { return false }
+            try files.remove(path)
+            return true
+        }
     }
 
     /// The job file of an id that has not been claimed, wherever it stands.

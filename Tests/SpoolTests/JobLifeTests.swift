@@ -331,15 +331,23 @@ import TextFormats
         #expect(try fixture.places(id) == ["done"])
     }
 
-    @Test("a name that outlived a power cut without its content is cleared away; its id can be submitted again")
-    func emptyFile() throws {
+    @Test(
+        "a name that outlived a power cut without its content is cleared away; its id can be submitted again",
+        arguments: [0, 700], [false, true])
+    func emptyFile(zeros: Int, isSubmittedFirst: Bool) throws {
         let fixture = try SpoolFixture()
         let spool = fixture.spool
         let submission = fixture.submission()
         let name = JobFileName(
             id: submission.id, due: submission.due, lane: submission.lane, priority: submission.priority,
             user: submission.user, orderKey: nil, holdKey: submission.holdKey)
-        try LinuxFileSystem().createSynced(spool.layout.path(.queued, name), [])
+        try LinuxFileSystem().createSynced(spool.layout.path(.queued, name), [UInt8](repeating: 0, count: zeros))
+        if isSubmittedFirst {
+            // The client repeats its call before a worker looks.
+            _ = try spool.submit(submission)
+            #expect(try spool.payload(submission.id) == submission.payload)
+            return
+        }
         #expect(try claimFirst(spool) { _ in Issue.record("an empty job was run") } == "nothing")
         #expect(try fixture.places(submission.id).isEmpty)
         #expect(try spool.record(submission.id) == nil)
