@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Two clients of one GlusterFS volume as two hosts: claims exclude each other across them, and what a killed worker, or a
 # client that died with its mount, had in hand is finished by the other. Run by hand, as root, on a Debian machine that
-# may be changed: installs glusterfs-server, needs FUSE. Everything it makes is below a temporary folder and is removed.
+# may be changed. It does not race two workers for the same waiting jobs. Installs glusterfs-server, needs FUSE. Everything it makes is below a temporary folder and is removed.
 #
 #   deploy/trials/multi-host.sh BINARY
 #
@@ -49,9 +49,11 @@ for _ in $(seq 1 100); do
     gluster --mode=script volume create "$volume" "$host:$work/store" force >/dev/null 2>&1 && break
     sleep 0.2
 done
+# Both caches off: with the defaults a client sees what it saw a second ago, and jobs run twice (docs/operations.md).
+gluster --mode=script volume set "$volume" performance.stat-prefetch off >/dev/null
 gluster --mode=script volume start "$volume" >/dev/null || exit 69
-mount -t glusterfs "$host:/$volume" "$work/a"
-mount -t glusterfs "$host:/$volume" "$work/b"
+mount -t glusterfs -o attribute-timeout=0,entry-timeout=0 "$host:/$volume" "$work/a"
+mount -t glusterfs -o attribute-timeout=0,entry-timeout=0 "$host:/$volume" "$work/b"
 
 # MARK: a model that takes its time
 
