@@ -15,6 +15,8 @@ final class StatusFile {
     private var isTorn = false
     /// Where synced lines become durable; nil: in the file itself.
     var log: SharedLog?
+    /// The folder's entry is known to be on disk: it may stand in another process's log only.
+    private var isNameSynced = false
 
     private init(id: JobID, path: String, descriptor: Int32, files: any FileSystem) {
         self.id = id
@@ -125,14 +127,21 @@ final class StatusFile {
 
     /// By the shared log, if there is one; where that fails, in the file itself.
     private func makeDurable(_ bytes: [UInt8], at start: Int) throws(SpoolError) {
-        guard let log else { return try sync() }
+        guard let log else { return try syncWithName() }
         do throws(SharedLog.Failure) {
             try log.commit([.lines(id, offset: start, isFirst: start == 0, bytes)])
         } catch {
-            try sync()
-            // The name, too, may be known to the log only.
-            try stored(id) { () throws(FileError) in try files.syncDirectory(PathParts.split(path).folder) }
+            try syncWithName()
         }
+    }
+
+    /// The job may have been admitted through a log, ours or another process's, that has not been checkpointed since:
+    /// then a power cut takes the name, and what was synced under it with it.
+    private func syncWithName() throws(SpoolError) {
+        try sync()
+        guard !isNameSynced else { return }
+        try stored(id) { () throws(FileError) in try files.syncDirectory(PathParts.split(path).folder) }
+        isNameSynced = true
     }
 
     /// All that stands in the file.

@@ -39,11 +39,16 @@ final class SpoolWatcher: Sendable {
 
     /// Seconds between full looks at the folders.
     static let scanInterval: TimeInterval = 30
-    /// The same where inotify is not to be had, or other hosts may be at work; and the part of the time that may go into scans then.
+    /// The same where inotify is not to be had, or other hosts may be at work; and the part of the time that may go into
+    /// scans then.
     static let blindInterval: TimeInterval = 1
     static let blindRestFactor = 20.0
     /// The part of the time that may go into scans of a queue that is in use; one at rest is not scanned.
     static let restFactor = 100.0
+    /// Seconds after which a queue at rest is scanned all the same, and the part of the time for that: the index may have
+    /// given up a job whose file is still there, such as one whose last move a full disk refused.
+    static let longestRest: TimeInterval = 600
+    static let longestRestFactor = 1_000.0
     /// Seconds between looks at jobs of other processes, while there are any.
     static let foreignInterval: TimeInterval = 0.25
     /// Names inserted per turn of the dispatcher's lock.
@@ -142,7 +147,9 @@ final class SpoolWatcher: Sendable {
     /// Seconds to the next scan. A blind watch must not turn into a busy loop over a million names.
     private func rest(afterScanBegunAt begin: TimeInterval, _ watched: Watched) -> TimeInterval {
         let cost = options.uptime() - begin
-        guard watched.folders.isEmpty || isShared else { return max(SpoolWatcher.scanInterval, cost * SpoolWatcher.restFactor) }
+        guard watched.folders.isEmpty || isShared else {
+            return max(SpoolWatcher.scanInterval, cost * SpoolWatcher.restFactor)
+        }
         return min(max(SpoolWatcher.blindInterval, cost * SpoolWatcher.blindRestFactor), SpoolWatcher.scanInterval)
     }
 
@@ -257,6 +264,8 @@ final class SpoolWatcher: Sendable {
         var changed: Date
         /// Nothing had changed for a second: what has the same time now is the same. Times of files are coarse.
         var isSettled: Bool
+        /// Uptime after which it is listed in any case.
+        var goodUntil: TimeInterval = 0
     }
 
     /// The whole of queued/ by names, in chunks, unless nothing has come or gone; also what marks say.
@@ -265,7 +274,8 @@ final class SpoolWatcher: Sendable {
             readMarks()
             for request in try spool.cancelRequests() { cancel(request) }
             let changed = try spool.queuedChanged()
-            if let scanned, scanned.isSettled, scanned.changed == changed { return }
+            let begin = options.uptime()
+            if let scanned, scanned.isSettled, scanned.changed == changed, begin < scanned.goodUntil { return }
             scanned = Scanned(changed: changed, isSettled: Date().timeIntervalSince(changed) > 1)
             dispatcher.beginScan()
             var chunk: [JobFileName] = []
@@ -279,6 +289,8 @@ final class SpoolWatcher: Sendable {
             }
             dispatcher.insert(chunk[...])
             dispatcher.endScan()
+            let end = options.uptime()
+            scanned?.goodUntil = end + max(SpoolWatcher.longestRest, (end - begin) * SpoolWatcher.longestRestFactor)
         } catch {
             scanned = nil
             logger.error("the spool cannot be read", metadata: ["error": "\(error.detail)"])

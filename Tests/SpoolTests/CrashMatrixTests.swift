@@ -17,15 +17,7 @@ import TextFormats
             let fixture = try SpoolFixture(log: log)
             let submission = operation.submission(fixture)
             try operation.prepare(fixture, submission)
-            fixture.files.set(.stop(call: call))
-            var acknowledged = false
-            do {
-                try operation.perform(fixture.spool, submission)
-                acknowledged = fixture.files.calls < call
-            } catch {
-                acknowledged = false
-            }
-            fixture.files.crash()
+            let acknowledged = operation.perform(fixture, submission, stoppingAt: call)
             try operation.checkAfterwards(fixture, submission, acknowledged: acknowledged, at: call)
         }
     }
@@ -81,14 +73,9 @@ import TextFormats
     }
 
     private func dieWhileRunning(_ fixture: SpoolFixture, afterStep: Bool) throws {
-        let files = FaultyFileSystem()
-        let dying = try JobSpool(root: fixture.spool.layout.root, files: files, now: fixture.clock.read)
-        _ = try claimFirst(dying) { claim in
-            if afterStep { try claim.record.journal(.result, ["text": "done"]) }
-            files.set(.stop(call: 1))
-            _ = claim.job
+        try fixture.claimAndDie { record in
+            if afterStep { try record.journal(.result, ["text": "done"]) }
         }
-        files.crash()
         _ = try fixture.spool.recoverOrphans()
     }
 }

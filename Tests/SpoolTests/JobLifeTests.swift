@@ -292,15 +292,7 @@ import TextFormats
         let head = try spool.submit(fixture.submission("1", key: SpoolFixture.key)).record.id
         fixture.clock.advance(by: 1)
         let follower = try spool.submit(fixture.submission("2", key: SpoolFixture.key)).record.id
-        if isRunning {
-            let files = FaultyFileSystem()
-            let dying = try JobSpool(root: spool.layout.root, files: files, now: fixture.clock.read)
-            _ = try claimFirst(dying) { claim in
-                files.set(.stop(call: 1))
-                _ = claim.job
-            }
-            files.crash()
-        }
+        if isRunning { try fixture.claimAndDie() }
         // A hole of zeros, as a crashed file system may leave it.
         let handle = try #require(FileHandle(forUpdatingAtPath: spool.statusPath(head)))
         try handle.truncate(atOffset: 300 << 20)

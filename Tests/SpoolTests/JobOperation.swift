@@ -31,13 +31,7 @@ enum JobOperation: String, CaseIterable {
             _ = try claimFirst(spool) { try $0.bury(JobFailure(code: "x", detail: "", isRetryable: false)) }
         case .recover:
             _ = try spool.submit(submission)
-            let files = FaultyFileSystem()
-            let dying = try JobSpool(root: spool.layout.root, files: files, now: fixture.clock.read)
-            _ = try claimFirst(dying) { claim in
-                files.set(.stop(call: 1))
-                _ = claim.job
-            }
-            files.crash()
+            try fixture.claimAndDie()
         }
     }
 
@@ -72,6 +66,18 @@ enum JobOperation: String, CaseIterable {
         case .recover:
             let pass = try spool.recoverOrphans()
             if let failure = pass.failures.first { throw failure }
+        }
+    }
+
+    /// Stops the process model at the call with this number. - Returns: whether the operation had been acknowledged.
+    func perform(_ fixture: SpoolFixture, _ submission: Submission, stoppingAt call: Int) -> Bool {
+        defer { fixture.files.crash() }
+        fixture.files.set(.stop(call: call))
+        do {
+            try perform(fixture.spool, submission)
+            return fixture.files.calls < call
+        } catch {
+            return false
         }
     }
 

@@ -22,15 +22,7 @@ import TextFormats
             try operation.prepare(fixture, submission)
             // What came before is on disk.
             try fixture.disk?.syncAll(fixture.folder.path)
-            fixture.files.set(.stop(call: call))
-            var acknowledged = false
-            do {
-                try operation.perform(fixture.spool, submission)
-                acknowledged = fixture.files.calls < call
-            } catch {
-                acknowledged = false
-            }
-            fixture.files.crash()
+            let acknowledged = operation.perform(fixture, submission, stoppingAt: call)
             for (name, loss) in PowerCutTests.losses {
                 let spool = try fixture.afterPowerCut(loss, name)
                 defer { fixture.removeAfterPowerCut(name) }

@@ -298,4 +298,39 @@ import TextFormats
         }
         try search(fixture.spool.layout.root)
     }
+
+    @Test(
+        "what a process without a log answered for a job that only another's log knows is there after a power cut",
+        arguments: ["cancel", "complete", "journal"])
+    func endedWithoutLog(how: String) throws {
+        let fixture = try SpoolFixture(powerCut: true, log: true)
+        let id = try fixture.spool.submit(fixture.submission()).record.id
+        // As a command, or a worker that found no room for a log, on the same disk.
+        let other = try JobSpool(
+            root: fixture.spool.layout.root, files: try #require(fixture.disk), now: fixture.clock.read)
+        switch how {
+        case "cancel": _ = try other.cancel(id)
+        case "complete": _ = try claimFirst(other) { try $0.complete(result: ["n": 1]) }
+        default:
+            _ = try claimFirst(other) { claim in
+                try claim.record.journal(.model, ["text": "paid for"])
+                try claim.release("drain")
+            }
+        }
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let spool = try fixture.afterPowerCut(.strict, how)
+        defer { fixture.removeAfterPowerCut(how) }
+        let record = try #require(try spool.record(id))
+        switch how {
+        case "cancel": #expect(record.state == .cancelled)
+        case "complete": #expect(record.result == ["n": 1])
+        default:
+            _ = try spool.recoverOrphans()
+            _ = try claimFirst(spool) { claim in
+                #expect(claim.record.replay.count == 1)
+                try claim.release("seen")
+            }
+        }
+    }
 }

@@ -37,6 +37,18 @@ struct SpoolFixture {
 
     func removeAfterPowerCut(_ name: String) { try? LinuxFileSystem().removeTree(folder.path + ".after-\(name)") }
 
+    /// A process that claims the first waiting job and dies with it.
+    func claimAndDie(after step: (RunRecord) throws -> Void = { _ in }) throws {
+        let files = FaultyFileSystem()
+        let dying = try JobSpool(root: spool.layout.root, files: files, now: clock.read)
+        _ = try claimFirst(dying) { claim in
+            try step(claim.record)
+            files.set(.stop(call: 1))
+            _ = claim.job
+        }
+        files.crash()
+    }
+
     /// Another process on the same spool.
     func another() throws -> JobSpool { try JobSpool(root: spool.layout.root, now: clock.read) }
 

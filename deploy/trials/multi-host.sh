@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Two clients of one GlusterFS volume as two hosts: claims exclude each other across them, and what a killed worker, or a
-# client that died with its mount, had in hand is finished by the other. Run by hand, as root, on a Debian machine that
-# may be changed. It does not race two workers for the same waiting jobs. Installs glusterfs-server, needs FUSE. Everything it makes is below a temporary folder and is removed.
+# Two clients of one GlusterFS volume as two hosts: what a killed worker, or a client that died with its mount, had in hand
+# is finished by the other. It does not race two workers for the same waiting jobs. Run by hand, as root, on a Debian
+# machine that may be changed: installs glusterfs-server, needs FUSE. Everything it makes is below a temporary folder and
+# is removed.
 #
 #   deploy/trials/multi-host.sh BINARY
 #

@@ -70,6 +70,8 @@ final class SharedLog: Sendable {
         /// When the log got its first frame since the last checkpoint, and its last one.
         var firstCommit: Date?
         var lastCommit = Date.distantPast
+        /// Bytes of the largest frame whose write into the current segment failed: it may stand behind the last good one.
+        var failedFrame = 0
     }
 
     private let folder: String
@@ -80,8 +82,6 @@ final class SharedLog: Sendable {
     private let condition = NSCondition()
     /// Guarded by `condition`.
     nonisolated(unsafe) private var state = State()
-    /// Bytes of the frame that was tried last and failed. Guarded by `condition`.
-    nonisolated(unsafe) private var lastFrame = 0
     private let checkpointing = NSLock()
     /// Rung when a checkpoint may have become due; not with every commit.
     private let bell = NSCondition()
@@ -167,7 +167,7 @@ final class SharedLog: Sendable {
         condition.lock()
         if let failure {
             let bytes = batch.reduce(0) { $0 + $1.bytes.count }
-            lastFrame = max(lastFrame, LogSegment.space(for: bytes))
+            state.failedFrame = max(state.failedFrame, LogSegment.space(for: bytes))
             if !failure.isKnown { retire() }
         } else {
             state.current = written
@@ -248,9 +248,8 @@ final class SharedLog: Sendable {
     private func retire() {
         guard let segment = state.current else { return }
         files.closeQuietly(segment.descriptor)
-        // A frame whose write failed may stand behind the last good one.
-        state.retired.append((segment.number, segment.offset + lastFrame))
-        lastFrame = 0
+        state.retired.append((segment.number, segment.offset + state.failedFrame))
+        state.failedFrame = 0
         state.current = nil
         ring()
     }
