@@ -127,6 +127,22 @@ public final class JobSpool: Sendable {
         }
     }
 
+    /// Whether a file can be written in the spool just now: false on a full, failing or read-only disk.
+    public func takesWrites() -> Bool {
+        let path = layout.path(.tmp, TemporaryNames.next(for: "probe"))
+        defer {
+            // What cannot be removed now is swept with the other temporary files.
+            try? files.remove(path)
+        }
+        do throws(FileError) {
+            // A page, not a byte: on some file systems the last bytes fit into the inode.
+            try files.createSynced(path, [UInt8](repeating: 0, count: 4_096))
+            return true
+        } catch {
+            return false
+        }
+    }
+
     // MARK: Listeners
 
     /// Called on the thread where it happened, without any lock held; must be quick.

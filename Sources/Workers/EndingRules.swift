@@ -44,7 +44,7 @@ enum Ending: Sendable {
     /// Whether a hold is that of the whole account: not where one model of it alone is left alone.
     var holdsAccount: Bool {
         guard case .hold(_, let failure) = self else { return false }
-        return failure.code != EndingRules.modelPausedCode
+        return failure.code != EndingRules.modelPausedCode && failure.code != EndingRules.storageCode
     }
 }
 
@@ -62,6 +62,9 @@ struct EndingRules: Sendable {
 
     static let expiredCode = "expired"
     static let timeoutCode = "timeout"
+    static let storageCode = "storage"
+    /// Seconds a job waits whose work met a disk that takes no writes from anybody.
+    static let diskWait: TimeInterval = 5
     static let rateLimitedCode = "rate_limited"
     /// No call was made, or only to find out whether the provider is back: nothing the job has tried and failed at. The
     /// provider's side bounds how long it says so (`CircuitBreaker.patience`); then the real error comes, and counts.
@@ -72,11 +75,16 @@ struct EndingRules: Sendable {
     ///   - attempt: failed tries before this one.
     ///   - stopped: why the job was asked to stop, if it was.
     ///   - random: 0 ..< 1.
+    ///   - isDiskFull: the spool's disk takes no writes, whatever the reason.
     func ending(
         of outcome: JobOutcome, attempt: Int, policy: JobPolicy, stopped: CancellationFlag.Reason?, now: Date,
-        random: Double
+        random: Double, isDiskFull: Bool = false
     ) -> Ending {
         if stopped == .cancelled { return cancelled(outcome) }
+        // An outage of the machine, however long, is no failure of the job.
+        if isDiskFull, case .failed(let failure, _) = outcome, failure.code == Self.storageCode {
+            return .hold(until: now + Self.diskWait * (1 + random), failure)
+        }
         switch outcome {
         case .completed(let result, let usage):
             return .complete(result: result, usage: usage)

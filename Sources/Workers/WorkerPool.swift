@@ -182,7 +182,7 @@ public final class WorkerPool: Sendable {
         if spool.isCancelRequested(job.id, run: job.run) { flag.set(.cancelled) }
         let ending = rules.ending(
             of: outcome, attempt: job.attempt, policy: policy, stopped: flag.reason, now: now(),
-            random: options.random())
+            random: options.random(), isDiskFull: isDiskFull(outcome))
         let isWritten = end(claim, job, ending, began)
         running.end(job.id)
         // Only now: recovery leaves alone what it takes for running here.
@@ -191,6 +191,12 @@ public final class WorkerPool: Sendable {
         if ending.goesBack { endIfCancelled(job) }
         guard case .release = ending, !dispatcher.isStopped else { return nil }
         return now() + WorkerPool.releaseWait
+    }
+
+    /// Asked only after a job met trouble with files: a fault of its own, or of the disk?
+    private func isDiskFull(_ outcome: JobOutcome) -> Bool {
+        guard case .failed(let failure, _) = outcome, failure.code == EndingRules.storageCode else { return false }
+        return !spool.takesWrites()
     }
 
     /// A cancel that came after the last look at its mark finds the job waiting: without this it would wait out its

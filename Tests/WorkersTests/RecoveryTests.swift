@@ -170,4 +170,30 @@ import TextFormats
         #expect(house.stop(pool) == 0)
         #expect(try house.spool.names(in: .queued).map(\.id) == [bad])
     }
+
+    @Test("a job that meets a full disk waits without using an attempt; its own trouble with files uses one")
+    func fullDisk() throws {
+        let house = try PoolHouse()
+        let attempts = Happenings<Int>()
+        let failure = JobFailure(code: "storage", detail: "no space", isRetryable: true)
+        let tmp = house.spool.layout.path(.tmp)
+        let pool = try house.start(
+            ScriptedHandler(policy: { _ in JobPolicy(maxAttempts: 2) }) { job, _, _ in
+                attempts.note(job.attempt)
+                let tries = attempts.all.count
+                house.files.set(tries < 4 ? .failAlways("write \(tmp)") : .none)
+                return tries < 5 ? .failed(failure, usage: nil) : .done
+            })
+        let id = try house.submit()
+        for tries in 1...4 {
+            #expect(attempts.wait(count: tries))
+            #expect(house.queued.wait(count: tries + 1))
+            #expect(pool.holds.isEmpty)
+            house.clock.advance(by: 20)
+        }
+        #expect(house.ended.wait(for: id))
+        #expect(attempts.all == [0, 0, 0, 0, 1])
+        #expect(try house.finalStates(id) == [.completed])
+        #expect(house.stop(pool) == 0)
+    }
 }
