@@ -107,7 +107,7 @@ extension SpoolInspection {
         var bad: [Int] = []
         for (index, byte) in bytes.enumerated() where byte == UInt8(ascii: "\n") {
             number += 1
-            if index > start, !good.contains(index + 1) { bad.append(number) }
+            if index > start, !good.contains(index + 1), !Self.isBlank(bytes[start..<index]) { bad.append(number) }
             start = index + 1
         }
         if !bad.isEmpty {
@@ -118,6 +118,10 @@ extension SpoolInspection {
             note("torn_line", path, "ends within a line; readers ignore it")
         }
     }
+
+    /// What a power cut leaves of lines that were never synced: their length, and zeros. Nothing is missing there that
+    /// anybody was told of.
+    private static func isBlank(_ line: ArraySlice<UInt8>) -> Bool { line.allSatisfy { $0 == 0 } }
 
     // MARK: - Order files
 
@@ -152,7 +156,7 @@ extension SpoolInspection {
         let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
         let isTorn = bytes.last.map { $0 != UInt8(ascii: "\n") } ?? false
         var bad = 0
-        for line in isTorn ? lines.dropLast() : lines[...] {
+        for line in isTorn ? lines.dropLast() : lines[...] where !Self.isBlank(line) {
             // Only whether it parses matters here.
             let json = try? JSON.parse(Array(line))
             let id = (json?["id"] ?? json?["end"])?.string.flatMap { JobID($0) }
