@@ -106,6 +106,10 @@ public protocol FileSystem: Sendable {
     func setMode(_ path: String, _ mode: UInt32) throws(FileError)
     /// Sets the modification time to now.
     func touch(_ path: String) throws(FileError)
+    /// Other hosts change its files too, and a client remembers sizes for a while (GlusterFS: a second). Then `lock` and
+    /// `lockRange` end with a change of the file's times, whose answer tells the size as it is: who holds a lock sees what
+    /// its last holder wrote. Names may still be old: only calls that change a name are judged by the server.
+    var isShared: Bool { get }
     /// flock, exclusive. - Returns: false when another open file holds it and `wait` is false.
     func lock(_ descriptor: Int32, wait: Bool, path: String) throws(FileError) -> Bool
     /// An exclusive open-file-description lock of a byte range. - Returns: as `lock`.
@@ -116,6 +120,8 @@ public protocol FileSystem: Sendable {
 }
 
 extension FileSystem {
+    public var isShared: Bool { false }
+
     public func forEachEntry(_ path: String, _ body: (DirectoryEntry) -> Bool) throws(FileError) {
         for entry in try list(path) where !body(entry) { return }
     }

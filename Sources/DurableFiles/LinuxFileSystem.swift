@@ -6,7 +6,16 @@ import Foundation
 import Glibc
 
 public struct LinuxFileSystem: FileSystem {
-    public init() {}
+    public let isShared: Bool
+
+    /// - Parameter isShared: other hosts write there too (see `FileSystem.isShared`).
+    public init(isShared: Bool = false) { self.isShared = isShared }
+
+    /// For a folder that exists: shared unless it is on a local file system of this kernel.
+    public static func suited(to folder: String) -> LinuxFileSystem {
+        if case .local = FileSystemKind.of(folder) { return LinuxFileSystem() }
+        return LinuxFileSystem(isShared: true)
+    }
 
     private func flags(_ flags: OpenFlags) -> Int32 {
         var raw: Int32 = flags.contains(.followLinks) ? O_CLOEXEC : O_CLOEXEC | O_NOFOLLOW
@@ -225,11 +234,17 @@ public struct LinuxFileSystem: FileSystem {
     public func lock(_ descriptor: Int32, wait: Bool, path: String) throws(FileError) -> Bool {
         do {
             try check("flock", path) { flock(descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB) }
-            return true
         } catch {
             if error.code == .wouldBlock { return false }
             throw error
         }
+        if isShared { try look(descriptor, path) }
+        return true
+    }
+
+    /// Whoever may write may set both times to now.
+    private func look(_ descriptor: Int32, _ path: String) throws(FileError) {
+        try check("futimens", path) { futimens(descriptor, nil) }
     }
 
     public func lockRange(
@@ -237,11 +252,12 @@ public struct LinuxFileSystem: FileSystem {
     ) throws(FileError) -> Bool {
         do {
             try check("lock range", path) { nb_ofd_lock(descriptor, 1, start, length, wait ? 1 : 0) }
-            return true
         } catch {
             if error.errno == EAGAIN || error.errno == EACCES { return false }
             throw error
         }
+        if isShared { try look(descriptor, path) }
+        return true
     }
 
     public func unlockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String) throws(FileError) {

@@ -29,6 +29,8 @@ public enum ClaimResult: ~Copyable {
     case busy
     /// An earlier job of its order key must end first.
     case blocked(by: JobID)
+    /// A suspect, and another one is running: try again in a second.
+    case isolated
     /// It is not in queued/ any more.
     case gone
     /// It had ended already, or was cancelled; its file has been moved.
@@ -79,23 +81,29 @@ public struct Claim: ~Copyable {
     }
 }
 
+/// The locks a claim holds besides that of its record.
+struct Held {
+    var order: OrderFile?
+    var suspect: SuspectLock?
+}
+
 /// What a claim holds open. Confined to the claiming thread.
 final class OpenRun {
     let spool: JobSpool
     let file: StatusFile
-    let order: OrderFile?
+    let held: Held
     let name: JobFileName
     let job: ClaimedJob
     let record: RunRecord
     private var isOver = false
 
     init(
-        spool: JobSpool, file: StatusFile, order: OrderFile?, name: JobFileName, job: ClaimedJob, status: StatusRecord,
+        spool: JobSpool, file: StatusFile, held: Held, name: JobFileName, job: ClaimedJob, status: StatusRecord,
         replay: [JournalLine]
     ) {
         self.spool = spool
         self.file = file
-        self.order = order
+        self.held = held
         self.name = name
         self.job = job
         record = RunRecord(file: file, status: status, replay: replay, now: spool.now)
@@ -112,7 +120,7 @@ final class OpenRun {
         final.error = failure
         final.usage = usage
         final.progress = state == .completed ? 100 : final.progress
-        try spool.finish(file, name: name, in: .running, final: final, order: order)
+        try spool.finish(file, name: name, in: .running, final: final, order: held.order)
     }
 
     func requeue(_ next: JobFileName, failure: JobFailure?, note: String) throws(SpoolError) {
@@ -130,7 +138,8 @@ final class OpenRun {
 
     private func close() {
         isOver = true
-        order?.close()
+        held.order?.close()
+        held.suspect?.close()
         file.close()
     }
 }

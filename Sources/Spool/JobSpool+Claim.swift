@@ -34,6 +34,11 @@ extension JobSpool {
             try cancelWaiting(file, name, source, history)
             return .finished
         }
+        var suspect: SuspectLock?
+        if target.crashes > 0 {
+            suspect = try SuspectLock.take(layout, files)
+            if suspect == nil { return .isolated }
+        }
         var order: OrderFile?
         if let key = name.orderKey {
             switch try orderTurn(key, name.id) {
@@ -41,7 +46,7 @@ extension JobSpool {
             case .after(let other): return .blocked(by: other)
             }
         }
-        return try take(name, target, source, file, history, order)
+        return try take(name, target, source, file, history, Held(order: order, suspect: suspect))
     }
 
     private func lockForClaim(_ id: JobID) throws(SpoolError) -> StatusFile? {
@@ -72,7 +77,7 @@ extension JobSpool {
 
     private func take(
         _ name: JobFileName, _ target: JobFileName, _ source: String, _ file: StatusFile, _ history: StatusHistory,
-        _ order: OrderFile?
+        _ held: Held
     ) throws(SpoolError) -> ClaimResult {
         let id = name.id
         let destination = layout.path(.running, target)
@@ -123,7 +128,7 @@ extension JobSpool {
             crashes: target.crashes, epoch: status.epoch, name: target, payload: payload,
             facts: history.facts ?? [:], createdAt: id.time)
         let run = OpenRun(
-            spool: self, file: file, order: order, name: target, job: job, status: status,
+            spool: self, file: file, held: held, name: target, job: job, status: status,
             replay: name.isDead && history.last?.error?.code == "crash_loop" ? [] : history.journal)
         return .claimed(Claim(run))
     }

@@ -120,7 +120,6 @@ extension JobSpool {
         _ file: StatusFile, from name: JobFileName, to next: JobFileName, status: StatusRecord, failure: JobFailure?,
         note: String
     ) throws(SpoolError) {
-        let id = name.id
         var line = status
         line.state = .queued
         line.attempt = next.attempt
@@ -130,21 +129,26 @@ extension JobSpool {
         line.error = failure
         line.note = note
         line.file = next.description
-        let here = layout.path(.running, name)
         // Not synced: after a power cut the file is found in running/ and recovered.
         try file.append(line.line, sync: false)
+        try moveBack(name, to: next)
+        file.close()
+        notify(.queued(next))
+    }
+
+    /// - Throws: `.takenOver` when the job is not in running/ any more.
+    func moveBack(_ name: JobFileName, to next: JobFileName) throws(SpoolError) {
+        let here = layout.path(.running, name)
         ownNews.expect(next)
         do throws(FileError) {
             try files.rename(here, layout.path(.queued, next))
         } catch {
             ownNews.forget(next)
             if error.code == .notFound {
-                throw SpoolError(.takenOver, "The job file \(here) is gone: another process took it over.", id: id)
+                throw SpoolError(.takenOver, "The job file \(here) is gone: another process took it over.", id: next.id)
             }
-            throw SpoolError(error, id: id)
+            throw SpoolError(error, id: next.id)
         }
-        file.close()
-        notify(.queued(next))
     }
 
     // MARK: Cancel marks

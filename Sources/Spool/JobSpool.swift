@@ -105,26 +105,33 @@ public final class JobSpool: Sendable {
     /// Two opens of one file must exclude each other by both kinds of lock, in one process.
     private static func checkLocks(_ layout: SpoolLayout, _ files: any FileSystem) throws(SpoolError) {
         let path = layout.path(.tmp, TemporaryNames.next(for: "lock-check"))
-        let works = try stored { () throws(FileError) -> Bool in
-            defer {
-                // Leftovers of a crash are swept with the other temporary files.
-                try? files.remove(path)
-            }
-            let first = try files.open(path, [.read, .write, .create])
-            defer { files.closeQuietly(first) }
-            let second = try files.open(path, [.read, .write])
-            defer { files.closeQuietly(second) }
-            guard try files.lock(first, wait: false, path: path) else { return false }
-            guard try !files.lock(second, wait: false, path: path) else { return false }
-            guard try files.lockRange(first, start: 0, length: 1, wait: false, path: path) else { return false }
-            return try !files.lockRange(second, start: 0, length: 1, wait: false, path: path)
+        var reason = "File locks do not exclude each other"
+        do throws(FileError) {
+            if try doLocksExclude(path, files) { return }
+        } catch {
+            // ENOSYS, ENOLCK and their like are this file system's answer to the lock, not trouble with a file.
+            guard error.operation == "flock" || error.operation == "lock range" else { throw SpoolError(error) }
+            reason = "File locks do not work (\(error))"
         }
-        guard works else {
-            throw SpoolError(
-                .unusable,
-                "File locks do not exclude each other in \(layout.root); use a local file system, or "
-                    + "mount the shared one with cluster-wide locks (docs/operations.md).")
+        throw SpoolError(
+            .unusable,
+            "\(reason) in \(layout.root); use a local file system, or mount the shared one with cluster-wide locks "
+                + "(docs/operations.md).")
+    }
+
+    private static func doLocksExclude(_ path: String, _ files: any FileSystem) throws(FileError) -> Bool {
+        defer {
+            // Leftovers of a crash are swept with the other temporary files.
+            try? files.remove(path)
         }
+        let first = try files.open(path, [.read, .write, .create])
+        defer { files.closeQuietly(first) }
+        let second = try files.open(path, [.read, .write])
+        defer { files.closeQuietly(second) }
+        guard try files.lock(first, wait: false, path: path) else { return false }
+        guard try !files.lock(second, wait: false, path: path) else { return false }
+        guard try files.lockRange(first, start: 0, length: 1, wait: false, path: path) else { return false }
+        return try !files.lockRange(second, start: 0, length: 1, wait: false, path: path)
     }
 
     /// Whether a file can be written in the spool just now: false on a full, failing or read-only disk.

@@ -76,7 +76,31 @@ public struct OrphanReaper: Sendable {
             pass.settled.append(id)
             return
         }
-        try giveBack(name, file, history, isCounted: isCounted, &pass)
+        guard let found = try confirmed(name, history) else { return }
+        do throws(SpoolError) {
+            try giveBack(found, file, history, isCounted: isCounted, &pass)
+        } catch {
+            // It had gone before we had the lock, and an old listing or name hid that.
+            guard error.code != .takenOver else { return }
+            throw error
+        }
+    }
+
+    /// On a shared file system a listing may be old: a job that another host has given back and claimed again since then
+    /// runs under another name. Where name and record differ, a rename tells: the server answers it.
+    /// - Returns: the name it has now; nil when it is not there.
+    private func confirmed(_ name: JobFileName, _ history: StatusHistory) throws(SpoolError) -> JobFileName? {
+        guard spool.files.isShared, !name.isFinishing, let claimed = history.claimedName,
+            claimed != name.settled.description
+        else { return name }
+        do throws(FileError) {
+            try spool.files.rename(
+                spool.layout.path(.running, name), spool.layout.path(.running, name.finishing))
+            return name.finishing
+        } catch {
+            if error.code == .notFound { return nil }
+            throw SpoolError(error, id: name.id)
+        }
     }
 
     /// The name the job was to have in queued/, if its worker died between saying so and moving it.
@@ -93,10 +117,7 @@ public struct OrphanReaper: Sendable {
     ) throws(SpoolError) {
         if let next = announced(name, history) {
             // A retry, hold or release was written down and only its move is missing: what it counted stays counted.
-            spool.ownNews.expect(next)
-            try stored(name.id) { () throws(FileError) in
-                try spool.files.rename(spool.layout.path(.running, name), spool.layout.path(.queued, next))
-            }
+            try spool.moveBack(name, to: next)
             file.close()
             spool.notify(.queued(next))
             pass.requeued.append(name.id)

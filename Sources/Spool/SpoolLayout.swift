@@ -28,5 +28,6 @@ public struct SpoolLayout: Sendable {
     var pauseMark: String { "\(root)/control/paused" }
     var erasedFolder: String { "\(root)/control/erased" }
     var replayLock: String { "\(root)/log/.replay" }
+    var suspectLock: String { "\(root)/control/suspect" }
     var pruneMark: String { "\(root)/control/pruned" }
 }

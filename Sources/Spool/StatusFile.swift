@@ -92,6 +92,20 @@ final class StatusFile {
         }
     }
 
+    /// A host that lost its network may have lost its locks with it, and is told so by nobody. Whoever held this one
+    /// meanwhile has written a line: then the file does not end where we left it. On a local file system locks stay.
+    private func checkHolding() throws(SpoolError) {
+        guard files.isShared else { return }
+        let isHeld = try stored(id) { () throws(FileError) in
+            guard try files.lock(descriptor, wait: false, path: path) else { return false }
+            if isTorn { return true }
+            return try files.status(of: descriptor, path: path).size == size
+        }
+        guard isHeld else {
+            throw SpoolError(.takenOver, "The lock on \(path) was lost, and another process has gone on.", id: id)
+        }
+    }
+
     private func isInPlace(_ mine: FileStatus) throws(FileError) -> Bool {
         do throws(FileError) {
             let named = try files.status(path)
@@ -105,7 +119,9 @@ final class StatusFile {
     // MARK: Appending (lock holder only)
 
     /// Appends one line. When the disk is full the torn part is cut off again, so that the next line starts clean.
+    /// - Throws: `.takenOver` on a shared file system when the lock was lost meanwhile; `.storage`.
     func append(_ line: StatusLine, sync: Bool) throws(SpoolError) {
+        try checkHolding()
         var bytes = line.encoded()
         // A torn part that could not be cut off ends here, so that it does not spoil this line.
         if isTorn { bytes.insert(0x0A, at: 0) }
@@ -191,7 +207,12 @@ final class StatusFile {
     /// All lines that check, in order; under the lock also cuts off a torn or bad end.
     func readAll(repairing: Bool) throws(SpoolError) -> [StatusLine] {
         let bytes = try stored(id) { () throws(FileError) in
-            try files.readAll(descriptor, maxBytes: StatusFile.maximumSize, path: path)
+            let bytes = try files.readAll(descriptor, maxBytes: StatusFile.maximumSize, path: path)
+            // A shared file system that shows less than there is would have its last lines overlooked.
+            if files.isShared, bytes.count < size {
+                throw FileError(code: .wouldBlock, operation: "read up to date", path: path)
+            }
+            return bytes
         }
         var lines: [StatusLine] = []
         var goodEnd = 0

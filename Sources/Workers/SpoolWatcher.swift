@@ -63,7 +63,7 @@ final class SpoolWatcher: Sendable {
         self.options = options
         self.logger = logger
         monitor = Monitor(State())
-        if case .other = FileSystemKind.of(spool.layout.root) { isShared = true } else { isShared = false }
+        isShared = spool.files.isShared
     }
 
     // MARK: - From other threads

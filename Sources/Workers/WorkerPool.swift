@@ -51,6 +51,8 @@ public final class WorkerPool: Sendable {
 
     /// Seconds before a job is offered again that its handler gave back although nothing is being drained.
     private static let releaseWait: TimeInterval = 1
+    /// Seconds before a suspect is offered again while one runs in another process.
+    private static let isolatedWait: TimeInterval = 1
 
     public init(
         spool: JobSpool, handler: any JobHandler, options: WorkerOptions = WorkerOptions(), logger: Logger,
@@ -151,6 +153,7 @@ public final class WorkerPool: Sendable {
                 let notBefore = run(claim)
                 dispatcher.finished(name.id, notBefore: notBefore)
             case .busy: dispatcher.busy(name.id)
+            case .isolated: dispatcher.postponed(name.id, until: now() + WorkerPool.isolatedWait)
             case .blocked(let head): dispatcher.blocked(name.id, by: head)
             case .gone:
                 dispatcher.finished(name.id)

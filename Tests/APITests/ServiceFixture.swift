@@ -67,6 +67,7 @@ final class ServiceFixture: Sendable {
                 }
             case .busy: continue
             case .blocked: continue
+            case .isolated: continue
             case .gone: continue
             case .finished: continue
             }

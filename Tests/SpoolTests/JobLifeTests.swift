@@ -43,6 +43,45 @@ import TextFormats
         #expect(throws: SpoolError.self) { try fixture.spool.submit(fixture.submission("b", id: first.id)) }
     }
 
+    @Test("one suspect runs at a time, whatever process claims it; other jobs run beside it")
+    func suspectsAlone() throws {
+        let fixture = try SpoolFixture()
+        for user in ["alice", "bob"] {
+            _ = try fixture.spool.submit(fixture.submission(user: user))
+            try fixture.claimAndDie()
+            _ = try fixture.spool.recoverOrphans()
+        }
+        // Dying again, one after the other, made the first a suspect twice over.
+        let suspects = try fixture.spool.names(in: .queued).filter { $0.crashes > 0 }
+        try #require(suspects.count >= 1)
+        _ = try fixture.spool.submit(fixture.submission(user: "carol"))
+        let other = try fixture.another()
+        let twin = try fixture.spool.submit(fixture.submission(user: "dave")).record.id
+        let plain = try #require(try fixture.spool.names(in: .queued).first { $0.id == twin })
+        var marked = plain
+        marked.crashes = 1
+        let layout = fixture.spool.layout
+        try LinuxFileSystem().rename(layout.path(.queued, plain), layout.path(.queued, marked))
+        switch try fixture.spool.claim(suspects[0]) {
+        case .claimed(let claim):
+            switch try other.claim(marked) {
+            case .isolated: break
+            default: Issue.record("two suspects at once")
+            }
+            let carol = try #require(try other.names(in: .queued).first { $0.user == "carol" })
+            switch try other.claim(carol) {
+            case .claimed(let beside): try beside.complete(result: [:])
+            default: Issue.record("a plain job had to wait for a suspect")
+            }
+            try claim.complete(result: [:])
+        default: Issue.record("the first suspect was not claimed")
+        }
+        switch try other.claim(marked) {
+        case .claimed(let claim): try claim.complete(result: [:])
+        default: Issue.record("the second suspect was not claimed after the first")
+        }
+    }
+
     @Test("a claim excludes other claims, also of another process, until it ends")
     func claimExcludes() throws {
         let fixture = try SpoolFixture()

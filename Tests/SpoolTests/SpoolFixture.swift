@@ -91,6 +91,7 @@ func claimFirst(_ spool: JobSpool, _ body: (consuming Claim) throws -> Void) thr
             return "claimed"
         case .busy: return "busy"
         case .blocked: continue
+        case .isolated: return "isolated"
         case .gone: continue
         case .finished: return "finished"
         }

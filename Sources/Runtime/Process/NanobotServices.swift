@@ -69,9 +69,9 @@ public final class NanobotServices: Sendable {
         _ root: String, isServer: Bool, logger: Logger, now: @escaping @Sendable () -> Date
     ) throws -> JobSpool {
         try LinuxFileSystem().ensureDirectory(root, mode: 0o750)
-        var durability = JobSpool.Durability.files
-        if isServer, case .local = FileSystemKind.of(root) { durability = .sharedLog }
-        let spool = try JobSpool(root: root, durability: durability, now: now)
+        let files = LinuxFileSystem.suited(to: root)
+        let durability: JobSpool.Durability = isServer && !files.isShared ? .sharedLog : .files
+        let spool = try JobSpool(root: root, files: files, durability: durability, now: now)
         let replayed = spool.replayed
         if replayed.logs > 0 {
             logger.notice(
