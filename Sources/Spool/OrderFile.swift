@@ -131,6 +131,10 @@ final class OrderFile {
 
     private func read() throws(FileError) -> Entries {
         let bytes = try files.readAll(descriptor, maxBytes: OrderFile.maximumSize, path: path)
+        // Zeros are content that this client of a shared file system has not got yet: ids would be missing.
+        if files.isShared, bytes.contains(0) {
+            throw FileError(code: .wouldBlock, operation: "read up to date", path: path)
+        }
         var live: [JobID] = []
         var mentioned: Set<JobID> = []
         StatusFile.eachLine(in: bytes[...]) { range in

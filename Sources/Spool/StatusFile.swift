@@ -206,6 +206,22 @@ final class StatusFile {
 
     /// All lines that check, in order; under the lock also cuts off a torn or bad end.
     func readAll(repairing: Bool) throws(SpoolError) -> [StatusLine] {
+        var (bytes, lines, goodEnd) = try contents(of: descriptor)
+        if repairing, goodEnd < bytes.count, files.isShared { (bytes, lines, goodEnd) = try secondLook() }
+        size = bytes.count
+        if repairing, goodEnd < bytes.count {
+            try stored(id) { () throws(FileError) in
+                try files.truncate(descriptor, to: goodEnd, path: path)
+                try files.dataSync(descriptor, path: path)
+            }
+            size = goodEnd
+        }
+        return lines
+    }
+
+    private typealias Contents = (bytes: [UInt8], lines: [StatusLine], goodEnd: Int)
+
+    private func contents(of descriptor: Int32) throws(SpoolError) -> Contents {
         let bytes = try stored(id) { () throws(FileError) in
             let bytes = try files.readAll(descriptor, maxBytes: StatusFile.maximumSize, path: path)
             // A shared file system that shows less than there is would have its last lines overlooked.
@@ -222,15 +238,21 @@ final class StatusFile {
             goodEnd = range.upperBound + 1
             if let line = StatusLine(bytes[range]) { lines.append(line) }
         }
-        size = bytes.count
-        if repairing, goodEnd < bytes.count {
-            try stored(id) { () throws(FileError) in
-                try files.truncate(descriptor, to: goodEnd, path: path)
-                try files.dataSync(descriptor, path: path)
-            }
-            size = goodEnd
-        }
-        return lines
+        return (bytes, lines, goodEnd)
+    }
+
+    /// Seconds that a client of a shared file system may hold on to old content (GlusterFS: 1), and some more.
+    private static let contentAge: TimeInterval = 2
+
+    /// The end looks torn. A client that knows the new size and still has the old content shows the rest as zeros, and
+    /// cutting those off would cut off what another host has written: what its cache holds has to grow old first.
+    private func secondLook() throws(SpoolError) -> Contents {
+        let condition = NSCondition()
+        condition.withLock { _ = condition.wait(until: Date().addingTimeInterval(StatusFile.contentAge)) }
+        // Opening anew drops the kernel's pages; the lock stays with the first descriptor.
+        let fresh = try stored(id) { () throws(FileError) in try files.open(path, [.read]) }
+        defer { files.closeQuietly(fresh) }
+        return try contents(of: fresh)
     }
 
     /// Bytes; a longer file is not read into memory. `RunRecord` stops writing well below it.
