@@ -64,6 +64,7 @@ public struct APIServer: Sendable {
             ServiceRoutes(options: options, status: services.status, bridge: bridge, meter: meter, slots: slots),
             DocumentationRoutes(assets: DocumentationAssets(read: options.documentationAsset), bridge: bridge),
             UserRoutes(options: options, services: services, bridge: bridge),
+            AccountRoutes(options: options, services: services, bridge: bridge),
             ChatRoutes(
                 options: options, jobs: services.jobs, bridge: bridge, waiter: waiter, streams: streams),
             ReportRoutes(options: options, services: services, bridge: bridge, waiter: waiter),

@@ -10,6 +10,7 @@ public struct APIServices: Sendable {
     public var accounts: Accounts
     public var configs: UserConfigManager
     public var workspaces: WorkspaceManager
+    public var budgets: BudgetDesk
     public var jobs: JobClient
     public var watcher: StatusWatcher
     public var scheduler: ReportScheduler
@@ -18,13 +19,14 @@ public struct APIServices: Sendable {
     public var status: any ServiceStatus
 
     public init(
-        accounts: Accounts, configs: UserConfigManager, workspaces: WorkspaceManager, jobs: JobClient,
-        watcher: StatusWatcher, scheduler: ReportScheduler, conversations: any ConversationDirectory,
+        accounts: Accounts, configs: UserConfigManager, workspaces: WorkspaceManager,
+        budgets: BudgetDesk, jobs: JobClient, watcher: StatusWatcher, scheduler: ReportScheduler, conversations: any ConversationDirectory,
         reports: any ReportLibrary, status: any ServiceStatus
     ) {
         self.accounts = accounts
         self.configs = configs
         self.workspaces = workspaces
+        self.budgets = budgets
         self.jobs = jobs
         self.watcher = watcher
         self.scheduler = scheduler

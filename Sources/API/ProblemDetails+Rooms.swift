@@ -72,7 +72,8 @@ extension ProblemDetails {
         case .tooLarge: status = 413
         case .userNotFound, .notFound: status = 404
         case .sessionBusy, .conflict, .invalidState: status = 409
-        case .userQueueFull: status = 429
+        case .userQueueFull, .rateLimited, .budgetTokens, .budgetCost: status = 429
+        case .userSuspended, .modelNotAllowed: status = 403
         case .queueFull, .storage, .outcomeUnknown: status = 503
         case .corrupt: status = 500
         }

@@ -135,7 +135,7 @@ struct DropWork {
             if known == nil { notify(.delayed(name: name, reason: error.description)) }
             retries[key] = later(known, now)
             // One user's full queue is no reason to keep the others waiting; a full disk is.
-            if error.kind != .userQueueFull { blocked = later(blocked, now) }
+            if !error.isOfOneUser { blocked = later(blocked, now) }
             return
         }
         retries[key] = nil

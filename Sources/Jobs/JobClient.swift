@@ -20,17 +20,21 @@ public struct JobClientOptions: Sendable {
     public var totalWaitingLimit: Int
     /// The provider account a job will use, `[a-z0-9_-]{1,16}`: what a 429 of that provider holds back.
     public var holdKey: @Sendable (JobRequest) -> String
+    /// Whether the user's account and budget allow one more job; nil: they do. Asked for jobs that are not there yet.
+    public var refusal: @Sendable (JobRequest, JobSource) throws(JobError) -> JobError?
     /// The provider accounts on hold and until when, as the workers know them; called by `queue()`.
     public var holds: @Sendable () -> [String: Date]
 
     public init(
         userWaitingLimit: Int = 100, totalWaitingLimit: Int = 1_000_000,
         holdKey: @escaping @Sendable (JobRequest) -> String = { _ in "default" },
+        refusal: @escaping @Sendable (JobRequest, JobSource) throws(JobError) -> JobError? = { _, _ in nil },
         holds: @escaping @Sendable () -> [String: Date] = { [:] }
     ) {
         self.userWaitingLimit = userWaitingLimit
         self.totalWaitingLimit = totalWaitingLimit
         self.holdKey = holdKey
+        self.refusal = refusal
         self.holds = holds
     }
 }
@@ -75,7 +79,8 @@ public final class JobClient: Sendable {
     ///   - route: the scope of the idempotency key, such as "POST /chat": one key may be used once per route. nil: the
     ///     job's kind.
     /// - Throws: `user_not_found`, `session_busy`, `conflict`, `idempotency_conflict`, `user_queue_full`, `queue_full`,
-    ///   `storage`, `outcome_unknown`. Nothing is created then, except that after the last two a key may stand for an
+    ///   `rate_limited`, `budget_tokens`, `budget_cost`, `user_suspended`, `model_not_allowed`, `storage`,
+    ///   `outcome_unknown`. Nothing is created then, except that after the last two a key may stand for an
     ///   id: sending the same again completes it.
     ///   - proposedID: the id of the job where neither the request nor its idempotency key names one; an earlier try with
     ///     it may have got as far as any step.
@@ -95,6 +100,7 @@ public final class JobClient: Sendable {
         }
         if draft.request.id == nil, let proposedID { draft.proposedID = proposedID }
         if let id = draft.request.id ?? draft.proposedID, try isAdmitted(id) { return try admit(draft, id) }
+        if let refusal = try options.refusal(request, source) { throw refusal }
         return try submitNew(draft)
     }
 

@@ -26,6 +26,15 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
         case userQueueFull = "user_queue_full"
         /// The queue has as many waiting jobs as it may have.
         case queueFull = "queue_full"
+        /// The user has sent more requests within a minute than one user may.
+        case rateLimited = "rate_limited"
+        /// The user's tokens of the day, or money of the month, are used up.
+        case budgetTokens = "budget_tokens"
+        case budgetCost = "budget_cost"
+        /// The operator has suspended the user.
+        case userSuspended = "user_suspended"
+        /// The user's plan does not have the model.
+        case modelNotAllowed = "model_not_allowed"
         /// No such job.
         case notFound = "not_found"
         /// The job is not in a state that allows this.
@@ -66,10 +75,20 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
     /// True where the same job can be taken in later without anybody changing it.
     public var isPassing: Bool {
         switch kind {
-        case .userQueueFull, .queueFull, .storage, .outcomeUnknown: return true
+        case .userQueueFull, .queueFull, .storage, .outcomeUnknown, .rateLimited, .budgetTokens, .budgetCost: return true
         case .invalidJSON, .invalidJob, .tooLarge, .userNotFound, .sessionBusy, .conflict, .idempotencyConflict,
-            .notFound, .invalidState, .corrupt:
+            .notFound, .invalidState, .corrupt, .userSuspended, .modelNotAllowed:
             return false
+        }
+    }
+}
+
+extension JobError {
+    /// Other users' jobs are taken in all the same.
+    var isOfOneUser: Bool {
+        switch kind {
+        case .userQueueFull, .rateLimited, .budgetTokens, .budgetCost, .userSuspended, .modelNotAllowed: return true
+        default: return false
         }
     }
 }
@@ -88,7 +107,7 @@ extension JobError {
         self.init(.storage, "the disk refused: \(error)", jobID: jobID, retryAfter: Self.storageRetrySeconds)
     }
 
-    init(_ error: TenantError) {
+    public init(_ error: TenantError) {
         switch error.code {
         case .userNotFound: self.init(.userNotFound, error.detail, field: "user_id")
         case .configCorrupt: self.init(.corrupt, error.detail)

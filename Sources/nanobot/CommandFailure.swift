@@ -76,8 +76,10 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.kind {
         case .invalidJSON, .invalidJob, .tooLarge: status = .usage
-        case .storage, .outcomeUnknown, .queueFull, .userQueueFull: status = .unavailable
-        case .userNotFound, .sessionBusy, .conflict, .idempotencyConflict, .notFound, .invalidState, .corrupt:
+        case .storage, .outcomeUnknown, .queueFull, .userQueueFull, .rateLimited, .budgetTokens, .budgetCost:
+            status = .unavailable
+        case .userNotFound, .sessionBusy, .conflict, .idempotencyConflict, .notFound, .invalidState, .corrupt,
+            .userSuspended, .modelNotAllowed:
             status = .failed
         }
         // For the shell the field of an unknown user is noise.

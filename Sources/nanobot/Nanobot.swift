@@ -37,7 +37,8 @@ struct Nanobot: AsyncParsableCommand {
                 name: "Users",
                 subcommands: [
                     CreateUser.self, ListUsers.self, ShowUser.self, DeleteUser.self, CloneUser.self,
-                    WatchlistCommand.self, PreferencesCommand.self, ScheduleCommand.self,
+                    WatchlistCommand.self, PreferencesCommand.self, ScheduleCommand.self, ShowUsage.self, SetPlan.self,
+                    SuspendUser.self, ResumeUser.self,
                 ]),
             CommandGroup(
                 name: "Care and learning", subcommands: [CheckSpool.self, GuidedExample.self, RunTests.self]),

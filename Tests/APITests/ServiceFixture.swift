@@ -31,6 +31,7 @@ final class ServiceFixture: Sendable {
     let workspaces: WorkspaceManager
     let configs: UserConfigManager
     let jobs: JobClient
+    let budgets: BudgetDesk
     let watcher: StatusWatcher
     let scheduler: ReportScheduler
     let accounts: Accounts
@@ -42,6 +43,9 @@ final class ServiceFixture: Sendable {
         workspaces = WorkspaceManager(root: home.path + "/workspaces", defaultTimeZone: "UTC")
         configs = UserConfigManager(workspaces: workspaces)
         jobs = JobClient(spool: spool, workspaces: workspaces, configs: configs)
+        var rules = BudgetDesk.Rules()
+        rules.plans["free"] = UsageLimits(tokensPerDay: 100, models: ["openai/*"])
+        budgets = BudgetDesk(workspaces: workspaces, configs: configs, rules: rules, now: { Date() })
         watcher = StatusWatcher(spool: spool)
         scheduler = ReportScheduler(
             client: jobs, workspaces: workspaces, configs: configs,
@@ -51,8 +55,8 @@ final class ServiceFixture: Sendable {
 
     var services: APIServices {
         APIServices(
-            accounts: accounts, configs: configs, workspaces: workspaces, jobs: jobs, watcher: watcher,
-            scheduler: scheduler, conversations: shelf, reports: shelf, status: shelf)
+            accounts: accounts, configs: configs, workspaces: workspaces, budgets: budgets, jobs: jobs,
+            watcher: watcher, scheduler: scheduler, conversations: shelf, reports: shelf, status: shelf)
     }
 
     /// Claims the job and does with it what the test says, on the calling thread.

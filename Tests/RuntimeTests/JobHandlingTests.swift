@@ -21,8 +21,9 @@ import TextFormats
         let folder: TemporaryDirectory
         let services: NanobotServices
 
-        init() throws {
+        init(settings: String? = nil) throws {
             folder = try TemporaryDirectory()
+            if let settings { try LinuxFileSystem().replaceFile(folder.path + "/config.json", Array(settings.utf8)) }
             var logger = Logger(label: "test")
             logger.logLevel = .critical
             services = try NanobotServices.open(
@@ -124,6 +125,44 @@ import TextFormats
         #expect(!failure.isRetryable)
         try claim.bury(failure)
         #expect(try bench.services.spool.record(id)?.state == .failed)
+    }
+
+    @Test("a user whose tokens are used up is refused; one whose turn uses them up gets its end and the reason")
+    func budgets() throws {
+        let bench = try Bench(settings: #"{"limits": {"user": {"tokens_per_day": 50}}}"#)
+        let user = try UserID("demo")
+        try bench.services.accounts.create(user)
+        let workspace = try bench.services.workspaces.open(user)
+        func used(_ tokens: Int, _ job: String) throws {
+            try workspace.appendUsage([
+                "time": .string(RFC3339.string(Date())), "job_id": .string(job), "total_tokens": JSON(tokens),
+                "cost_usd": 0,
+            ])
+        }
+        try used(49, "a")
+        let request = try JobRequest.parse(["kind": "chat", "user_id": "demo", "message": "hello"], now: Date())
+        let id = try bench.services.client.submit(request, source: .api).id
+        try used(1, "b")
+        let name = try #require(try bench.services.spool.names(in: .queued).first { $0.id == id })
+        guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+        let outcome = bench.services.makeRouter().run(
+            claim.job, record: claim.record, cancellation: CancellationFlag())
+        guard case .failed(let failure, _) = outcome else {
+            Issue.record("it ran: \(outcome)")
+            return
+        }
+        #expect(failure.code == "budget_tokens")
+        #expect(!failure.isRetryable)
+        try claim.bury(failure)
+        do throws(JobError) {
+            _ = try bench.services.client.submit(request, source: .api)
+            Issue.record("it was taken in")
+        } catch {
+            #expect(error.kind == .budgetTokens)
+            #expect((1...86_400).contains(error.retryAfter ?? 0))
+        }
+        try bench.services.budgets.suspend(user, reason: "bill")
+        #expect(throws: JobError.self) { try bench.services.client.submit(request, source: .drop) }
     }
 
     @Test("a job file whose name and content contradict each other is set aside")

@@ -24,18 +24,19 @@ public final class AgentLoop: Sendable {
     /// job replaces it) – except for `drained`, after which the job is meant to go on.
     ///
     /// - Parameters:
-    ///   - journal, events: used on the calling thread only.
+    ///   - journal, events, budget: used on the calling thread only.
     ///   - cancellation: its reason is a `TurnStop` raw value; heeded within milliseconds during a model call and
     ///     between steps.
     public func run(
-        _ turn: Turn, journal: any RunJournal, events: any TurnEvents, cancellation: CancellationToken
+        _ turn: Turn, journal: any RunJournal, events: any TurnEvents, cancellation: CancellationToken,
+        budget: (any TurnBudget)? = nil
     ) throws(AgentError) -> TurnResult {
         var logger = logger
         logger[metadataKey: "job.id"] = "\(turn.jobID)"
         logger[metadataKey: "user.id"] = "\(turn.user)"
         var run = try TurnRun(
             turn: turn, tools: tools, services: services, journal: journal, events: events,
-            cancellation: cancellation, logger: logger)
+            cancellation: cancellation, budget: budget, logger: logger)
         return try run.toTheEnd()
     }
 }

@@ -16,6 +16,7 @@ struct TurnRun {
     private let journal: any RunJournal
     private let events: any TurnEvents
     private let cancellation: CancellationToken
+    private let budget: (any TurnBudget)?
     private let logger: Logger
     private let record: TurnRecord
 
@@ -28,7 +29,7 @@ struct TurnRun {
 
     init(
         turn: Turn, tools: ToolRegistry, services: AgentServices, journal: any RunJournal, events: any TurnEvents,
-        cancellation: CancellationToken, logger: Logger
+        cancellation: CancellationToken, budget: (any TurnBudget)?, logger: Logger
     ) throws(AgentError) {
         self.turn = turn
         self.tools = tools
@@ -36,6 +37,7 @@ struct TurnRun {
         self.journal = journal
         self.events = events
         self.cancellation = cancellation
+        self.budget = budget
         self.logger = logger
         record = TurnRecord(turn: turn)
         definitions = tools.definitions(for: turn.kind)
@@ -89,11 +91,16 @@ struct TurnRun {
     private mutating func answer(to call: ModelCall) throws(AgentError) -> TurnStateMachine.Event {
         if let recorded = journal.modelResponse(step: call.step) { return try replayed(recorded, step: call.step) }
         if let stop = stopIfAsked() { return stop }
+        let request = request(for: call)
+        if let budget {
+            budget.spent(machine.usage)
+            try budget.reserve(tokens: TokenEstimate.tokens(request))
+        }
         let response: ChatResponse
         do {
             let events = events
             response = try turn.model.provider.complete(
-                request(for: call), cancellation: cancellation, onDelta: turn.streams ? { events.delta($0) } : nil)
+                request, cancellation: cancellation, onDelta: turn.streams ? { events.delta($0) } : nil)
         } catch {
             // The provider says "cancelled" for every reason; the token knows which one it was.
             return stopIfAsked() ?? .failed(error)
@@ -201,7 +208,7 @@ struct TurnRun {
     private mutating func closed(after error: AgentError) -> AgentError {
         // Answers the calls that have no result; a machine that is finished already stays as it is.
         _ = machine.handle(.stopRequested(.cancelled))
-        if error.code != TurnStop.drain.error.code {
+        if !error.isPause {
             do {
                 try record.keep(machine.items, isInterrupted: true)
             } catch {

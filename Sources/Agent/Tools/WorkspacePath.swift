@@ -8,7 +8,7 @@ enum WorkspacePath {
     /// Characters of a path argument.
     static let maxLength = 1_024
     /// Owned by other parts of the house: changed by their own tools and calls, never as text.
-    private static let protectedFiles: Set<String> = ["config.json", "schedules.json", "usage.jsonl"]
+    private static let protectedFiles: Set<String> = ["config.json", "account.json", "schedules.json", "usage.jsonl"]
     private static let protectedFolders: Set<String> = ["sessions"]
 
     /// The path without redundant parts; "" is the root. `..` and absolute paths are left for the kernel to refuse, but

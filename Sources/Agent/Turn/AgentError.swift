@@ -39,6 +39,14 @@ public struct AgentError: Error, Sendable, CustomStringConvertible {
             retryAfter: error.retryAfter, cause: error)
     }
 
+    /// Other turns of the user may use up what is left of the budget: the job should go back and be offered again in a moment.
+    public static let budgetBusy = AgentError(
+        code: "budget_busy", detail: "other turns may use up what is left of the budget; the job waits for them",
+        isRetryable: true)
+
+    /// The job goes on later from where its journal ends: nothing of it belongs into the session yet.
+    var isPause: Bool { code == TurnStop.drain.error.code || code == Self.budgetBusy.code }
+
     /// The disk did not do what a session, memory or context needs; faults of a disk pass.
     static func storage(_ error: FileError, while doing: String) -> AgentError {
         AgentError(code: "storage", detail: "\(doing): \(error.description)", isRetryable: true, cause: error)

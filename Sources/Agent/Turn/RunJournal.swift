@@ -1,6 +1,7 @@
 // What a turn needs from outside: a record that survives the process, a way to tell how far it is, and the schedules.
 // Implemented by Runtime. Journal and events are used by the turn's own thread only.
 import Foundation
+import Providers
 import Tenants
 import TextFormats
 
@@ -34,6 +35,15 @@ public protocol TurnEvents: AnyObject {
     func tool(name: String, phase: ToolPhase)
     /// 0 … 100, never less than before within a run.
     func progress(_ percent: Int)
+}
+
+/// Says before each model call whether the user may still spend. Used by the turn's own thread only.
+public protocol TurnBudget: AnyObject {
+    /// - Parameter tokens: an estimate of what the call will use at most.
+    /// - Throws: what the turn then fails with.
+    func reserve(tokens: Int) throws(AgentError)
+    /// What the turn has used so far, calls replayed from its journal included.
+    func spent(_ usage: TokenUsage)
 }
 
 /// The user's schedules, for the tools `preferences` and `schedule`. Calls block; any thread. What the model can put

@@ -15,6 +15,7 @@ import Workers
 struct TurnRunner: Sendable {
     let loop: AgentLoop
     let factory: ProviderFactory
+    let budgets: BudgetDesk
     let now: @Sendable () -> Date
 
     /// The parts of a turn that differ by kind of job.
@@ -51,48 +52,30 @@ struct TurnRunner: Sendable {
             workspace: setting.workspace, config: setting.config, kind: plan.kind, userMessage: plan.message,
             model: model, limits: limits, now: now(), timeZone: setting.config.timeZone, language: plan.language,
             ephemeralSession: plan.isEphemeral)
+        let account = TurnAccount(
+            desk: budgets, job: turn.jobID, run: job.run, kind: plan.kind.rawValue, user: turn.user,
+            workspace: turn.workspace, model: model.fullName, now: now, logger: logger)
         do throws(AgentError) {
             let result = try loop.run(
                 turn, journal: SpoolJournal(record), events: SpoolEvents(record, logger: logger),
-                cancellation: cancellation.turnToken())
-            account(result.usage, result.model, job, setting, plan, logger)
+                cancellation: cancellation.turnToken(), budget: account)
+            account.close(result.usage)
             return .result(result)
         } catch {
-            return .outcome(outcome(of: error, job, setting, plan, logger))
+            account.close(error.usage)
+            return .outcome(outcome(of: error, logger))
         }
     }
 
-    private func outcome(
-        of error: AgentError, _ job: ClaimedJob, _ setting: JobSetting, _ plan: Plan, _ logger: Logger
-    ) -> JobOutcome {
+    private func outcome(of error: AgentError, _ logger: Logger) -> JobOutcome {
         if error.code == "drained" { return .released(reason: "drain") }
+        if error.code == AgentError.budgetBusy.code { return .released(reason: "budget") }
         let usage = error.usage == .zero ? nil : error.usage.json
-        if error.code == "cancelled" {
-            account(error.usage, "", job, setting, plan, logger)
-            return .cancelled(usage: usage)
-        }
+        if error.code == "cancelled" { return .cancelled(usage: usage) }
         logger.warning("turn failed", metadata: ["code": "\(error.code)", "detail": "\(error.detail)"])
         return .failed(
             JobFailure(
                 code: error.code, detail: error.detail, isRetryable: error.isRetryable, retryAfter: error.retryAfter),
             usage: usage)
-    }
-
-    /// One line in the user's usage.jsonl. A resumed job may write its line again: readers take one per job and run.
-    private func account(
-        _ usage: TokenUsage, _ model: String, _ job: ClaimedJob, _ setting: JobSetting, _ plan: Plan, _ logger: Logger
-    ) {
-        guard usage != .zero else { return }
-        var entry: JSONObject = [
-            "time": .string(RFC3339.string(now())), "job_id": .string(job.id.description), "run": JSON(job.run),
-            "kind": .string(plan.kind.rawValue), "model": .string(model),
-        ]
-        entry.merge(usage.json.object ?? [:])
-        do throws(TenantError) {
-            try setting.workspace.appendUsage(.object(entry))
-        } catch {
-            // The job's final line carries the same figures; losing the copy must not fail the job.
-            logger.warning("usage not recorded", metadata: ["error": "\(error.detail)"])
-        }
     }
 }

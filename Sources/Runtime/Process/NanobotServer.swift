@@ -95,7 +95,8 @@ public struct NanobotServer: Sendable {
             options: options,
             services: APIServices(
                 accounts: services.accounts, configs: services.configs, workspaces: services.workspaces,
-                jobs: services.client, watcher: StatusWatcher(spool: services.spool), scheduler: services.scheduler,
+                budgets: services.budgets, jobs: services.client, watcher: StatusWatcher(spool: services.spool),
+                scheduler: services.scheduler,
                 conversations: ConversationShelf(workspaces: services.workspaces, now: services.now),
                 reports: ReportShelf(workspaces: services.workspaces, renderer: services.renderer), status: state),
             logger: services.logger)

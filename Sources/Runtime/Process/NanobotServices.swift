@@ -28,6 +28,7 @@ public final class NanobotServices: Sendable {
     public let client: JobClient
     public let scheduler: ReportScheduler
     public let accounts: Accounts
+    public let budgets: BudgetDesk
     public let factory: ProviderFactory
     let renderer: ReportRenderer
     let holds = HoldBoard()
@@ -50,11 +51,17 @@ public final class NanobotServices: Sendable {
             fallbackModels: settings.fallbackModels, logger: logger, now: now)
         self.factory = factory
         let holds = holds
+        let budgets = BudgetDesk(workspaces: workspaces, configs: configs, rules: settings.budgetRules, now: now)
+        self.budgets = budgets
         client = JobClient(
             spool: spool, workspaces: workspaces, configs: configs,
             options: JobClientOptions(
                 userWaitingLimit: settings.userLimits.waiting, totalWaitingLimit: settings.waitingInAll,
-                holdKey: { factory.holdKey(for: $0.model) }, holds: { holds.current() }),
+                holdKey: { factory.holdKey(for: $0.model) },
+                refusal: { (request, source) throws(JobError) in
+                    let model = request.model ?? settings.model
+                    return try budgets.refusal(of: request, model: model, source: source, now: now())
+                }, holds: { holds.current() }),
             now: now)
         scheduler = ReportScheduler(
             client: client, workspaces: workspaces, configs: configs,
@@ -126,7 +133,7 @@ public final class NanobotServices: Sendable {
             services: AgentServices(
                 configs: configs, schedules: SchedulerBook(accounts: accounts, scheduler: scheduler), now: now),
             logger: logger)
-        let runner = TurnRunner(loop: loop, factory: factory, now: now)
+        let runner = TurnRunner(loop: loop, factory: factory, budgets: budgets, now: now)
         return JobRouter(
             chat: ChatJobHandler(runner: runner),
             report: ReportJobHandler(runner: runner, renderer: renderer, now: now),
@@ -148,6 +155,22 @@ public final class NanobotServices: Sendable {
         } catch {
             logger.warning("old temporary files were not removed", metadata: ["error": "\(error)"])
         }
+    }
+}
+
+extension BudgetDesk {
+    /// - Returns: why the job is not taken in, in the words of the door to the queue.
+    func refusal(of request: JobRequest, model: String, source: JobSource, now: Date) throws(JobError) -> JobError? {
+        let refusal: BudgetRefusal?
+        do throws(TenantError) {
+            refusal = try self.refusal(of: request.userID, model: model, counts: source == .api)
+        } catch {
+            throw JobError(error)
+        }
+        guard let refusal, let kind = JobError.Kind(rawValue: refusal.code.rawValue) else { return nil }
+        let seconds = refusal.resetsAt.map { Int(max(1, $0.timeIntervalSince(now).rounded(.up))) }
+        let field = refusal.code == .modelNotAllowed ? "model" : nil
+        return JobError(kind, refusal.detail, field: field, retryAfter: seconds)
     }
 }
 

@@ -3,6 +3,7 @@
 
 import Foundation
 import Providers
+import Tenants
 import TextFormats
 
 public struct Settings: Sendable {
@@ -22,8 +23,9 @@ public struct Settings: Sendable {
     public var userLimits = UserLimits()
     /// Waiting jobs there may be in all; 0: no limit.
     public var waitingInAll = 1_000_000
+    /// By name; `nanobot set-plan` gives one to a user.
+    public var plans: [String: UsageLimits] = [:]
     /// Kept as written: their meaning comes with the parts that use them.
-    public var plans: JSONObject = [:]
     public var tools: JSONObject = [:]
     public var dataSources: JSONObject = [:]
     public var logLevel = "info"
@@ -74,12 +76,28 @@ public struct Settings: Sendable {
         public var running = 2
         /// Jobs of one user that wait.
         public var waiting = 100
-        public var requestsPerMinute = 60
+        public var requestsPerMinute = 0
         public var tokensPerDay = 0
         /// USD.
         public var costPerMonth = 0.0
         /// MiB.
         public var diskMB = 100
+    }
+}
+
+extension Settings.UserLimits {
+    var usage: UsageLimits {
+        UsageLimits(
+            requestsPerMinute: requestsPerMinute, tokensPerDay: tokensPerDay, costPerMonth: costPerMonth)
+    }
+}
+
+extension Settings {
+    var budgetRules: BudgetDesk.Rules {
+        var rules = BudgetDesk.Rules()
+        rules.everybody = userLimits.usage
+        rules.plans = plans
+        return rules
     }
 }
 

@@ -85,7 +85,11 @@ public struct SettingsReader: Sendable {
             for (name, entry) in prices.members { settings.prices[name] = try price(entry, prices.name(name)) }
         }
         if let limits = try reader.object("limits") { try apply(limits, to: &settings) }
-        settings.plans = try reader.object("plans")?.members ?? [:]
+        if let plans = try reader.object("plans") {
+            for (name, entry) in plans.members {
+                settings.plans[name] = try plan(entry, plans.name(name), over: settings.userLimits.usage)
+            }
+        }
         settings.tools = try reader.object("tools")?.members ?? [:]
         settings.dataSources = try reader.object("data_sources")?.members ?? [:]
         try reader.finish()
@@ -106,6 +110,19 @@ public struct SettingsReader: Sendable {
         }
         settings.waitingInAll = try limits.int("waiting", in: 0...10_000_000) ?? settings.waitingInAll
         try limits.finish()
+    }
+
+    /// What a plan does not name is as for everybody.
+    private func plan(_ json: JSON, _ path: String, over base: UsageLimits) throws(FieldError) -> UsageLimits {
+        var reader = try ObjectReader(json, path: path)
+        var limits = base
+        limits.requestsPerMinute =
+            try reader.int("requests_per_minute", in: 0...1_000_000) ?? base.requestsPerMinute
+        limits.tokensPerDay = try reader.int("tokens_per_day", in: 0...Int(Int32.max)) ?? base.tokensPerDay
+        limits.costPerMonth = try reader.double("cost_per_month", in: 0...1e9) ?? base.costPerMonth
+        limits.models = try reader.strings("models", maxCount: 64) ?? []
+        try reader.finish()
+        return limits
     }
 
     private func provider(_ json: JSON, _ path: String, over base: Settings.ProviderEntry?) throws(FieldError)

@@ -1,0 +1,257 @@
+// Says whether a user may go on: the account's standing, requests a minute, tokens a day, and cost a
+// month. Asked when a job comes in, when it is begun and before each of its model calls. What running jobs
+// have used but not yet written down, and what their calls under way will use at most, is kept here, for this process;
+// usage.jsonl has the rest, of all processes. Any thread; blocks for the disk. Failure: TenantError, as of the workspace.
+import Foundation
+import Synchronization
+import TextFormats
+
+/// Why a job may not be taken in, begun or go on.
+public struct BudgetRefusal: Error, Sendable, Hashable {
+    public enum Code: String, Sendable, CaseIterable {
+        case suspended = "user_suspended"
+        case modelNotAllowed = "model_not_allowed"
+        case requests = "rate_limited"
+        case tokens = "budget_tokens"
+        case cost = "budget_cost"
+    }
+
+    public var code: Code
+    /// What is used up and when it begins anew.
+    public var detail: String
+    /// When trying again can succeed; nil: not by waiting.
+    public var resetsAt: Date?
+    /// Nothing is used up: calls under way may use all that is left, and it will be known in a moment.
+    public var isMomentary = false
+}
+
+public final class BudgetDesk: Sendable {
+    public struct Rules: Sendable {
+        public var everybody = UsageLimits()
+        public var plans: [String: UsageLimits] = [:]
+
+        public init() {}
+    }
+
+    private struct Running {
+        var user: UserID
+        /// Used by the job in all, also as far as usage.jsonl has it.
+        var used = UsageTotal()
+        /// Most that the call under way may use; 0: none is.
+        var reserved = 0
+    }
+
+    private struct State {
+        var running: [String: Running] = [:]
+        /// Times of the last requests of each user, as seconds since 1970.
+        var requests: [UserID: [Double]] = [:]
+    }
+
+    private let workspaces: WorkspaceManager
+    private let configs: UserConfigManager
+    private let rules: Rules
+    private let ledger = UsageLedger()
+    private let now: @Sendable () -> Date
+    private let state = Mutex(State())
+    /// Seconds the requests of which are counted.
+    private static let minute = 60.0
+    private static let rememberedUsers = 10_000
+
+    public init(
+        workspaces: WorkspaceManager, configs: UserConfigManager, rules: Rules, now: @escaping @Sendable () -> Date
+    ) {
+        self.workspaces = workspaces
+        self.configs = configs
+        self.rules = rules
+        self.now = now
+    }
+
+    public var planNames: [String] { rules.plans.keys.sorted() }
+
+    // MARK: - The operator's decisions
+
+    /// - Parameter plan: nil: the limits of everybody.
+    /// - Throws: `.invalidField` for a plan the settings do not have; `.userNotFound`, `.storage`.
+    @discardableResult
+    public func setPlan(_ plan: String?, of user: UserID) throws(TenantError) -> AccountStanding {
+        if let plan, rules.plans[plan] == nil {
+            let known = planNames.isEmpty ? "there are none" : planNames.joined(separator: ", ")
+            throw TenantError(
+                .invalidField, "There is no plan \"\(plan.prefix(AccountStanding.maximumPlan))\"; the settings have: \(known).",
+                field: "plan")
+        }
+        return try workspaces.open(user).changeStanding { $0.plan = plan }
+    }
+
+    /// From now on the user's jobs are not taken in, and waiting ones end as `user_suspended` when their turn comes.
+    @discardableResult
+    public func suspend(_ user: UserID, reason: String) throws(TenantError) -> AccountStanding {
+        guard (1...AccountStanding.maximumReason).contains(reason.count) else {
+            throw TenantError(
+                .invalidField, "A reason has 1 to \(AccountStanding.maximumReason) characters.", field: "reason")
+        }
+        return try workspaces.open(user).changeStanding { $0.suspension = reason }
+    }
+
+    @discardableResult
+    public func resume(_ user: UserID) throws(TenantError) -> AccountStanding {
+        try workspaces.open(user).changeStanding { $0.suspension = nil }
+    }
+
+    /// The limits that hold for the user. A plan that is not in the settings any more: those of everybody.
+    public func limits(of standing: AccountStanding) -> UsageLimits {
+        standing.plan.flatMap { rules.plans[$0] } ?? rules.everybody
+    }
+
+    // MARK: - Asking
+
+    /// When a job comes in. - Parameter counts: it is a request of a client, not one of the service itself.
+    /// - Returns: nil: it may.
+    public func refusal(of user: UserID, model: String?, counts: Bool) throws(TenantError) -> BudgetRefusal? {
+        let workspace = try workspaces.open(user)
+        let standing = try workspace.standing()
+        if let reason = standing.suspension { return Self.suspended(reason) }
+        let limits = limits(of: standing)
+        if let model, !limits.allows(model: model) { return Self.notAllowed(model, limits) }
+        if counts, let refusal = tooMany(user, limits) { return refusal }
+        return try used(workspace, limits, user)
+    }
+
+    /// Before a job's first and each further model call.
+    /// - Parameter estimate: tokens the call will use at most.
+    /// - Returns: nil: it may, and the estimate is reserved until `spent` or `ended`.
+    public func reserve(_ estimate: Int, job: String, user: UserID, model: String) throws(TenantError)
+        -> BudgetRefusal?
+    {
+        let workspace = try workspaces.open(user)
+        let standing = try workspace.standing()
+        if let reason = standing.suspension { return Self.suspended(reason) }
+        let limits = limits(of: standing)
+        guard limits.allows(model: model) else { return Self.notAllowed(model, limits) }
+        // The reservation first: of two calls that look at the same moment, one sees the other's.
+        let others = state.withLock { state -> Int in
+            let others = state.running.reduce(0) { sum, entry in
+                entry.key != job && entry.value.user == user ? sum + entry.value.reserved : sum
+            }
+            state.running[job, default: Running(user: user)].reserved = estimate
+            return others
+        }
+        let refusal = try used(workspace, limits, user, reserved: others == 0 ? 0 : others + estimate)
+        if refusal != nil { state.withLock { $0.running[job]?.reserved = 0 } }
+        return refusal
+    }
+
+    /// The job's use so far, in all its attempts and runs; what usage.jsonl has of it is not counted again.
+    public func spent(_ tokens: Int, _ cost: Double, job: String, user: UserID) {
+        state.withLock { state in
+            state.running[job, default: Running(user: user)].used = UsageTotal(tokens: tokens, cost: cost)
+            state.running[job]?.reserved = 0
+        }
+    }
+
+    /// The job has ended or was given back, and usage.jsonl has what it used.
+    public func ended(_ job: String) {
+        state.withLock { _ = $0.running.removeValue(forKey: job) }
+    }
+
+    // MARK: - What is left
+
+    /// For whoever asks: limits, use and when the periods end.
+    public func summary(of user: UserID) throws(TenantError) -> JSON {
+        let workspace = try workspaces.open(user)
+        let standing = try workspace.standing()
+        let limits = limits(of: standing)
+        let periods = try Periods(now: now(), zone: configs.get(user).timeZone)
+        let today = try ledger.total(of: workspace, since: periods.dayStart)
+        let month = try ledger.total(of: workspace, since: periods.monthStart)
+        func limit(_ value: JSON, _ isSet: Bool) -> JSON { isSet ? value : .null }
+        return [
+            "plan": standing.plan.map { .string($0) } ?? .null, "suspended": .bool(standing.suspension != nil),
+            "reason": standing.suspension.map { .string($0) } ?? .null,
+            "tokens_today": JSON(today.tokens), "tokens_per_day": limit(JSON(limits.tokensPerDay), limits.tokensPerDay > 0),
+            "day_ends_at": .string(RFC3339.string(periods.dayEnd)), "cost_this_month": .double(month.cost),
+            "cost_per_month": limit(.double(limits.costPerMonth), limits.costPerMonth > 0),
+            "month_ends_at": .string(RFC3339.string(periods.monthEnd)),
+            "requests_per_minute": limit(JSON(limits.requestsPerMinute), limits.requestsPerMinute > 0),
+            "models": JSON(limits.models),
+        ]
+    }
+
+    private func used(_ workspace: Workspace, _ limits: UsageLimits, _ user: UserID, reserved: Int = 0)
+        throws(TenantError) -> BudgetRefusal?
+    {
+        guard limits.tokensPerDay > 0 || limits.costPerMonth > 0 else { return nil }
+        let periods = try Periods(now: now(), zone: configs.get(user).timeZone)
+        let running = state.withLock { $0.running.filter { $0.value.user == user } }
+        var open = UsageTotal()
+        for (job, turn) in running {
+            let known = try ledger.said(by: job, workspace)
+            open.tokens += max(0, turn.used.tokens - known.tokens)
+            open.cost += max(0, turn.used.cost - known.cost)
+        }
+        if limits.tokensPerDay > 0 {
+            let tokens = try ledger.total(of: workspace, since: periods.dayStart).tokens + open.tokens
+            let isUsedUp = tokens >= limits.tokensPerDay
+            if isUsedUp || (reserved > 0 && tokens + reserved > limits.tokensPerDay) {
+                return BudgetRefusal(
+                    code: .tokens,
+                    detail: "The \(limits.tokensPerDay) tokens of a day are used up (\(tokens) so far); the next day begins "
+                        + RFC3339.string(periods.dayEnd) + ".", resetsAt: periods.dayEnd, isMomentary: !isUsedUp)
+            }
+        }
+        guard limits.costPerMonth > 0 else { return nil }
+        let cost = try ledger.total(of: workspace, since: periods.monthStart).cost + open.cost
+        guard cost >= limits.costPerMonth else { return nil }
+        return BudgetRefusal(
+            code: .cost,
+            detail: "The \(limits.costPerMonth) USD of a month are used up; the next month begins "
+                + RFC3339.string(periods.monthEnd) + ".", resetsAt: periods.monthEnd)
+    }
+
+    // MARK: - Requests a minute
+
+    private func tooMany(_ user: UserID, _ limits: UsageLimits) -> BudgetRefusal? {
+        guard limits.requestsPerMinute > 0 else { return nil }
+        let time = now().timeIntervalSince1970
+        let oldest = state.withLock { state -> Double? in
+            if state.requests.count >= Self.rememberedUsers, state.requests[user] == nil { state.requests.removeAll() }
+            var times = state.requests[user] ?? []
+            times.removeAll { $0 <= time - Self.minute || $0 > time }
+            let first = times.count >= limits.requestsPerMinute ? times[times.count - limits.requestsPerMinute] : nil
+            if first == nil { times.append(time) }
+            state.requests[user] = times
+            return first
+        }
+        guard let oldest else { return nil }
+        return BudgetRefusal(
+            code: .requests, detail: "More than \(limits.requestsPerMinute) requests within a minute.",
+            resetsAt: Date(timeIntervalSince1970: oldest + Self.minute))
+    }
+
+    private static func suspended(_ reason: String) -> BudgetRefusal {
+        BudgetRefusal(code: .suspended, detail: "The account is suspended: \(reason)", resetsAt: nil)
+    }
+
+    private static func notAllowed(_ model: String, _ limits: UsageLimits) -> BudgetRefusal {
+        BudgetRefusal(
+            code: .modelNotAllowed,
+            detail: "The user's plan does not have the model \(model); it has \(limits.models.joined(separator: ", ")).",
+            resetsAt: nil)
+    }
+
+    /// The day and the month around a moment, in a time zone.
+    struct Periods {
+        var dayStart, dayEnd, monthStart, monthEnd: Date
+
+        init(now: Date, zone: String) {
+            var calendar = Calendar(identifier: .gregorian)
+            calendar.timeZone = TimeZone(identifier: zone) ?? .gmt
+            dayStart = calendar.startOfDay(for: now)
+            let day = calendar.dateInterval(of: .day, for: now)
+            let month = calendar.dateInterval(of: .month, for: now)
+            dayEnd = day?.end ?? now.addingTimeInterval(86_400)
+            monthStart = month?.start ?? dayStart
+            monthEnd = month?.end ?? dayEnd
+        }
+    }
+}
