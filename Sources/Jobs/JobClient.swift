@@ -100,7 +100,8 @@ public final class JobClient: Sendable {
         }
         if draft.request.id == nil, let proposedID { draft.proposedID = proposedID }
         if let id = draft.request.id ?? draft.proposedID, try isAdmitted(id) { return try admit(draft, id) }
-        if let refusal = try options.refusal(request, source) { throw refusal }
+        // A command asks no model; whoever has used up a budget may still stop what runs.
+        if request.command == nil, let refusal = try options.refusal(request, source) { throw refusal }
         return try submitNew(draft)
     }
 
@@ -143,7 +144,13 @@ public final class JobClient: Sendable {
         let submission = draft.submission(id: id, now: now(), holdKey: options.holdKey(draft.request))
         let outcome = try spoolCall(id) { () throws(SpoolError) in try spool.submit(submission) }
         let record = outcome.record
-        if draft.request.onBusy == .interrupt, !record.state.isFinal { interrupt(before: id, draft.orderKey) }
+        if !record.state.isFinal {
+            if draft.request.command == .stop {
+                cancel(before: id, draft.orderKey) { _ in true }
+            } else if draft.request.onBusy == .interrupt {
+                cancel(before: id, draft.orderKey) { $0 == .running }
+            }
+        }
         var isNew = false
         if case .created = outcome { isNew = true }
         return SubmittedJob(
@@ -165,7 +172,7 @@ public final class JobClient: Sendable {
     // MARK: - One job at a time per session
 
     private func refuseIfBusy(_ draft: JobDraft) throws(JobError) {
-        guard draft.request.onBusy == .reject, let key = draft.orderKey else { return }
+        guard draft.request.onBusy == .reject, draft.request.command != .stop, let key = draft.orderKey else { return }
         let live = try spoolCall(nil) { () throws(SpoolError) in try spool.liveJobs(orderKey: key) }
         guard let first = live.first(where: { $0.id != draft.request.id }) else { return }
         throw JobError(
@@ -173,12 +180,12 @@ public final class JobClient: Sendable {
             jobID: first.id, retryAfter: 1)
     }
 
-    /// The new job is durable; cancelling what runs before it comes second, so a failure in between loses nothing.
-    private func interrupt(before id: JobID, _ key: OrderKey?) {
+    /// The new job is durable; cancelling what comes before it is second, so a failure in between loses nothing.
+    private func cancel(before id: JobID, _ key: OrderKey?, where isMeant: (JobState) -> Bool) {
         guard let key else { return }
         // Where the order or a mark cannot be read or written, the new job simply waits its turn, as with `enqueue`.
         guard let live = try? spool.liveJobs(orderKey: key) else { return }
-        for job in live.prefix(while: { $0.id != id }) where job.state == .running {
+        for job in live.prefix(while: { $0.id != id }) where isMeant(job.state) {
             _ = try? spool.cancel(job.id)
         }
     }

@@ -2,6 +2,7 @@
 
 import API
 import Accounts
+import Agent
 import DurableFiles
 import Foundation
 import Jobs
@@ -125,6 +126,57 @@ import TextFormats
         #expect(!failure.isRetryable)
         try claim.bury(failure)
         #expect(try bench.services.spool.record(id)?.state == .failed)
+    }
+
+    @Test("commands are answered by nanobot itself: /new hides what was said from the model, and only from it")
+    func commands() throws {
+        let bench = try Bench()
+        let user = try UserID("demo")
+        try bench.services.accounts.create(user)
+        func chat(_ message: String, _ language: String = "en") throws -> JobRecord {
+            try bench.run([
+                "kind": "chat", "user_id": "demo", "message": .string(message), "session_id": "s",
+                "language": .string(language),
+            ])
+        }
+        _ = try chat("hello there")
+        let store = SessionStore(workspace: try bench.services.workspaces.open(user))
+        let session = try SessionID("s")
+        let before = try store.messages(session, limit: 100)
+        #expect(before.count >= 2)
+        let status = try chat(" /STATUS ")
+        #expect(status.result?["response"]?.string?.contains("s, \(before.count) messages") == true)
+        #expect(status.result?["model"] == "nanobot")
+        #expect(try chat("/help", "zh").result?["response"]?.string?.contains("/stop 停止") == true)
+        #expect(try chat("/new").state == .completed)
+        #expect(try store.currentMessages(session) == 0)
+        #expect(try store.messages(session, limit: 100) == before)
+        _ = try chat("hello again")
+        #expect(try store.currentMessages(session) == store.messages(session, limit: 100).count - before.count)
+        #expect(try chat("/unknown").result?["model"] == "offline")
+    }
+
+    @Test("/stop ends what its session has running and waiting, without waiting behind it, and nothing else")
+    func stop() throws {
+        let bench = try Bench()
+        try bench.services.accounts.create(try UserID("demo"))
+        func submit(_ message: String, _ session: String) throws -> JobID {
+            let request = try JobRequest.parse(
+                ["kind": "chat", "user_id": "demo", "message": .string(message), "session_id": .string(session)],
+                now: Date())
+            return try bench.services.client.submit(request, source: .cli).id
+        }
+        let running = try submit("one", "s")
+        let name = try #require(try bench.services.spool.names(in: .queued).first)
+        guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+        let waiting = try submit("two", "s")
+        let elsewhere = try submit("three", "t")
+        let stop = try submit("/stop", "s")
+        #expect(bench.services.spool.isCancelRequested(running, run: 1))
+        try claim.cancel()
+        #expect(try bench.services.spool.record(waiting)?.state == .cancelled)
+        #expect(try bench.services.spool.record(elsewhere)?.state == .queued)
+        #expect(try bench.services.spool.record(stop)?.state == .queued)
     }
 
     @Test("a user whose tokens are used up is refused; one whose turn uses them up gets its end and the reason")

@@ -1,6 +1,7 @@
 // Reads the bytes of sessions/<session>.jsonl: one JSON object a line, the first {"t":"meta","session_id","created_at",
-// "title"}; later meta lines replace what they name. Pure. Nothing makes it fail: a line it cannot read is counted, and
-// what stands after the last newline was never acknowledged.
+// "title"}; later meta lines replace what they name, and one with "reset" begins the conversation anew: what stands before
+// it is history that no model is shown. Pure. Nothing makes it fail: a line it cannot read is counted, and what stands
+// after the last newline was never acknowledged.
 import Foundation
 import TextFormats
 
@@ -12,6 +13,10 @@ struct SessionFile: Sendable {
     private(set) var summary: String?
     /// In the order of the file, each id once, without what a later whole turn of the same job replaces.
     private(set) var entries: [SessionEntry] = []
+    /// Those since the conversation was last begun anew.
+    private(set) var current: [SessionEntry] = []
+    /// How many entries had been read when the last reset was.
+    private var beforeReset = 0
     private(set) var badLines = 0
 
     private static let newline = UInt8(ascii: "\n")
@@ -79,9 +84,14 @@ struct SessionFile: Sendable {
         if createdAt == nil { createdAt = (json["created_at"]?.string).flatMap(RFC3339.date) }
         if let text = json["title"]?.string { title = text.isEmpty ? nil : text }
         if let text = json["summary"]?.string { summary = text }
+        guard json["reset"] != nil else { return }
+        beforeReset = entries.count
+        summary = nil
     }
 
     private mutating func removeRepeated() {
+        let old = Set(entries.prefix(beforeReset).map(\.id))
+        defer { current = entries.filter { !old.contains($0.id) } }
         let whole = Set(entries.filter { !$0.isInterrupted }.map(\.jobID))
         var seen: Set<String> = []
         entries = entries.filter { entry in

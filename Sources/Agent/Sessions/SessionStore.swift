@@ -41,7 +41,7 @@ public final class SessionStore: Sendable {
                 isRetryable: false)
         }
         let file = SessionFile(bytes, lastLines: Self.replayLines)
-        let older = file.entries.filter { $0.jobID != job }
+        let older = file.current.filter { $0.jobID != job }
         return Replay(messages: ReplayWindow.messages(older), summary: file.summary, badLines: file.badLines)
     }
 
@@ -120,6 +120,25 @@ public final class SessionStore: Sendable {
         }
         return try summary(session)
     }
+
+    /// Begins the conversation anew: later turns see nothing of what was said, people still do. Doing it again changes
+    /// nothing. Commit point: the fsync of the append.
+    /// - Parameter job: the job that does it.
+    public func reset(_ session: SessionID, by job: String, at time: Date) throws(AgentError) {
+        try locked("beginning the session anew") { () throws(AgentError) in
+            guard try !trimmed(session).isEmpty else { return }
+            try write(
+                [
+                    [
+                        "t": "meta", "session_id": .string(session.rawValue), "reset": .string(job),
+                        "updated_at": .string(RFC3339.string(time)),
+                    ]
+                ], to: session)
+        }
+    }
+
+    /// Messages since the conversation was last begun anew. - Throws: `session_not_found`.
+    public func currentMessages(_ session: SessionID) throws(AgentError) -> Int { try existing(session).current.count }
 
     /// - Returns: false when there was none.
     @discardableResult

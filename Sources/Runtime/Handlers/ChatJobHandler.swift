@@ -12,11 +12,13 @@ import Workers
 
 struct ChatJobHandler: Sendable {
     let runner: TurnRunner
+    let commands: ChatCommandHandler
 
     func run(
         _ job: ClaimedJob, _ setting: JobSetting, _ record: RunRecord, _ cancellation: CancellationFlag,
         _ logger: Logger
     ) -> JobOutcome {
+        if let command = setting.request.command { return commands.run(command, job, setting) }
         let session = setting.request.sessionID ?? .standard
         let plan = TurnRunner.Plan(
             kind: .chat, session: session, message: setting.request.message ?? "",

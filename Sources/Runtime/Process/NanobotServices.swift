@@ -135,7 +135,10 @@ public final class NanobotServices: Sendable {
             logger: logger)
         let runner = TurnRunner(loop: loop, factory: factory, budgets: budgets, now: now)
         return JobRouter(
-            chat: ChatJobHandler(runner: runner),
+            chat: ChatJobHandler(
+                runner: runner,
+                commands: ChatCommandHandler(
+                    budgets: budgets, defaultModel: settings.model, now: now)),
             report: ReportJobHandler(runner: runner, renderer: renderer, now: now),
             heartbeat: HeartbeatJobHandler(runner: runner), workspaces: workspaces, configs: configs, now: now,
             logger: logger)
