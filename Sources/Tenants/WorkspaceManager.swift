@@ -56,6 +56,10 @@ public final class WorkspaceManager: Sendable {
         }
     }
 
+    /// What a file of a workspace is, by one lstat; nil when that cannot be told.
+    /// - Parameter name: a name of `Workspace`'s, never one that came from outside.
+    public func status(of name: String, _ id: UserID) -> FileStatus? { try? files.status("\(path(of: id))/\(name)") }
+
     /// - Throws: `.userNotFound`.
     public func open(_ id: UserID) throws(TenantError) -> Workspace {
         try Workspace(user: id, path: path(of: id), files: files, defaultTimeZone: defaultTimeZone, now: now)

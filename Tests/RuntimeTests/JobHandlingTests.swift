@@ -128,6 +128,43 @@ import TextFormats
         #expect(try bench.services.spool.record(id)?.state == .failed)
     }
 
+    @Test("a round makes one heartbeat for each user with tasks, spread over the interval, and none twice")
+    func heartbeatRounds() throws {
+        let bench = try Bench()
+        for name in ["idle", "busy", "eager"] { try bench.services.accounts.create(try UserID(name)) }
+        for name in ["busy", "eager"] {
+            try bench.services.workspaces.open(try UserID(name)).writeText(Workspace.heartbeat, "- look at AAPL\n")
+        }
+        let rounds = try #require(bench.services.makeHeartbeats())
+        let begin = Date(timeIntervalSince1970: (Date().timeIntervalSince1970 / 1_800).rounded(.down) * 1_800)
+        let made = rounds.round(at: begin)
+        #expect(made.count == 2)
+        let names = try bench.services.spool.names(in: .queued)
+        #expect(Set(names.map(\.user)) == ["busy", "eager"])
+        #expect(names.allSatisfy { $0.lane == .background && (begin...(begin + 1_800)).contains($0.due) })
+        // The same round by another server, and the next one while the jobs still wait.
+        #expect(try #require(bench.services.makeHeartbeats()).round(at: begin) == made)
+        #expect(rounds.round(at: begin + 1_800).isEmpty)
+        #expect(try bench.services.spool.names(in: .queued).count == 2)
+        // Tasks that are struck are none any more.
+        try bench.services.workspaces.open(try UserID("busy")).writeText(Workspace.heartbeat, "- [x] look at AAPL\n")
+        #expect(try #require(bench.services.makeHeartbeats()).round(at: begin + 3_600).count == 1)
+    }
+
+    @Test("what a heartbeat has to say stands in the user's default session, once")
+    func heartbeatTells() throws {
+        let bench = try Bench()
+        let user = try UserID("demo")
+        try bench.services.accounts.create(user)
+        let workspace = try bench.services.workspaces.open(user)
+        try workspace.writeText(Workspace.heartbeat, "- say what is on my watchlist\n")
+        let record = try bench.run(["kind": "heartbeat", "user_id": "demo", "language": "en"])
+        let said = try #require(record.result?["response"]?.string)
+        let messages = try SessionStore(workspace: workspace).messages(.standard, limit: 10)
+        #expect(messages.map(\.message.content) == [said])
+        #expect(messages.first?.jobID == record.id.description)
+    }
+
     @Test("commands are answered by nanobot itself: /new hides what was said from the model, and only from it")
     func commands() throws {
         let bench = try Bench()

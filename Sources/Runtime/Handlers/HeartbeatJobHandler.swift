@@ -1,5 +1,6 @@
 // A heartbeat job: looks after the tasks in the user's HEARTBEAT.md. Without any task it ends at once and asks no model.
-// Result: {"response", "model"} with the answer, or {"silent": true, "reason"} when there was nothing to say.
+// Result: {"response", "model"} with the answer, or {"silent": true, "reason"} when there was nothing to say. An answer also
+// becomes a message of the user's default session, so that it is seen there and can be replied to.
 
 import Agent
 import Foundation
@@ -15,7 +16,7 @@ struct HeartbeatJobHandler: Sendable {
     let runner: TurnRunner
     /// What a model answers when nothing needs doing.
     static let silentAnswer = "HEARTBEAT_OK"
-    private static let maximumFile = 64 << 10
+    static let maximumFile = 64 << 10
 
     func run(
         _ job: ClaimedJob, _ setting: JobSetting, _ record: RunRecord, _ cancellation: CancellationFlag,
@@ -42,8 +43,21 @@ struct HeartbeatJobHandler: Sendable {
             if result.text.trimmingCharacters(in: .whitespacesAndNewlines) == Self.silentAnswer {
                 return .completed(result: ["silent": true, "reason": "nothing to say"], usage: result.usage.json)
             }
+            if let failure = tell(result.text, job, setting) { return .failed(failure, usage: result.usage.json) }
             return .completed(
                 result: ["response": .string(result.text), "model": .string(result.model)], usage: result.usage.json)
+        }
+    }
+
+    /// The entry's id comes from the job: a job that resumes after a crash says nothing twice.
+    private func tell(_ text: String, _ job: ClaimedJob, _ setting: JobSetting) -> JobFailure? {
+        let entry = SessionEntry(
+            id: "\(job.id):0", jobID: job.id.description, message: .assistant(text), time: runner.now())
+        do throws(AgentError) {
+            try SessionStore(workspace: setting.workspace).append(.standard, [entry])
+            return nil
+        } catch {
+            return JobFailure(code: error.code, detail: error.detail, isRetryable: error.isRetryable)
         }
     }
 

@@ -67,7 +67,12 @@ public struct NanobotServer: Sendable {
         let housekeeper = Housekeeper(services)
         group.append(BlockingService(name: "housekeeper", start: { housekeeper.start() }, stop: { housekeeper.stop() }))
         if parts.contains(.dropBox) { group.append(makeDropBox()) }
-        if parts.contains(.scheduler) { group.append(makeScheduler(state)) }
+        if parts.contains(.scheduler) {
+            group.append(makeScheduler(state))
+            if let rounds = services.makeHeartbeats() {
+                group.append(BlockingService(name: "heartbeats", start: { rounds.start() }, stop: { rounds.stop() }))
+            }
+        }
         if parts.contains(.workers) { group.append(try makeWorkers(state)) }
         if !parts.contains(.api) {
             SupervisorNotice.send(SupervisorNotice.ready, to: environment["NOTIFY_SOCKET"])

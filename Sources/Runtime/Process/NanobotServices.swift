@@ -144,6 +144,14 @@ public final class NanobotServices: Sendable {
             logger: logger)
     }
 
+    /// nil: heartbeats are switched off.
+    func makeHeartbeats() -> HeartbeatRounds? {
+        guard settings.heartbeatMinutes > 0 else { return nil }
+        return HeartbeatRounds(
+            workspaces: workspaces, configs: configs, client: client, minutes: settings.heartbeatMinutes, now: now,
+            logger: logger)
+    }
+
     /// What deletions and creations a crash cut short is finished: called once by each server at its start.
     func finishWhatCrashesLeft() {
         do {

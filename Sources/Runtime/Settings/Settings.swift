@@ -28,6 +28,8 @@ public struct Settings: Sendable {
     /// Kept as written: their meaning comes with the parts that use them.
     public var tools: JSONObject = [:]
     public var dataSources: JSONObject = [:]
+    /// Minutes between looks at the users' HEARTBEAT.md; 0: none.
+    public var heartbeatMinutes = 30
     public var logLevel = "info"
     /// Folder of Swagger UI and ReDoc (deploy/fetch-docs-assets.sh).
     public var documentationAssets: String?

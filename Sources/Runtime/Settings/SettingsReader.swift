@@ -68,6 +68,12 @@ public struct SettingsReader: Sendable {
         }
         settings.retentionDays = try reader.int("retention_days", in: 1...36_500) ?? settings.retentionDays
         settings.workers = try reader.int("workers", in: SettingsReader.workerRange) ?? settings.workers
+        if var heartbeat = try reader.object("heartbeat") {
+            let isOn = try heartbeat.bool("enabled") ?? true
+            let minutes = try heartbeat.int("every_minutes", in: 5...1_440) ?? settings.heartbeatMinutes
+            try heartbeat.finish()
+            settings.heartbeatMinutes = isOn ? minutes : 0
+        }
         settings.logLevel = try reader.string("log_level") ?? settings.logLevel
         settings.documentationAssets = try reader.string("documentation_assets")
         if var server = try reader.object("server") {
