@@ -22,9 +22,10 @@ public struct Settings: Sendable {
     public var userLimits = UserLimits()
     /// Waiting jobs there may be in all; 0: no limit.
     public var waitingInAll = 1_000_000
+    /// `tools.web_fetch` and `tools.web_search`.
+    public var web = WebSettings()
     /// Kept as written: their meaning comes with the parts that use them.
     public var plans: JSONObject = [:]
-    public var tools: JSONObject = [:]
     public var dataSources: JSONObject = [:]
     public var logLevel = "info"
     /// Folder of Swagger UI and ReDoc (deploy/fetch-docs-assets.sh).

@@ -86,7 +86,10 @@ public struct SettingsReader: Sendable {
         }
         if let limits = try reader.object("limits") { try apply(limits, to: &settings) }
         settings.plans = try reader.object("plans")?.members ?? [:]
-        settings.tools = try reader.object("tools")?.members ?? [:]
+        if var tools = try reader.object("tools") {
+            settings.web = try WebSettings(&tools)
+            try tools.finish()
+        }
         settings.dataSources = try reader.object("data_sources")?.members ?? [:]
         try reader.finish()
     }
