@@ -4,6 +4,7 @@ import Glibc
 
 final class Exchange {
     private let policy: EgressPolicy
+    private let exceptions: [EgressException]
     private let maxResponseBytes: Int
     private let onHead: ((HTTPResponse) throws -> Void)?
     private let onBody: (([UInt8]) throws -> Void)?
@@ -13,16 +14,19 @@ final class Exchange {
     private(set) var stopped: TransportError?
     /// The last address the policy refused. Others of the same name may still have been reached.
     private(set) var refusedAddress: String?
+    /// Sockets made for this exchange: each is an attempt to connect.
+    private(set) var socketsMade = 0
     private(set) var received = 0
     private var headBytes = 0
     private var bodyBytes = 0
     private var headDone = false
 
     init(
-        policy: EgressPolicy, maxResponseBytes: Int, onHead: ((HTTPResponse) throws -> Void)?,
-        onBody: (([UInt8]) throws -> Void)?
+        policy: EgressPolicy, exceptions: [EgressException] = [], maxResponseBytes: Int,
+        onHead: ((HTTPResponse) throws -> Void)?, onBody: (([UInt8]) throws -> Void)?
     ) {
         self.policy = policy
+        self.exceptions = exceptions
         self.maxResponseBytes = maxResponseBytes
         self.onHead = onHead
         self.onBody = onBody
@@ -72,21 +76,24 @@ final class Exchange {
     }
 
     /// The policy's answer to a fresh connection.
-    func permits(address: [UInt8]) -> Bool {
+    func permits(address: [UInt8], port: Int? = nil) -> Bool {
         guard policy == .publicInternetOnly, let reason = AddressGuard.refusal(of: address) else { return true }
+        if exceptions.contains(where: { $0.covers(address, port: port) }) { return true }
         refusedAddress = reason
         return false
     }
 
     /// The policy's answer to the connection a request is about to use, fresh or kept from an earlier exchange.
-    func permits(peer text: String) -> Bool {
+    func permits(peer text: String, port: Int? = nil) -> Bool {
         guard policy == .publicInternetOnly else { return true }
         guard let address = Self.bytes(ofAddress: text) else {
             refusedAddress = "not an internet address"
             return false
         }
-        return permits(address: address)
+        return permits(address: address, port: port)
     }
+
+    func countSocket() { socketsMade += 1 }
 
     // MARK: -
 

@@ -14,11 +14,27 @@ public final class HTTPClient: Sendable {
     public static let maxHeadBytes = 256 << 10
 
     public let policy: EgressPolicy
+    /// Places the policy would refuse and that are open all the same.
+    public let exceptions: [EgressException]
     private let idle = Mutex<[Transfer]>([])
+    /// Stands in for the resolver: see `TransferOptions.setNames`. Asked anew for every exchange.
+    private let names: (@Sendable () -> [String])?
+    private let sockets = Mutex(0)
 
-    public init(policy: EgressPolicy) {
+    public init(policy: EgressPolicy, exceptions: [EgressException] = []) {
         self.policy = policy
+        self.exceptions = exceptions
+        names = nil
     }
+
+    init(policy: EgressPolicy, exceptions: [EgressException] = [], names: @escaping @Sendable () -> [String]) {
+        self.policy = policy
+        self.exceptions = exceptions
+        self.names = names
+    }
+
+    /// Attempts to connect made so far: sockets made by exchanges that have ended.
+    public var connectionAttempts: Int { sockets.withLock { $0 } }
 
     /// Carries out one exchange on the calling thread.
     ///
@@ -35,8 +51,11 @@ public final class HTTPClient: Sendable {
         let transfer = try take()
         defer { giveBack(transfer) }
         let exchange = Exchange(
-            policy: policy, maxResponseBytes: request.maxResponseBytes, onHead: onHead, onBody: onBody)
-        return try transfer.run(request, exchange: exchange, policy: policy, cancellation: cancellation)
+            policy: policy, exceptions: exceptions, maxResponseBytes: request.maxResponseBytes, onHead: onHead,
+            onBody: onBody)
+        defer { sockets.withLock { $0 += exchange.socketsMade } }
+        return try transfer.run(
+            request, exchange: exchange, policy: policy, names: names?() ?? [], cancellation: cancellation)
     }
 
     private func take() throws(TransportError) -> Transfer {

@@ -64,12 +64,13 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
     }
 
     func run(
-        _ request: HTTPRequest, exchange: Exchange, policy: EgressPolicy, cancellation: CancellationToken?
+        _ request: HTTPRequest, exchange: Exchange, policy: EgressPolicy, names: [String] = [],
+        cancellation: CancellationToken?
     ) throws(TransportError) -> HTTPResponse {
         if cancellation?.isCancelled == true { throw Self.cancelled(cancellation) }
         let options = TransferOptions(easy: easy)
         defer { options.free() }
-        try options.set(request, exchange: exchange, policy: policy, errorText: errorText)
+        try options.set(request, exchange: exchange, policy: policy, names: names, errorText: errorText)
 
         let waker = self.waker
         let handler = cancellation?.onCancel { waker.wake() }
@@ -90,7 +91,7 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
     private func drive(
         _ request: HTTPRequest, exchange: Exchange, cancellation: CancellationToken?
     ) throws(TransportError) -> CURLcode {
-        let start = Self.now()
+        let start = MonotonicClock.seconds()
         var lastActivity = start
         var bytesMoved = -1
         while true {
@@ -102,7 +103,7 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
             if ccurl_multi_result(multi, &result) == 1 { return result }
             if cancellation?.isCancelled == true { throw Self.cancelled(cancellation) }
 
-            let now = Self.now()
+            let now = MonotonicClock.seconds()
             let moved = exchange.received + sentBytes()
             if moved != bytesMoved { (bytesMoved, lastActivity) = (moved, now) }
             let untilDeadline = start + request.deadline - now
@@ -147,12 +148,5 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
 
     private static func words(_ seconds: Double) -> String {
         seconds == seconds.rounded() ? "\(Int(seconds)) s" : "\(seconds) s"
-    }
-
-    /// Seconds on the monotonic clock.
-    private static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }

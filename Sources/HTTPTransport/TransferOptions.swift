@@ -6,6 +6,7 @@ import Glibc
 final class TransferOptions {
     private let easy: UnsafeMutableRawPointer
     private var list: UnsafeMutablePointer<curl_slist>?
+    private var answers: UnsafeMutablePointer<curl_slist>?
     private var failure: CURLcode = CURLE_OK
 
     init(easy: UnsafeMutableRawPointer) {
@@ -15,15 +16,19 @@ final class TransferOptions {
     /// Call when the exchange has ended.
     func free() {
         curl_slist_free_all(list)
+        curl_slist_free_all(answers)
         list = nil
+        answers = nil
     }
 
     func set(
-        _ request: HTTPRequest, exchange: Exchange, policy: EgressPolicy, errorText: UnsafeMutablePointer<CChar>
+        _ request: HTTPRequest, exchange: Exchange, policy: EgressPolicy, names: [String] = [],
+        errorText: UnsafeMutablePointer<CChar>
     ) throws(TransportError) {
         check(ccurl_set_error_buffer(easy, errorText))
         check(ccurl_set_text(easy, CURLOPT_URL, request.url))
         setConnection(request, policy: policy)
+        setNames(names)
         setMethodAndBody(request)
         setHeaders(request)
         setCallbacks(Unmanaged.passUnretained(exchange).toOpaque(), policy: policy)
@@ -49,6 +54,15 @@ final class TransferOptions {
         if policy == .publicInternetOnly || EgressPolicy.isLoopback(url: request.url) {
             check(ccurl_set_text(easy, CURLOPT_PROXY, ""))
         }
+    }
+
+    /// Answers that stand in for the resolver's, for this exchange ("host:port:address,address").
+    private func setNames(_ names: [String]) {
+        for name in names {
+            guard let longer = curl_slist_append(answers, name) else { return check(CURLE_OUT_OF_MEMORY) }
+            answers = longer
+        }
+        if answers != nil { check(ccurl_set_list(easy, CURLOPT_RESOLVE, answers)) }
     }
 
     private func setMethodAndBody(_ request: HTTPRequest) {
@@ -111,24 +125,33 @@ final class TransferOptions {
     /// socket is closed in children: they have no business with a tenant's connections.
     private static let openSocket: curl_opensocket_callback = { context, _, address in
         let exchange = Unmanaged<Exchange>.fromOpaque(context!).takeUnretainedValue()
-        guard let address, exchange.permits(address: TransferOptions.bytes(of: address)) else { return -1 }
+        guard let address else { return -1 }
+        let (bytes, port) = TransferOptions.place(of: address)
+        guard exchange.permits(address: bytes, port: port) else { return -1 }
+        exchange.countSocket()
         let type = address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue)
         return socket(address.pointee.family, type, address.pointee.protocol)
     }
 
     /// Every request, also those on a connection kept open, where no socket is opened.
-    private static let beforeRequest: curl_prereq_callback = { context, peer, _, _, _ in
+    private static let beforeRequest: curl_prereq_callback = { context, peer, _, port, _ in
         let exchange = Unmanaged<Exchange>.fromOpaque(context!).takeUnretainedValue()
-        guard let peer, exchange.permits(peer: String(cString: peer)) else { return Int32(CURL_PREREQFUNC_ABORT) }
+        guard let peer, exchange.permits(peer: String(cString: peer), port: Int(port)) else {
+            return Int32(CURL_PREREQFUNC_ABORT)
+        }
         return Int32(CURL_PREREQFUNC_OK)
     }
 
-    private static func bytes(of address: UnsafeMutablePointer<curl_sockaddr>) -> [UInt8] {
-        guard let raw = ccurl_address(address) else { return [] }
+    private static func place(of address: UnsafeMutablePointer<curl_sockaddr>) -> ([UInt8], Int) {
+        guard let raw = ccurl_address(address) else { return ([], 0) }
         switch address.pointee.family {
-        case AF_INET: return withUnsafeBytes(of: raw.loadUnaligned(as: sockaddr_in.self).sin_addr) { Array($0) }
-        case AF_INET6: return withUnsafeBytes(of: raw.loadUnaligned(as: sockaddr_in6.self).sin6_addr) { Array($0) }
-        default: return []
+        case AF_INET:
+            let place = raw.loadUnaligned(as: sockaddr_in.self)
+            return (withUnsafeBytes(of: place.sin_addr) { Array($0) }, Int(UInt16(bigEndian: place.sin_port)))
+        case AF_INET6:
+            let place = raw.loadUnaligned(as: sockaddr_in6.self)
+            return (withUnsafeBytes(of: place.sin6_addr) { Array($0) }, Int(UInt16(bigEndian: place.sin6_port)))
+        default: return ([], 0)
         }
     }
 }

@@ -20,13 +20,15 @@ public final class ToolRegistry: Sendable {
     }
 
     /// The tools that need nothing but a workspace and `AgentServices`.
-    public static func standard(logger: Logger) -> ToolRegistry {
-        ToolRegistry(
+    /// - Parameter more: those that need settings; of two with one name theirs win.
+    public static func standard(adding more: [any Tool] = [], logger: Logger) -> ToolRegistry {
+        let own: [any Tool] =
             [
                 ReadFileTool(), WriteFileTool(), EditFileTool(), ListDirTool(), FindFilesTool(), GrepTool(),
                 WatchlistTool(), MemoryTool(), QuotesTool(), FeedsTool(), ProfileTool(), PreferencesTool(),
                 ScheduleTool(),
-            ], logger: logger)
+            ]
+        return ToolRegistry(own + more, logger: logger)
     }
 
     /// What a turn of that kind may call, sorted by name so that the request's bytes are the same every time.

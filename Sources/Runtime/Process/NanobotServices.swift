@@ -30,15 +30,19 @@ public final class NanobotServices: Sendable {
     public let accounts: Accounts
     public let budgets: BudgetDesk
     public let factory: ProviderFactory
+    /// Where the keys of services that tools use are looked up.
+    private let environment: [String: String]
     let renderer: ReportRenderer
     let holds = HoldBoard()
 
     /// - Throws: `SpoolError` when the spool cannot be opened, `SettingsError` for settings that contradict each other.
     public init(
         home: NanobotHome, settings: Settings, accountSettings: [ProviderSettings], logger: Logger,
-        isServer: Bool = false, now: @escaping @Sendable () -> Date = { Date() }
+        environment: [String: String] = [:], isServer: Bool = false,
+        now: @escaping @Sendable () -> Date = { Date() }
     ) throws {
         self.home = home
+        self.environment = environment
         self.settings = settings
         self.logger = logger
         self.now = now
@@ -120,7 +124,7 @@ public final class NanobotServices: Sendable {
         change(&settings)
         return try NanobotServices(
             home: home, settings: settings, accountSettings: reader.accounts(settings), logger: logger,
-            isServer: isServer)
+            environment: environment, isServer: isServer)
     }
 
     /// What runs jobs in this process.
@@ -129,7 +133,7 @@ public final class NanobotServices: Sendable {
             logger.error("jobs of a provider will fail", metadata: ["error": "\(problem.detail)"])
         }
         let loop = AgentLoop(
-            tools: .standard(logger: logger),
+            tools: .standard(adding: settings.web.tools(home: home.path, environment: environment), logger: logger),
             services: AgentServices(
                 configs: configs, schedules: SchedulerBook(accounts: accounts, scheduler: scheduler), now: now),
             logger: logger)

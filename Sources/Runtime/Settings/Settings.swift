@@ -25,8 +25,9 @@ public struct Settings: Sendable {
     public var waitingInAll = 1_000_000
     /// By name; `nanobot set-plan` gives one to a user.
     public var plans: [String: UsageLimits] = [:]
-    /// Kept as written: their meaning comes with the parts that use them.
-    public var tools: JSONObject = [:]
+    /// `tools.web_fetch` and `tools.web_search`.
+    public var web = WebSettings()
+    /// Kept as written: its meaning comes with the part that uses it.
     public var dataSources: JSONObject = [:]
     /// Minutes between looks at the users' HEARTBEAT.md; 0: none.
     public var heartbeatMinutes = 30

@@ -96,7 +96,10 @@ public struct SettingsReader: Sendable {
                 settings.plans[name] = try plan(entry, plans.name(name), over: settings.userLimits.usage)
             }
         }
-        settings.tools = try reader.object("tools")?.members ?? [:]
+        if var tools = try reader.object("tools") {
+            settings.web = try WebSettings(&tools)
+            try tools.finish()
+        }
         settings.dataSources = try reader.object("data_sources")?.members ?? [:]
         try reader.finish()
     }
