@@ -29,7 +29,7 @@ struct AccessPolicy: Sendable {
     }
 
     private func checkLocal(_ head: HTTPRequest) throws(ProblemDetails) {
-        guard let host = head.authority, BindingPolicy.isLoopback(Self.name(of: host)) else {
+        guard let host = head.authority, let name = Self.name(of: host), BindingPolicy.isLoopback(name) else {
             throw ProblemDetails(
                 status: 403, code: "host_not_allowed",
                 detail: "without a token this service answers only to localhost, 127.0.0.1 and [::1] as Host")
@@ -47,10 +47,22 @@ struct AccessPolicy: Sendable {
         }
     }
 
-    /// The host without its port; brackets stay.
-    static func name(of authority: String) -> String {
-        if authority.hasPrefix("["), let end = authority.firstIndex(of: "]") { return String(authority[...end]) }
-        return String(authority.prefix { $0 != ":" })
+    /// The host without its port; brackets stay. nil for what is no `host[:port]`: something before an @, a second
+    /// colon, a port that is no number.
+    static func name(of authority: String) -> String? {
+        let end: String.Index
+        if authority.hasPrefix("[") {
+            guard let bracket = authority.firstIndex(of: "]") else { return nil }
+            end = authority.index(after: bracket)
+        } else {
+            end = authority.firstIndex(of: ":") ?? authority.endIndex
+        }
+        let name = authority[..<end]
+        let rest = authority[end...]
+        guard !name.contains("@"), rest.isEmpty || rest.hasPrefix(":") else { return nil }
+        let port = rest.dropFirst()
+        guard port.isEmpty || (port.utf8.allSatisfy { (48...57).contains($0) } && UInt16(port) != nil) else { return nil }
+        return String(name)
     }
 
     /// Whether a page of `origin` was itself served by this service, as `host` names it.

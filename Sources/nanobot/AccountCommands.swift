@@ -15,7 +15,7 @@ struct ShowUsage: ParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
-        let services = try common.open()
+        let services = try common.openExisting()
         let summary = try services.budgets.summary(of: try UserID(id))
         try common.answer(summary, ShowUsage.lines(summary))
     }

@@ -2,6 +2,7 @@
 // printed. Values; used by one command on the main thread.
 
 import ArgumentParser
+import DurableFiles
 import Foundation
 import Logging
 import Runtime
@@ -36,6 +37,19 @@ struct CommonOptions: ParsableArguments {
     func open() throws -> NanobotServices {
         StandardErrorLog.bootstrap(format: .text, level: LogLevel(verbose ? .debug : .error))
         return try services(logger: Logger(label: "nanobot"))
+    }
+
+    /// As `open`, for commands that only look: a mistyped home is said to be none, and not made.
+    func openExisting() throws -> NanobotServices {
+        let location = location
+        // What cannot be looked at is for `open` to say.
+        guard (try? LinuxFileSystem().exists(location.spool)) ?? true else {
+            throw CommandFailure(
+                "no_home",
+                "there is no nanobot at \(location.path) (no folder \(location.spool)); name its home with --home, or start "
+                    + "one with `\(command("serve"))` or `\(command("create-user NAME"))`", .failed)
+        }
+        return try open()
     }
 
     /// As `open`, for commands that run parts of the service: logs as the settings say, flags win over settings.

@@ -43,7 +43,8 @@ struct ListJobs: ParsableCommand {
     func run() throws {
         let after = try after.map { try common.jobID($0) }
         let user = try user.map { try UserID($0) }
-        let services = try common.open()
+        let services = try common.openExisting()
+        if let user { _ = try services.configs.get(user) }
         let jobs = try services.client.list(JobFilter(state: state, user: user, kind: kind), limit: limit, after: after)
         try common.answer(.array(jobs.map(\.json)), ListJobs.table(jobs))
         if jobs.isEmpty { common.remark("no such jobs") }

@@ -18,7 +18,7 @@ struct ShowQueue: ParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
-        let queue = try common.open().client.queue()
+        let queue = try common.openExisting().client.queue()
         try common.answer(queue.json, ShowQueue.lines(queue))
     }
 

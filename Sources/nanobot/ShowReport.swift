@@ -27,7 +27,7 @@ struct ShowReport: ParsableCommand {
 
     func run() throws {
         let id = try common.jobID(id)
-        let services = try common.open()
+        let services = try common.openExisting()
         let view = try services.client.view(id)
         if let view {
             guard view.kind == .report else {

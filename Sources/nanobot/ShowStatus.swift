@@ -35,7 +35,7 @@ struct ShowStatus: ParsableCommand {
 
     func run() throws {
         let id = try common.jobID(id)
-        let services = try common.open()
+        let services = try common.openExisting()
         guard let view = try services.client.view(id) else {
             throw CommandFailure("not_found", "there is no job \(id); `\(common.command("jobs"))` lists them")
         }

@@ -113,6 +113,8 @@ struct RequestRuleTests {
         arguments: [
             ("localhost:PORT", nil, 200), ("127.0.0.1", nil, 200), ("[::1]:PORT", nil, 200), ("LOCALHOST", nil, 200),
             ("evil.example", nil, 403), ("127.0.0.1.evil.example", nil, 403), ("0.0.0.0", nil, 403), ("", nil, 400),
+            ("localhost:PORT@evil.example", nil, 403), ("localhost@evil.example:PORT", nil, 403), ("[::1]x", nil, 403),
+            ("127.0.0.1:PORT:1", nil, 403), ("127.0.0.1:70000", nil, 403), ("[::1", nil, 403),
             ("127.0.0.1:PORT", "http://127.0.0.1:PORT", 200), ("127.0.0.1:PORT", "http://evil.example", 403),
             ("127.0.0.1:PORT", "null", 403), ("127.0.0.1:PORT", "http://localhost:PORT", 403),
             ("127.0.0.1:PORT", "http://127.0.0.1:1", 403),

@@ -48,12 +48,21 @@ public final class SessionStore: Sendable {
     /// Messages in order, oldest first.
     /// - Parameters:
     ///   - limit: at most so many.
-    ///   - after: the id of the entry before the first wanted one; nil, or an id that is not there: from the start.
+    ///   - after: the id of the entry before the first wanted one; nil: from the start.
+    /// - Throws: `session_not_found`; `message_not_found` when `after` names none.
     public func messages(
         _ session: SessionID, limit: Int, after: String? = nil
     ) throws(AgentError) -> [SessionEntry] {
         let entries = try existing(session).entries
-        let start = after.flatMap { id in entries.firstIndex { $0.id == id } }.map { $0 + 1 } ?? 0
+        var start = 0
+        if let after {
+            guard let place = entries.firstIndex(where: { $0.id == after }) else {
+                throw AgentError(
+                    code: "message_not_found", detail: "there is no message \"\(after.prefix(80))\" in the session",
+                    isRetryable: false)
+            }
+            start = place + 1
+        }
         return Array(entries[start...].prefix(max(0, limit)))
     }
 

@@ -19,6 +19,7 @@ struct ConversationShelf: ConversationDirectory {
             return try body()
         } catch {
             if error.code == "session_not_found" { return nil }
+            if error.code == "message_not_found" { throw TenantError(.invalidField, error.detail, field: "after") }
             if error.code == "invalid_text" { throw TenantError(.invalidField, error.detail, field: "title") }
             throw TenantError(.storage, error.detail)
         }
@@ -53,7 +54,13 @@ struct ConversationShelf: ConversationDirectory {
 
     func messages(of session: SessionID, user: UserID, limit: Int, after: String?) throws -> [ConversationMessage]? {
         let store = try store(user)
-        let entries = try found { () throws(AgentError) in try store.messages(session, limit: limit, after: after) }
+        let entries: [SessionEntry]?
+        do {
+            entries = try found { () throws(AgentError) in try store.messages(session, limit: limit, after: after) }
+        } catch {
+            if error.code == .invalidField { throw ConversationShelf.lostPlace }
+            throw error
+        }
         return entries?.map { entry in
             ConversationMessage(
                 id: entry.id, role: entry.message.role.rawValue, content: entry.message.content,
