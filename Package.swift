@@ -35,6 +35,7 @@ let rooms: [Room] = [
     Room(name: "WebText"),
     Room(name: "DurableFiles", imports: ["CLinux"]),
     Room(name: "HTTPTransport", imports: ["CCurl"]),
+    Room(name: "Subprocesses", imports: ["CLinux"]),
     Room(name: "Spool", imports: ["TextFormats", "DurableFiles"]),
     Room(name: "Workers", imports: ["TextFormats", "DurableFiles", "Spool"], products: [logging, metrics]),
     Room(name: "Tenants", imports: ["TextFormats", "DurableFiles"], products: [crypto]),
@@ -42,7 +43,9 @@ let rooms: [Room] = [
     Room(name: "MarketData", imports: ["TextFormats", "WebText", "HTTPTransport", "DurableFiles"]),
     Room(
         name: "Agent",
-        imports: ["TextFormats", "WebText", "Providers", "HTTPTransport", "MarketData", "Tenants", "DurableFiles"],
+        imports: [
+            "TextFormats", "WebText", "Providers", "HTTPTransport", "Subprocesses", "MarketData", "Tenants", "DurableFiles",
+        ],
         products: [logging, yams]),
     Room(name: "Reports", imports: ["TextFormats", "MarketData", "Tenants"], products: [mustache]),
     Room(name: "Jobs", imports: ["TextFormats", "DurableFiles", "Spool", "Tenants"]),
@@ -58,7 +61,7 @@ let rooms: [Room] = [
         name: "Runtime",
         imports: [
             "TextFormats", "WireTypes", "API", "Accounts", "Scheduler", "Jobs", "Reports", "Agent", "MarketData",
-            "Providers", "Tenants", "Workers", "Spool", "HTTPTransport", "DurableFiles",
+            "Providers", "Tenants", "Workers", "Spool", "HTTPTransport", "Subprocesses", "DurableFiles",
         ],
         products: [lifecycle, unixSignals, logging, metrics]),
     Room(

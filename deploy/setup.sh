@@ -17,7 +17,7 @@ base=(
     python3 python3-pip              # deploy/*.py, deploy/fetch-docs-assets.sh
     tzdata                           # the scheduler reads /usr/share/zoneinfo
 )
-for_tests=(shellcheck python3-yaml python3-jsonschema)
+for_tests=(bubblewrap shellcheck python3-yaml python3-jsonschema)
 
 # Oldest Swift that reads Package.swift, and the one it is developed with.
 oldest_swift=6.1

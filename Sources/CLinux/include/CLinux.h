@@ -23,6 +23,13 @@ int nb_eventfd(void);
 /// poll on two descriptors for input. Returns a bit set: 1 first readable, 2 second readable; 0 on timeout.
 int nb_poll2(int first, int second, int timeout_ms);
 
+/// pipe2(2) with O_CLOEXEC, so that no child started by another thread meanwhile inherits an end.
+int nb_pipe(int ends[2]);
+
+/// posix_spawn of a new process group: standard input from /dev/null, output and errors to `output`, every other
+/// descriptor closed, all signals as at birth. Returns 0 or an errno.
+int nb_spawn(int *pid, const char *program, char *const *arguments, char *const *environment, int output);
+
 /// Name of the calling thread, at most 15 bytes.
 int nb_set_thread_name(const char *name);
 

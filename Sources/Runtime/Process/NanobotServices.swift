@@ -133,7 +133,7 @@ public final class NanobotServices: Sendable {
             logger.error("jobs of a provider will fail", metadata: ["error": "\(problem.detail)"])
         }
         let loop = AgentLoop(
-            tools: .standard(adding: settings.web.tools(home: home.path, environment: environment), logger: logger),
+            tools: .standard(adding: moreTools(), logger: logger),
             services: AgentServices(
                 configs: configs, schedules: SchedulerBook(accounts: accounts, scheduler: scheduler), now: now),
             logger: logger)
@@ -146,6 +146,12 @@ public final class NanobotServices: Sendable {
             report: ReportJobHandler(runner: runner, renderer: renderer, now: now),
             heartbeat: HeartbeatJobHandler(runner: runner), workspaces: workspaces, configs: configs, now: now,
             logger: logger)
+    }
+
+    /// What the settings add to the tools that need nothing but a workspace.
+    private func moreTools() -> [any Tool] {
+        settings.web.tools(home: home.path, environment: environment)
+            + ExecSettings.tools(settings.exec, home: home.path, logger: logger)
     }
 
     /// nil: heartbeats are switched off.

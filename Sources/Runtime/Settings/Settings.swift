@@ -1,6 +1,7 @@
 // What an operator can set: config.json, then the environment over it, then flags. Pure values; any thread.
 // Reading them is in SettingsReader.swift; docs/operations.md lists every key.
 
+import Agent
 import Foundation
 import Providers
 import Tenants
@@ -27,6 +28,8 @@ public struct Settings: Sendable {
     public var plans: [String: UsageLimits] = [:]
     /// `tools.web_fetch` and `tools.web_search`.
     public var web = WebSettings()
+    /// `tools.exec`; nil: off.
+    public var exec: ExecOptions?
     /// Kept as written: its meaning comes with the part that uses it.
     public var dataSources: JSONObject = [:]
     /// Minutes between looks at the users' HEARTBEAT.md; 0: none.

@@ -98,6 +98,7 @@ public struct SettingsReader: Sendable {
         }
         if var tools = try reader.object("tools") {
             settings.web = try WebSettings(&tools)
+            settings.exec = try ExecSettings.read(&tools)
             try tools.finish()
         }
         settings.dataSources = try reader.object("data_sources")?.members ?? [:]
