@@ -42,7 +42,11 @@ let rooms: [Room] = [
     Room(
         name: "Agent",
         imports: ["TextFormats", "Providers", "HTTPTransport", "MarketData", "Tenants", "DurableFiles"],
-        products: [logging, yams]),
+        products: [logging, yams],
+        resources: [
+            .embedInCode("Assets/report-writing.md"), .embedInCode("Assets/watchlist-research.md"),
+            .embedInCode("Assets/reminders.md"),
+        ]),
     Room(name: "Reports", imports: ["TextFormats", "MarketData", "Tenants"], products: [mustache]),
     Room(name: "Jobs", imports: ["TextFormats", "DurableFiles", "Spool", "Tenants"]),
     Room(name: "Scheduler", imports: ["TextFormats", "Spool", "Jobs", "Tenants", "DurableFiles"], products: [logging]),
