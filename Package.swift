@@ -46,7 +46,11 @@ let rooms: [Room] = [
         imports: [
             "TextFormats", "WebText", "Providers", "HTTPTransport", "Subprocesses", "MarketData", "Tenants", "DurableFiles",
         ],
-        products: [logging, yams]),
+        products: [logging, yams],
+        resources: [
+            .embedInCode("Assets/report-writing.md"), .embedInCode("Assets/watchlist-research.md"),
+            .embedInCode("Assets/reminders.md"),
+        ]),
     Room(name: "Reports", imports: ["TextFormats", "MarketData", "Tenants"], products: [mustache]),
     Room(name: "Jobs", imports: ["TextFormats", "DurableFiles", "Spool", "Tenants"]),
     Room(name: "Scheduler", imports: ["TextFormats", "Spool", "Jobs", "Tenants", "DurableFiles"], products: [logging]),

@@ -11,9 +11,12 @@ import TextFormats
 
 @Suite("Context")
 struct ContextTests {
-    static func prompt(_ house: AgentHouse, _ user: UserID, summary: String? = nil) throws -> ContextBuilder.Prompt {
+    static func prompt(
+        _ house: AgentHouse, _ user: UserID, summary: String? = nil, tools: Set<String>? = nil, message: String = ""
+    ) throws -> ContextBuilder.Prompt {
         try ContextBuilder(workspace: house.workspaces.open(user)).systemPrompt(
-            persona: house.configs.get(user).persona, sessionSummary: summary)
+            persona: house.configs.get(user).persona, sessionSummary: summary,
+            tools: tools ?? house.registry.names(for: .chat), message: message)
     }
 
     static func skill(_ name: String, always: Bool = false) -> [UInt8] {

@@ -11,11 +11,6 @@ struct ContextBuilder {
     /// Characters of one of the user's files.
     static let maxFileCharacters = 16_000
     static let maxMemoryCharacters = 16_000
-    /// Characters of one always-on skill, and of all of them.
-    static let maxSkillCharacters = 8_000
-    static let maxSkillsCharacters = 24_000
-    /// Characters of the list of skills.
-    static let maxSkillListCharacters = 8_000
     static let maxSummaryCharacters = 8_000
     private static let separator = "\n\n---\n\n"
 
@@ -23,6 +18,8 @@ struct ContextBuilder {
         var text: String
         /// What was left out and why, for the log.
         var problems: [String]
+        /// The skills the message asked for with `$name`, to stand after the user's words; empty when there are none.
+        var askedFor = ""
     }
 
     let directory: SealedDirectory
@@ -30,13 +27,18 @@ struct ContextBuilder {
     init(workspace: Workspace) { directory = workspace.directory }
 
     /// - Throws: only when the disk fails; what a user put there wrongly is left out and named.
-    func systemPrompt(persona: Persona, sessionSummary: String?) throws(FileError) -> Prompt {
+    /// - Parameters:
+    ///   - tools: what the turn may call: skills that need others are listed as unavailable.
+    ///   - message: the user's words, which may ask for skills; nothing else of them enters.
+    func systemPrompt(
+        persona: Persona, sessionSummary: String?, tools: Set<String>, message: String = ""
+    ) throws(FileError) -> Prompt {
         var problems: [String] = []
-        let shelf = try readable([]) { () throws(FileError) -> [Skill] in
-            let shelf = try SkillShelf(directory: directory)
-            problems += shelf.problems.map { "skill \($0)" }
-            return shelf.skills
+        let shelf = try readable(nil) { () throws(FileError) -> SkillShelf? in
+            try SkillShelf(directory: directory)
         }
+        let skills = SkillSections(skills: shelf?.skills ?? BuiltInSkills.all, tools: tools)
+        problems += (shelf?.problems ?? []).map { "skill \($0)" }
         let history = try readable("") { () throws(FileError) in try HistoryDigest(directory: directory).text() }
         let sections: [String] = [
             Self.identity(persona),
@@ -44,12 +46,14 @@ struct ContextBuilder {
             try file(Workspace.user, &problems),
             Self.toolContract,
             titled("# Memory", try text(Workspace.memory, limit: Self.maxMemoryCharacters, &problems)),
-            titled("# Active Skills", alwaysOn(shelf)),
-            titled("# Skills", list(shelf)),
+            titled("# Active Skills", skills.alwaysOn),
+            titled("# Skills", skills.list),
             titled("# Recent History", history),
             titled("# Earlier in this conversation", Self.cut(sessionSummary ?? "", to: Self.maxSummaryCharacters)),
         ]
-        return Prompt(text: sections.filter { !$0.isEmpty }.joined(separator: Self.separator), problems: problems)
+        return Prompt(
+            text: sections.filter { !$0.isEmpty }.joined(separator: Self.separator), problems: problems,
+            askedFor: skills.askedFor(shelf?.askedFor(in: message) ?? []))
     }
 
     /// The user's words and after them what changes each turn.
@@ -133,27 +137,9 @@ struct ContextBuilder {
         }
     }
 
-    private static func cut(_ text: String, to limit: Int, path: String? = nil) -> String {
+    static func cut(_ text: String, to limit: Int, path: String? = nil) -> String {
         guard text.count > limit else { return text }
         let rest = path.map { "; read_file \($0) shows all" } ?? ""
         return text.prefix(limit) + "\n[cut here\(rest)]"
     }
-
-    // MARK: - Skills
-
-    private func alwaysOn(_ skills: [Skill]) -> String {
-        let bodies = skills.filter(\.isAlways).map { skill in
-            "## \(skill.name)\n\n" + Self.cut(skill.body, to: Self.maxSkillCharacters, path: path(of: skill))
-        }
-        return Self.cut(bodies.joined(separator: "\n\n"), to: Self.maxSkillsCharacters)
-    }
-
-    private func list(_ skills: [Skill]) -> String {
-        guard !skills.isEmpty else { return "" }
-        let lines = skills.map { "- \($0.name): \($0.description) (\(path(of: $0)))" }
-        let intro = "Read a skill's file with read_file before doing what it describes.\n\n"
-        return Self.cut(intro + lines.joined(separator: "\n"), to: Self.maxSkillListCharacters)
-    }
-
-    private func path(of skill: Skill) -> String { "\(Workspace.skills)/\(skill.name)/SKILL.md" }
 }

@@ -43,15 +43,17 @@ struct TurnRun {
         definitions = tools.definitions(for: turn.kind)
         let replay = try record.replay()
         history = replay.messages
+        let prompt: ContextBuilder.Prompt
         do {
-            let prompt = try ContextBuilder(workspace: turn.workspace).systemPrompt(
-                persona: turn.config.persona, sessionSummary: replay.summary)
+            prompt = try ContextBuilder(workspace: turn.workspace).systemPrompt(
+                persona: turn.config.persona, sessionSummary: replay.summary, tools: tools.names(for: turn.kind),
+                message: turn.userMessage)
             Self.report(prompt.problems, badLines: replay.badLines, logger)
             system = .system(prompt.text)
         } catch {
             throw AgentError.storage(error, while: "reading the workspace for the prompt")
         }
-        question = .user(ContextBuilder.userMessage(turn))
+        question = .user(ContextBuilder.userMessage(turn) + prompt.askedFor)
         machine = TurnStateMachine(
             limits: turn.limits, toolNames: tools.names(for: turn.kind),
             texts: HouseTexts(language: turn.language, userMessage: turn.userMessage, kind: turn.kind))

@@ -1,17 +1,30 @@
 // One skill: a SKILL.md whose YAML front matter says what it is for and whose body says how. Parsing is pure.
 import Foundation
+import Tenants
 import Yams
 
 struct Skill: Sendable, Hashable {
     static let maxNameLength = 64
     static let maxDescriptionCharacters = 1_024
     static let maxFrontMatterBytes = 8 << 10
+    /// Names of one kind of requirement.
+    static let maxRequirements = 32
 
     var name: String
     var description: String
     /// The body belongs into every prompt.
     var isAlways: Bool
     var body: String
+    /// Tools without which the skill is of no use, by name.
+    var requiredTools: [String] = []
+    /// Requirements of kinds nobody here can check, such as "env": never met, so that the model is not sent along a
+    /// way that ends nowhere.
+    var unknownRequirements: [String] = []
+    /// Comes with nanobot; one of the same name in the workspace stands in its place.
+    var isBuiltIn = false
+
+    /// Relative to the workspace; `read_file` gives the built-in text where the workspace has none.
+    var path: String { "\(Workspace.skills)/\(name)/SKILL.md" }
 
     /// Why a file is no skill.
     struct Fault: Error, Sendable, Hashable {
@@ -43,6 +56,35 @@ struct Skill: Sendable, Hashable {
         self.description = description.split(whereSeparator: \.isNewline).joined(separator: " ")
         self.isAlways = mapping["always"]?.bool ?? own?["always"]?.bool ?? false
         self.body = body.trimmingCharacters(in: .whitespacesAndNewlines)
+        try readRequirements(mapping["requires"] ?? own?["requires"])
+    }
+
+    private mutating func readRequirements(_ node: Node?) throws(Fault) {
+        guard let node else { return }
+        guard let mapping = node.mapping else {
+            throw Fault(detail: "requires must be a mapping, such as {tools: [quotes]}")
+        }
+        for (key, value) in mapping {
+            guard let kind = key.string, let items = value.sequence?.map(\.string) ?? value.string.map({ [$0] }) else {
+                throw Fault(detail: "requires: each kind must have a list of names")
+            }
+            let names = items.compactMap { $0 }.filter { !$0.isEmpty && $0.count <= Self.maxNameLength }
+            guard names.count == items.count, names.count <= Self.maxRequirements else {
+                let bound = "at most \(Self.maxRequirements) names of 1 to \(Self.maxNameLength) characters"
+                throw Fault(detail: "requires.\(kind): \(bound)")
+            }
+            if kind == "tools" { requiredTools = names } else if !names.isEmpty { unknownRequirements.append(kind) }
+        }
+    }
+
+    /// Why the skill cannot be used in a turn that offers these tools; nil when it can.
+    func obstacle(tools: Set<String>) -> String? {
+        let missing = requiredTools.filter { !tools.contains($0) }
+        if !missing.isEmpty { return "needs the tools \(missing.joined(separator: ", ")), not offered here" }
+        if !unknownRequirements.isEmpty {
+            return "requires \(unknownRequirements.joined(separator: ", ")), which cannot be checked; only tools can"
+        }
+        return nil
     }
 
     static func isName(_ name: String) -> Bool {

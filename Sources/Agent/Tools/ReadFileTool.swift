@@ -69,6 +69,8 @@ enum WorkspaceText {
         do {
             bytes = try context.turn.workspace.directory.read(path, maxBytes: maxBytes)
         } catch {
+            // Built-in skills are listed by the path they would have.
+            if error.code == .notFound, let text = BuiltInSkills.text(at: path) { return text }
             throw ToolFailure(error, path: path)
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
