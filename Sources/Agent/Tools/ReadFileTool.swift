@@ -67,7 +67,7 @@ enum WorkspaceText {
     static func read(_ path: String, in context: ToolContext, maxBytes: Int) throws(ToolFailure) -> String {
         let bytes: [UInt8]
         do {
-            bytes = try context.turn.workspace.directory.read(path, maxBytes: maxBytes)
+            bytes = try context.turn.workspace.directory.read(path, maxBytes: maxBytes, singleName: true)
         } catch {
             // Built-in skills are listed by the path they would have.
             if error.code == .notFound, let text = BuiltInSkills.text(at: path) { return text }
