@@ -83,6 +83,23 @@ struct ToolTests {
         #expect(answer["error"]?["detail"]?.string?.contains(row.field) == true, "\(answer.text())")
     }
 
+    @Test("A full workspace takes no more from the file tools, and what stands there stays")
+    func diskQuota() throws {
+        let house = try AgentHouse()
+        let alice = try house.addUser("alice")
+        let used = try house.workspaces.open(alice).diskUsage().bytes
+        func write(_ count: Int) throws -> JSON {
+            let text = JSON.string(String(repeating: "x", count: count)).text()
+            return try house.call(
+                "write_file", "{\"path\":\"data/a.md\",\"content\":\(text)}", as: alice, diskBytes: used + 2_000)
+        }
+        #expect(try write(2_000)["written"] == true)
+        #expect(Self.code(try write(1)) == "disk_quota")
+        let edit = "{\"path\":\"data/a.md\",\"old_text\":\"x\",\"new_text\":\"y\",\"replace_all\":true}"
+        #expect(Self.code(try house.call("edit_file", edit, as: alice, diskBytes: used + 2_000)) == "disk_quota")
+        #expect(try house.workspaces.open(alice).readText("data/a.md")?.count == 2_000)
+    }
+
     @Test("Files are written, read by pages, edited, listed, found and searched")
     func files() throws {
         let house = try AgentHouse()

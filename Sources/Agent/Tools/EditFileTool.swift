@@ -40,6 +40,7 @@ struct EditFileTool: Tool {
         guard changed.count <= ReadFileTool.maxFileBytes else {
             throw ToolFailure(code: "too_large", detail: "the file would become larger than 8 MiB; nothing was changed")
         }
+        try context.checkSpace(for: changed.count)
         do {
             try context.turn.workspace.directory.write(path, changed)
         } catch {

@@ -1,6 +1,7 @@
 // What a tool is. Tools are shared by all turns and hold no tenant: who it is for comes in with every call.
 import Foundation
 import HTTPTransport
+import Tenants
 import TextFormats
 
 /// Something the model may call.
@@ -28,6 +29,20 @@ public protocol Tool: Sendable {
 
 extension Tool {
     public var readingForm: (any Tool)? { isReadOnly ? self : nil }
+}
+
+extension ToolContext {
+    /// - Parameter bytes: what is to be written; what it replaces is not taken off, for both stand on the disk for a moment.
+    /// - Throws: when the workspace would hold more than it may.
+    func checkSpace(for bytes: Int) throws {
+        guard services.diskBytes > 0 else { return }
+        let used = try turn.workspace.diskUsage().bytes
+        guard used + bytes > services.diskBytes else { return }
+        throw ToolFailure(
+            code: "disk_quota",
+            detail: "the workspace holds \(used) bytes of the \(services.diskBytes) it may hold; nothing was written. Tell the "
+                + "user that files have to be removed first")
+    }
 }
 
 /// The call a tool is run for.

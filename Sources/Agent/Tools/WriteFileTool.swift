@@ -29,6 +29,7 @@ struct WriteFileTool: Tool {
         try reader.finish()
         let path = try WorkspacePath.writable(raw)
         let bytes = Array(content.utf8)
+        try context.checkSpace(for: bytes.count)
         do {
             try context.turn.workspace.directory.write(path, bytes)
         } catch {

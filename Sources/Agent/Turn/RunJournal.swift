@@ -64,8 +64,14 @@ public struct AgentServices: Sendable {
     public var configs: UserConfigManager
     public var schedules: any ScheduleBook
     public var now: @Sendable () -> Date
+    /// Bytes a workspace may hold before the file tools write no more; 0: no limit.
+    public var diskBytes: Int
 
-    public init(configs: UserConfigManager, schedules: any ScheduleBook, now: @escaping @Sendable () -> Date) {
+    public init(
+        configs: UserConfigManager, schedules: any ScheduleBook, diskBytes: Int = 0,
+        now: @escaping @Sendable () -> Date
+    ) {
+        self.diskBytes = diskBytes
         self.configs = configs
         self.schedules = schedules
         self.now = now

@@ -135,7 +135,8 @@ public final class NanobotServices: Sendable {
         let loop = AgentLoop(
             tools: .standard(adding: moreTools(), logger: logger),
             services: AgentServices(
-                configs: configs, schedules: SchedulerBook(accounts: accounts, scheduler: scheduler), now: now),
+                configs: configs, schedules: SchedulerBook(accounts: accounts, scheduler: scheduler),
+                diskBytes: settings.userLimits.diskMB << 20, now: now),
             logger: logger)
         let runner = TurnRunner(loop: loop, factory: factory, budgets: budgets, now: now)
         return JobRouter(

@@ -64,10 +64,14 @@ final class AgentHouse: Sendable {
     func store(_ user: UserID) throws -> SessionStore { SessionStore(workspace: try workspaces.open(user)) }
 
     /// Runs one tool as a turn of `user` would.
-    func call(_ tool: String, _ arguments: String, as user: UserID, limits: TurnLimits = TurnLimits()) throws -> JSON {
+    func call(
+        _ tool: String, _ arguments: String, as user: UserID, limits: TurnLimits = TurnLimits(), diskBytes: Int = 0
+    ) throws -> JSON {
         let turn = try turn(user, "test", model: ScriptedProvider([]), limits: limits)
         let call = PlannedCall(
             step: 0, index: 0, call: ToolCall(id: "c", name: tool, arguments: arguments), refusal: nil)
+        var services = services
+        services.diskBytes = diskBytes
         let context = ToolContext(
             turn: turn, services: services, callID: "job-1:0:0", cancellation: CancellationToken())
         return try JSON.parse(registry.run(call, context))
