@@ -43,6 +43,65 @@ struct AgentLoopTests {
         #expect(entries[2].message.toolCallID == "c1")
     }
 
+    /// Ends when another call of it runs at the same time, or after a while alone.
+    private struct MeetingTool: Tool {
+        let name = "meet"
+        let description = "test"
+        let parameters: JSON = ["type": "object"]
+        let isIdempotent = true
+        let isReadOnly = true
+        let here = DispatchSemaphore(value: 0)
+        let there = DispatchSemaphore(value: 0)
+
+        func run(_ arguments: JSON, _ context: ToolContext) throws -> String {
+            let isFirst = arguments["n"] == 1
+            (isFirst ? here : there).signal()
+            let met = (isFirst ? there : here).wait(timeout: .now() + 20) == .success
+            return met ? "met \(arguments["n"]?.text() ?? "")" : "alone"
+        }
+    }
+
+    @Test("Calls of one step that only read run side by side; results keep the order of the calls")
+    func sideBySide() throws {
+        let house = try AgentHouse()
+        let alice = try house.addUser("alice")
+        let model = ScriptedProvider([
+            .calls([Self.call("c1", "meet", "{\"n\":1}"), Self.call("c2", "meet", "{\"n\":2}")]), .text("done"),
+        ])
+        let journal = MemoryJournal()
+        let loop = AgentLoop(
+            tools: ToolRegistry([MeetingTool()], logger: AgentHouse.logger), services: house.services,
+            logger: AgentHouse.logger)
+        _ = try loop.run(
+            house.turn(alice, "meet", model: model), journal: journal, events: MemoryEvents(),
+            cancellation: CancellationToken())
+        let entries = try house.store(alice).messages(.standard, limit: 50)
+        #expect(entries.filter { $0.message.role == .tool }.map(\.message.content) == ["met 1", "met 2"])
+        #expect(journal.log == ["model 0", "result 0:0", "result 0:1", "model 1"])
+    }
+
+    @Test("What is read behind a change of the same step is read after it")
+    func readBehindWrite() throws {
+        let house = try AgentHouse()
+        let alice = try house.addUser("alice")
+        let model = ScriptedProvider([
+            .calls([
+                Self.call("c1", "list_dir", "{\"path\":\"data\"}"),
+                Self.call("c2", "write_file", "{\"path\":\"data/a.md\",\"content\":\"fresh\"}"),
+                Self.call("c3", "read_file", "{\"path\":\"data/a.md\"}"),
+                Self.call("c4", "grep", "{\"pattern\":\"fresh\"}"),
+            ]), .text("done"),
+        ])
+        _ = try house.loop.run(
+            house.turn(alice, "do", model: model), journal: MemoryJournal(), events: MemoryEvents(),
+            cancellation: CancellationToken())
+        let results = try house.store(alice).messages(.standard, limit: 50).filter { $0.message.role == .tool }
+        #expect(results.map(\.message.toolCallID) == ["c1", "c2", "c3", "c4"])
+        #expect(!results[0].message.content.contains("a.md"))
+        #expect(results[2].message.content.contains("fresh"))
+        #expect(results[3].message.content.contains("a.md"))
+    }
+
     @Test("The request carries the prompt, the history, the words and then the context block")
     func request() throws {
         let house = try AgentHouse()

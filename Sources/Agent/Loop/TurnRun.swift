@@ -148,8 +148,9 @@ struct TurnRun {
 
     private mutating func run(_ calls: [PlannedCall]) throws(AgentError) -> TurnStateMachine.Action {
         var action = TurnStateMachine.Action.wait
+        let ready = readAhead(calls)
         for planned in calls {
-            guard let result = try result(of: planned) else {
+            guard let result = try result(of: planned, ready: ready[planned.key]) else {
                 return machine.handle(stopIfAsked() ?? .stopRequested(.cancelled))
             }
             action = machine.handle(.toolFinished(index: planned.index, result: result))
@@ -157,13 +158,37 @@ struct TurnRun {
         return action
     }
 
+    /// The results of the calls in front that only read, if there are several: what they wait for, they wait for together.
+    /// Those behind a call that changes something must see the change. Nothing is recorded yet; a crash here repeats
+    /// reading.
+    private func readAhead(_ calls: [PlannedCall]) -> [String: String] {
+        let kind = turn.kind
+        let registry = tools
+        let reading = calls.prefix { $0.refusal != nil || registry.isReadOnly($0.call.name, in: kind) }
+            .filter { $0.refusal == nil && journal.toolState(callKey: $0.key) == .none }
+        guard reading.count > 1, stopIfAsked() == nil else { return [:] }
+        for planned in reading { events.tool(name: planned.call.name, phase: .start) }
+        let context = ToolContext(turn: turn, services: services, callID: "", cancellation: cancellation)
+        return SideBySide.run(reading) { planned in
+            var mine = context
+            mine.callID = "\(context.turn.jobID):\(planned.key)"
+            return registry.run(planned, mine)
+        }
+    }
+
+    /// - Parameter ready: the result, where the call has been made.
     /// - Returns: nil when the turn is to stop before this call.
-    private func result(of planned: PlannedCall) throws(AgentError) -> String? {
+    private func result(of planned: PlannedCall, ready: String?) throws(AgentError) -> String? {
         let state = journal.toolState(callKey: planned.key)
         // What was recorded is what the model was told, whatever the rules say today.
         if case .result(let text) = state { return text }
         if let refusal = planned.refusal { return refusal }
         if stopIfAsked() != nil { return nil }
+        if let ready {
+            let result = try recordedResult(ready, of: planned)
+            events.tool(name: planned.call.name, phase: .end)
+            return result
+        }
         let isIdempotent = tools.isIdempotent(planned.call.name)
         if state == .intentOnly, !isIdempotent { return try recordedResult(Self.unknownOutcome(planned), of: planned) }
         if !isIdempotent {
