@@ -123,7 +123,7 @@ struct AgentLoopTests {
             let watchlist = try JSON.parse(String(lines[7].dropFirst("watchlist: ".count)))
             #expect(watchlist["stocks"] == ["AAPL"])
             #expect(request.tools.map(\.name) == request.tools.map(\.name).sorted())
-            #expect(request.tools.count == 13)
+            #expect(request.tools.count == 14)
         }
     }
 

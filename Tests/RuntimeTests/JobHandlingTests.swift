@@ -128,6 +128,43 @@ import TextFormats
         #expect(try bench.services.spool.record(id)?.state == .failed)
     }
 
+    @Test("a spawned task is one job however often its call is run, and its answer comes into the conversation once")
+    func spawned() throws {
+        let bench = try Bench()
+        let user = try UserID("demo")
+        try bench.services.accounts.create(user)
+        let workspace = try bench.services.workspaces.open(user)
+        let shelf = ChildJobShelf(client: bench.services.client, now: { Date() })
+        let parent = JobID.make(now: Date()).description
+        func spawn(_ call: String) throws -> JSON {
+            try shelf.spawn(
+                user: user, task: "what is on my watchlist?", session: try SessionID("talk"), parent: parent,
+                callID: "\(parent):\(call)")
+        }
+        let first = try spawn("0:0")
+        #expect(try spawn("0:0")["job_id"] == first["job_id"])
+        let names = try bench.services.spool.names(in: .queued)
+        #expect(names.count == 1)
+        for _ in 0..<2 {
+            // The second time as after a crash between the answer and the final line.
+            let name = try #require(try bench.services.spool.names(in: .queued).first)
+            guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+            let outcome = bench.services.makeRouter().run(
+                claim.job, record: claim.record, cancellation: CancellationFlag())
+            guard case .completed = outcome else {
+                Issue.record("\(outcome)")
+                return
+            }
+            try claim.release("test")
+        }
+        let talk = try SessionStore(workspace: workspace).messages(try SessionID("talk"), limit: 10)
+        #expect(talk.count == 1)
+        #expect(talk.first?.message.role == .assistant)
+        for number in 1..<8 { _ = try spawn("1:\(number)") }
+        #expect(throws: ToolFailure.self) { try spawn("1:8") }
+        #expect(try spawn("0:0")["job_id"] == first["job_id"])
+    }
+
     @Test("a round makes one heartbeat for each user with tasks, spread over the interval, and none twice")
     func heartbeatRounds() throws {
         let bench = try Bench()

@@ -26,7 +26,7 @@ public final class ToolRegistry: Sendable {
             [
                 ReadFileTool(), WriteFileTool(), EditFileTool(), ListDirTool(), FindFilesTool(), GrepTool(),
                 WatchlistTool(), MemoryTool(), QuotesTool(), FeedsTool(), ProfileTool(), PreferencesTool(),
-                ScheduleTool(),
+                ScheduleTool(), MessageTool(),
             ]
         return ToolRegistry(own + more, logger: logger)
     }

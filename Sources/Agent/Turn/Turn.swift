@@ -31,6 +31,8 @@ public struct Turn: Sendable {
     public var language: String
     /// No session is read or written (reports).
     public var ephemeralSession: Bool
+    /// The job was started by another turn's `spawn`.
+    public var isSpawned = false
     /// Whether the provider is asked to deliver the text piece by piece.
     public var streams: Bool
 

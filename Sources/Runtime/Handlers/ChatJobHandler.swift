@@ -24,14 +24,38 @@ struct ChatJobHandler: Sendable {
             kind: .chat, session: session, message: setting.request.message ?? "",
             language: setting.request.language ?? setting.config.preferences.language, isEphemeral: false)
         switch runner.run(plan, job, setting, record, cancellation, logger) {
-        case .outcome(let outcome): return outcome
+        case .outcome(let outcome):
+            if case .failed(let failure, _) = outcome, !failure.isRetryable {
+                _ = bringBack("The task could not be done (\(failure.code)): \(failure.detail)", job, setting, logger)
+            }
+            return outcome
         case .result(let result):
+            if let failure = bringBack(result.text, job, setting, logger) {
+                return .failed(failure, usage: result.usage.json)
+            }
             return .completed(
                 result: [
                     "response": .string(result.text), "session_id": .string(session.rawValue),
                     "model": .string(result.model), "steps": JSON(result.steps),
                 ],
                 usage: result.usage.json)
+        }
+    }
+
+    /// The answer of a job that `spawn` made goes into the conversation that asked for it, once: the entry's id is the
+    /// job's, so a resumed child says nothing twice.
+    private func bringBack(_ text: String, _ job: ClaimedJob, _ setting: JobSetting, _ logger: Logger) -> JobFailure? {
+        guard setting.source == .agent, let name = setting.request.metadata[ChildJobShelf.parentSession],
+            let parent = try? SessionID(name)  // it was one when the child was made
+        else { return nil }
+        let entry = SessionEntry(
+            id: "\(job.id):answer", jobID: job.id.description, message: .assistant(text), time: runner.now())
+        do throws(AgentError) {
+            try SessionStore(workspace: setting.workspace).append(parent, [entry])
+            return nil
+        } catch {
+            logger.warning("a task's answer is not in its conversation yet", metadata: ["error": "\(error.detail)"])
+            return JobFailure(code: error.code, detail: error.detail, isRetryable: error.isRetryable)
         }
     }
 }

@@ -17,6 +17,8 @@ struct JobSetting {
     var config: UserConfig
     /// When the job's time is over, by the job's own clock.
     var deadline: Date
+    /// Who made the job; nil for a file put into the spool by hand.
+    var source: JobSource?
 }
 
 public struct JobRouter: JobHandler {
@@ -87,7 +89,7 @@ public struct JobRouter: JobHandler {
             let workspace = try workspaces.open(request.userID)
             return JobSetting(
                 request: request, workspace: workspace, config: config,
-                deadline: now().addingTimeInterval(TimeInterval(request.timeout)))
+                deadline: now().addingTimeInterval(TimeInterval(request.timeout)), source: admitted.source)
         } catch {
             if error.code == .storage {
                 throw JobFailureError(

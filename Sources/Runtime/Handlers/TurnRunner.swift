@@ -47,11 +47,12 @@ struct TurnRunner: Sendable {
         }
         var limits = TurnLimits(deadline: setting.deadline)
         limits.modelCallSeconds = max(limits.modelCallSeconds, Double(setting.request.timeout) / 2)
-        let turn = Turn(
+        var turn = Turn(
             jobID: job.id.description, user: setting.request.userID, session: plan.session,
             workspace: setting.workspace, config: setting.config, kind: plan.kind, userMessage: plan.message,
             model: model, limits: limits, now: now(), timeZone: setting.config.timeZone, language: plan.language,
             ephemeralSession: plan.isEphemeral)
+        turn.isSpawned = setting.source == .agent
         let account = TurnAccount(
             desk: budgets, job: turn.jobID, run: job.run, kind: plan.kind.rawValue, user: turn.user,
             workspace: turn.workspace, model: model.fullName, now: now, logger: logger)

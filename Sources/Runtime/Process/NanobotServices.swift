@@ -153,6 +153,7 @@ public final class NanobotServices: Sendable {
     private func moreTools() -> [any Tool] {
         settings.web.tools(home: home.path, environment: environment)
             + ExecSettings.tools(settings.exec, home: home.path, logger: logger)
+            + [SpawnTool(children: ChildJobShelf(client: client, now: now))]
     }
 
     /// nil: heartbeats are switched off.
