@@ -30,7 +30,7 @@ struct Nanobot: AsyncParsableCommand {
             CommandGroup(
                 name: "Jobs",
                 subcommands: [
-                    Submit.self, ShowStatus.self, ListJobs.self, ShowReport.self, CancelJobs.self, RetryJobs.self,
+                    Submit.self, ShowStatus.self, ListJobs.self, ShowReport.self, ReplayTurn.self, CancelJobs.self, RetryJobs.self,
                     ShowQueue.self, PauseQueue.self, ResumeQueue.self,
                 ]),
             CommandGroup(

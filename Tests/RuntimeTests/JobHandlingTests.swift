@@ -165,6 +165,26 @@ import TextFormats
         #expect(try spawn("0:0")["job_id"] == first["job_id"])
     }
 
+    @Test("a turn is played through again from its journal to the same answer, and changes nothing")
+    func replay() throws {
+        let bench = try Bench()
+        let user = try UserID("demo")
+        try bench.services.accounts.create(user, initial: InitialUserData(watchlist: WatchlistChange(stocks: ["AAPL"])))
+        let record = try bench.run([
+            "kind": "chat", "user_id": "demo", "message": "What is on my watchlist?", "language": "en",
+        ])
+        let lines = try bench.services.spool.lines(record.id, from: 0, epoch: nil)?.lines.count
+        let replay = try #require(try bench.services.replay(record.id))
+        #expect(replay.answer == record.result?["response"]?.string)
+        #expect(replay.stepCount == record.result?["steps"]?.int)
+        let call = replay.json(step: 0)["steps"]?[0]?["calls"]?[0]
+        #expect(call?["name"] == "watchlist")
+        #expect(call?["result"]?.string?.contains("AAPL") == true)
+        #expect(replay.divergences.isEmpty)
+        #expect(try bench.services.spool.lines(record.id, from: 0, epoch: nil)?.lines.count == lines)
+        #expect(try bench.services.replay(JobID.make(now: Date())) == nil)
+    }
+
     @Test("a round makes one heartbeat for each user with tasks, spread over the interval, and none twice")
     func heartbeatRounds() throws {
         let bench = try Bench()

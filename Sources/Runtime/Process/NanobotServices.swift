@@ -150,7 +150,7 @@ public final class NanobotServices: Sendable {
     }
 
     /// What the settings add to the tools that need nothing but a workspace.
-    private func moreTools() -> [any Tool] {
+    func moreTools() -> [any Tool] {
         settings.web.tools(home: home.path, environment: environment)
             + ExecSettings.tools(settings.exec, home: home.path, logger: logger)
             + [SpawnTool(children: ChildJobShelf(client: client, now: now))]
