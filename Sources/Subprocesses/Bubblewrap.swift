@@ -22,6 +22,8 @@ public struct Bubblewrap: Sendable {
 
     public var program: String
     public var bounds: Bounds
+    /// Start bubblewrap as this user and group, who must be able to reach the folder: for a caller that is root.
+    var user: UInt32?
 
     public init(program: String = "/usr/bin/bwrap", bounds: Bounds = Bounds()) {
         self.program = program
@@ -54,7 +56,12 @@ public struct Bubblewrap: Sendable {
         for (name, value) in environment { arguments += ["--setenv", name, value] }
         arguments += ["--", "/bin/sh", "-c", limits + "exec /bin/sh -c \"$1\"", "sh", command]
         // bubblewrap's own environment can be read in the box, as that of process 1: it gets none.
-        return ChildProcess(program: program, arguments: arguments, seconds: seconds, outputBytes: outputBytes)
+        guard let user else {
+            return ChildProcess(program: program, arguments: arguments, seconds: seconds, outputBytes: outputBytes)
+        }
+        let change = ["--reuid=\(user)", "--regid=\(user)", "--clear-groups", "--", program]
+        return ChildProcess(
+            program: "/usr/bin/setpriv", arguments: change + arguments, seconds: seconds, outputBytes: outputBytes)
     }
 
     /// Set by the box's own shell before the command has its say; they cannot be raised again.
@@ -75,6 +82,10 @@ public struct Bubblewrap: Sendable {
     /// Runs a command that does nothing.
     /// - Returns: why no box can be made here; nil: it can.
     public func check(folder: String) -> String? {
+        // RLIMIT_NPROC does not hold for the system's root, in whatever namespace: a fork bomb would take the machine.
+        guard geteuid() != 0 || user != nil else {
+            return "nanobot runs as root, whose processes the kernel does not bound; run it as a user of its own"
+        }
         let child = child(command: "true", readable: folder, writable: ".", seconds: 10, outputBytes: 4_096)
         do throws(SubprocessError) {
             let result = try child.run()
