@@ -59,9 +59,20 @@ public final class SealedDirectory: Sendable {
 
     // MARK: Reading
 
-    public func read(_ path: String, maxBytes: Int = 16 << 20) throws(FileError) -> [UInt8] {
+    /// - Parameter singleName: refuse (`.escapes`) a file that has other names too. The kernel resolves names beneath
+    ///   the folder, but a hard link is no name of another place: the file itself may belong elsewhere. Off for what
+    ///   nanobot reads for itself, so that a backup that links files instead of copying them stops nothing.
+    public func read(
+        _ path: String, maxBytes: Int = 16 << 20, singleName: Bool = false
+    ) throws(FileError) -> [UInt8] {
         let descriptor = try open(path, [.read, .nonBlocking])
         defer { files.closeQuietly(descriptor) }
+        if singleName {
+            let status = try files.status(of: descriptor, path: path)
+            guard status.kind != .regular || status.links <= 1 else {
+                throw FileError(code: .escapes, operation: "read", path: path)
+            }
+        }
         return try files.readAll(descriptor, maxBytes: maxBytes, path: path)
     }
 

@@ -1,6 +1,5 @@
 // web_fetch and web_search as a model sees them, against scripted servers.
 import Foundation
-
 import HTTPTransport
 import ModelTestSupport
 import Providers

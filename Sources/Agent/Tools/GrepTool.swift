@@ -78,7 +78,7 @@ struct GrepTool: Tool {
 
         mutating func scan(_ path: String, in directory: SealedDirectory) {
             // A file that cannot be read is counted, not an error: the others may still hold the answer.
-            guard let content = try? directory.read(path, maxBytes: GrepTool.maxFileBytes),
+            guard let content = try? directory.read(path, maxBytes: GrepTool.maxFileBytes, singleName: true),
                 let file = String(validating: content, as: UTF8.self)
             else {
                 skipped += 1

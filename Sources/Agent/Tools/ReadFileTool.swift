@@ -67,7 +67,7 @@ enum WorkspaceText {
     static func read(_ path: String, in context: ToolContext, maxBytes: Int) throws(ToolFailure) -> String {
         let bytes: [UInt8]
         do {
-            bytes = try context.turn.workspace.directory.read(path, maxBytes: maxBytes)
+            bytes = try context.turn.workspace.directory.read(path, maxBytes: maxBytes, singleName: true)
         } catch {
             throw ToolFailure(error, path: path)
         }

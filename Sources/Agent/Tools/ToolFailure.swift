@@ -31,7 +31,8 @@ extension ToolFailure {
         case .escapes, .symlink, .invalid, .permission, .crossDevice:
             self.init(
                 code: "path_not_allowed",
-                detail: "\"\(shown)\" is not inside the workspace; use a relative path without \"..\" or links")
+                detail: "\"\(shown)\" is not inside the workspace; use a relative path without \"..\", links or files "
+                    + "with several names")
         case .isDirectory:
             self.init(code: "is_folder", detail: "\"\(shown)\" is a folder; use list_dir")
         case .notDirectory:
