@@ -56,7 +56,7 @@ struct WebToolTests {
         "Other texts are read by their type, and what is no text is refused",
         arguments: [
             ("application/json", "{\"a\":1}", "{\"a\":1}"), ("text/plain", "a < b", "a < b"),
-            ("application/feed+json", "[]", "[]"), ("application/rss+xml", "<rss/>", "<rss/>"),
+            ("application/feed+json", "[]", "[]"), ("application/xml", "<a>x</a>", "<a>x</a>"), ("application/rss+xml", "<rss/>", "Feed: \n(no entries)"),
             ("image/png", "x", nil), ("application/pdf", "%PDF", nil), ("application/octet-stream", "x", nil),
             ("text/plain", "a\0b", nil), ("image/svg+xml", "<svg/>", nil),
         ] as [(String, String, String?)])
