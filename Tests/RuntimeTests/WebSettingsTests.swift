@@ -1,8 +1,8 @@
 // `tools.web_fetch` and `tools.web_search` as config.json has them.
 import Agent
 import HTTPTransport
-import TextFormats
 import Testing
+import TextFormats
 
 @testable import Runtime
 
@@ -37,8 +37,10 @@ struct WebSettingsTests {
             ("{\"web_fetch\":{\"allow_private\":[\"localhost:80\"]}}", "web_fetch.allow_private[0]"),
             ("{\"web_fetch\":{\"allow_hosts\":[\"https://x.org\"]}}", "web_fetch.allow_hosts[0]"),
             ("{\"web_fetch\":{\"deny_hosts\":[\"a b\"]}}", "web_fetch.deny_hosts[0]"),
-            ("{\"web_fetch\":{\"max_byte\":1}}", "web_fetch.max_byte"), ("{\"web_fetch\":{\"timeout_s\":0}}", "web_fetch.timeout_s"),
-            ("{\"web_search\":{}}", "web_search.provider"), ("{\"web_search\":{\"provider\":\"brave\"}}", "web_search.api_key_env"),
+            ("{\"web_fetch\":{\"max_byte\":1}}", "web_fetch.max_byte"),
+            ("{\"web_fetch\":{\"timeout_s\":0}}", "web_fetch.timeout_s"),
+            ("{\"web_search\":{}}", "web_search.provider"),
+            ("{\"web_search\":{\"provider\":\"brave\"}}", "web_search.api_key_env"),
             ("{\"web_search\":{\"provider\":\"bing\"}}", "web_search.provider"), ("{\"web_fech\":{}}", "web_fech"),
             ("{\"web_search\":{\"provider\":\"searxng\",\"base_url\":\"x\"}}", "web_search.base_url"),
         ])

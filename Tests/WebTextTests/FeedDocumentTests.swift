@@ -43,7 +43,8 @@ struct FeedDocumentTests {
     @Test(
         "What is not well formed is an error with its place",
         arguments: [
-            "", "x", "<a>", "<a></b>", "<a></a><b/>", "<a b></a>", "<a b=c></a>", "<a b='<'/>", "<a b='", "<!DOCTYPE a [", "<a><!--",
+            "", "x", "<a>", "<a></b>", "<a></a><b/>", "<a b></a>", "<a b=c></a>", "<a b='<'/>", "<a b='",
+            "<!DOCTYPE a [", "<a><!--",
             "<a><![CDATA[", "<a>x</a", "< a/>", "<a", String(repeating: "<a>", count: 200),
         ])
     func broken(xml: String) {

@@ -43,7 +43,8 @@ struct WebPage {
                 code: "unsupported_content_type", detail: "the address holds \(named.prefix(100)), which is no text")
         }
         // A zero byte occurs in no text but UTF-16, which says so at its beginning or in the header.
-        let isWide = answer.body.starts(with: [0xFF, 0xFE]) || answer.body.starts(with: [0xFE, 0xFF])
+        let isWide =
+            answer.body.starts(with: [0xFF, 0xFE]) || answer.body.starts(with: [0xFE, 0xFF])
             || header?.lowercased().contains("utf-16") == true
         guard isWide || !answer.body.prefix(4_096).contains(0) else {
             throw ToolFailure(code: "unsupported_content_type", detail: "the address holds binary data, no text")
