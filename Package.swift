@@ -40,7 +40,7 @@ let rooms: [Room] = [
     Room(name: "Workers", imports: ["TextFormats", "DurableFiles", "Spool"], products: [logging, metrics]),
     Room(name: "Tenants", imports: ["TextFormats", "DurableFiles"], products: [crypto]),
     Room(name: "Providers", imports: ["TextFormats", "HTTPTransport"], products: [logging]),
-    Room(name: "MarketData", imports: ["TextFormats", "WebText", "HTTPTransport", "DurableFiles"]),
+    Room(name: "MarketData", imports: ["TextFormats", "HTTPTransport", "DurableFiles"]),
     Room(
         name: "Agent",
         imports: [

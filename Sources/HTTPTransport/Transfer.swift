@@ -147,6 +147,7 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
     }
 
     private static func words(_ seconds: Double) -> String {
-        seconds == seconds.rounded() ? "\(Int(seconds)) s" : "\(seconds) s"
+        let tenths = (seconds * 10).rounded() / 10
+        return tenths == tenths.rounded() ? "\(Int(tenths)) s" : "\(tenths) s"
     }
 }

@@ -89,7 +89,8 @@ public final class WebClient: Sendable {
             url: url.description,
             headers: [("Accept", accept), ("User-Agent", "nanobot (reads single pages for a person)")],
             deadline: seconds, connectTimeout: min(10, seconds), idleTimeout: limits.idleSeconds,
-            maxResponseBytes: max(limits.maxBytes, Self.maxRefusalBytes))
+            // The receiver below ends the exchange at its own bound, in the middle of a piece: this one lies beyond.
+            maxResponseBytes: max(limits.maxBytes, Self.maxRefusalBytes) + Self.maxPieceBytes)
         var head = HTTPResponse(status: 0)
         var body: [UInt8] = []
         var isTruncated = false
@@ -119,6 +120,9 @@ public final class WebClient: Sendable {
 
     /// Bytes of an answer that is no success.
     private static let maxRefusalBytes = 256 << 10
+
+    /// Bytes libcurl hands over at once, at most (CURL_MAX_WRITE_SIZE is 16 KiB; decoded pieces are no larger).
+    private static let maxPieceBytes = 64 << 10
 
     private static func isRedirect(_ response: HTTPResponse) -> Bool {
         [301, 302, 303, 307, 308].contains(response.status) && response.header("Location") != nil

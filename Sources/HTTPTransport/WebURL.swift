@@ -90,7 +90,8 @@ public struct WebURL: Sendable, Hashable, CustomStringConvertible {
     /// RFC 3986, section 5.2.4, on whole segments.
     private static func withoutDots(_ path: String) -> String {
         var kept: [Substring] = []
-        let segments = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst(path.hasPrefix("/") ? 1 : 0)
+        let segments = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst(
+            path.hasPrefix("/") ? 1 : 0)
         for (index, segment) in segments.enumerated() {
             let isLast = index == segments.count - 1
             switch segment.lowercased().replacingPercentDots() {

@@ -73,7 +73,8 @@ struct ReadableBuilder {
             return
         }
         // A stray end tag inside a cell or item does not close what is around it.
-        if !Self.blockElements.contains(name), stack[(index + 1)...].contains(where: { Self.scopes.contains($0.name) }) {
+        if !Self.blockElements.contains(name), stack[(index + 1)...].contains(where: { Self.scopes.contains($0.name) })
+        {
             return
         }
         while stack.count > index { pop() }

@@ -140,7 +140,8 @@ public struct XMLPullParser {
     }
 
     private static func isNameByte(_ byte: UInt8) -> Bool {
-        byte >= 0x80 || (0x61...0x7a).contains(byte | 0x20) || (0x30...0x39).contains(byte) || "-._:".utf8.contains(byte)
+        byte >= 0x80 || (0x61...0x7a).contains(byte | 0x20) || (0x30...0x39).contains(byte)
+            || "-._:".utf8.contains(byte)
     }
 
     /// A document type, with its brackets and quotes: read over, not read.

@@ -56,7 +56,8 @@ struct AddressEscapeTests {
 
     /// Whole addresses: user names, slashes, blanks, schemes, ports.
     static let addresses: [String] = [
-        "http://public.example.org@127.0.0.1:P/", "http://public.example.org:80@127.0.0.1:P/", "http://a:b@127.0.0.1:P/",
+        "http://public.example.org@127.0.0.1:P/", "http://public.example.org:80@127.0.0.1:P/",
+        "http://a:b@127.0.0.1:P/",
         "http://@127.0.0.1:P/", "http://:@127.0.0.1:P/", "http://127.0.0.1:P@public.example.org/",
         "http://a@b@127.0.0.1:P/", "http://8.8.8.8&@127.0.0.1:P#@8.8.4.4/",
         "http://127.0.0.1:P#.example.org/", "http://127.0.0.1:P?.example.org/", "http://8.8.8.8\\@127.0.0.1:P/",
@@ -67,17 +68,21 @@ struct AddressEscapeTests {
         "ht\ttp://127.0.0.1:P/", "http://127.0.0.1:P/\0", "http://\0127.0.0.1:P/", "http://127.0.0.1:P/\u{7f}",
         "http://127.0.0.1 :P/", "http:// 127.0.0.1:P/", "http://127.0.0.1: P/", "http://127.0.0.1:P:80/",
         "http://127.0.0.1:80:P/", "http://127.0.0.1:-1/", "http://127.0.0.1:0/", "http://127.0.0.1:65536/",
-        "http://127.0.0.1:99999999999999999999/", "http://127.0.0.1:+P/", "http://127.0.0.1:0xP/", "http://127.0.0.1:８０/",
+        "http://127.0.0.1:99999999999999999999/", "http://127.0.0.1:+P/", "http://127.0.0.1:0xP/",
+        "http://127.0.0.1:８０/",
         "http://8.8.8.8:22/", "http://8.8.8.8:25/", "http://8.8.8.8:6379/", "http://8.8.8.8:11211/",
         "http://8.8.8.8:2049/", "http://[::1]P/", "http://[::1]:/", "http://[::1]:P:P/", "https://127.0.0.1:P/",
         "HTtp://127.0.0.1:P/", "hTTps://127.0.0.1:P/", "http://127.0.0.1:P/%2e%2e/", "file:///etc/passwd",
         "FILE:///etc/passwd", "file://127.0.0.1/etc/passwd", "gopher://127.0.0.1:P/_x", "ftp://127.0.0.1:P/",
-        "ftps://127.0.0.1:P/", "sftp://127.0.0.1:P/", "scp://127.0.0.1:P/", "dict://127.0.0.1:P/x", "ldap://127.0.0.1:P/",
-        "ldaps://127.0.0.1:P/", "tftp://127.0.0.1:P/x", "telnet://127.0.0.1:P/", "smtp://127.0.0.1:P/", "imap://127.0.0.1:P/",
+        "ftps://127.0.0.1:P/", "sftp://127.0.0.1:P/", "scp://127.0.0.1:P/", "dict://127.0.0.1:P/x",
+        "ldap://127.0.0.1:P/",
+        "ldaps://127.0.0.1:P/", "tftp://127.0.0.1:P/x", "telnet://127.0.0.1:P/", "smtp://127.0.0.1:P/",
+        "imap://127.0.0.1:P/",
         "pop3://127.0.0.1:P/", "rtsp://127.0.0.1:P/", "smb://127.0.0.1:P/x", "mqtt://127.0.0.1:P/", "ws://127.0.0.1:P/",
         "wss://127.0.0.1:P/", "data:text/html,x", "javascript:alert(1)", "about:blank", "blob:http://127.0.0.1:P/x",
         "jar:http://127.0.0.1:P/!/", "view-source:http://127.0.0.1:P/", "unix:///var/run/docker.sock", "http+unix://x/",
-        "url:http://127.0.0.1:P/", "http", "http:", "http:/", "http://", "https://", "://127.0.0.1:P/", ":", "", "#", "?",
+        "url:http://127.0.0.1:P/", "http", "http:", "http:/", "http://", "https://", "://127.0.0.1:P/", ":", "", "#",
+        "?",
         "http://?@127.0.0.1:P/", "http://#@127.0.0.1:P/", "http://user%40127.0.0.1:P/", "http://127.0.0.1%3aP/",
         "http://[::ffff:127.0.0.1%3aP]/",
     ]
@@ -102,7 +107,9 @@ struct AddressEscapeTests {
         let client = WebClient()
         #expect(Set(Self.hosts).count == Self.hosts.count && Self.hosts.count >= 200)
         for host in Self.hosts {
-            for address in ["http://\(host):\(listener.port)/", "http://\(host)/", "https://\(host):\(listener.port)/x?y"] {
+            for address in [
+                "http://\(host):\(listener.port)/", "http://\(host)/", "https://\(host):\(listener.port)/x?y",
+            ] {
                 let reason = Self.reason(client, address)
                 #expect(reason != nil, "\(address) was read")
                 // A look-up is a message to the outside too: nothing here may come so far.

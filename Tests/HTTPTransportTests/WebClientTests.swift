@@ -18,7 +18,8 @@ struct WebClientTests {
 
     /// Where a page may try to lead: every class of inside address, other schemes, tricks. `P`: the listener's port.
     static let targets: [String] = [
-        "http://127.0.0.1:P/", "//127.0.0.1:P/", "http://localhost:P/", "http://[::1]:P/", "http://[::ffff:127.0.0.1]:P/",
+        "http://127.0.0.1:P/", "//127.0.0.1:P/", "http://localhost:P/", "http://[::1]:P/",
+        "http://[::ffff:127.0.0.1]:P/",
         "http://0.0.0.0:P/", "http://0:P/", "http://2130706433:P/", "http://0x7f.1:P/", "http://0177.0.0.1:P/",
         "http://127.1:P/", "http://10.0.0.1/", "http://172.16.0.1/", "http://192.168.0.1/", "http://100.64.0.1/",
         "http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://[fe80::1]/",
@@ -118,12 +119,15 @@ struct WebClientTests {
         let server = try LoopbackHTTPServer { _ in .json("1") }
         let client = WebClient(access: Self.access(server))
         #expect(try client.get(server.url).status == 200)
-        for address in ["http://127.0.0.1:\(inner.port)/", "http://127.0.0.2:\(server.port)/", "http://localhost:\(server.port)/"]
-        {
+        for address in [
+            "http://127.0.0.1:\(inner.port)/", "http://127.0.0.2:\(server.port)/", "http://localhost:\(server.port)/",
+        ] {
             #expect(AddressEscapeTests.reason(client, address) == "private_address")
         }
         #expect(inner.accepted == 0)
-        for text in ["127.0.0.1", "localhost:80", "127.0.0.1:0", "::1:80", "10.0.0.0/33", "10.0.0.0/-1", "fe80::1%lo/64", ""] {
+        for text in [
+            "127.0.0.1", "localhost:80", "127.0.0.1:0", "::1:80", "10.0.0.0/33", "10.0.0.0/-1", "fe80::1%lo/64", "",
+        ] {
             #expect(EgressException(text) == nil, "\(text)")
         }
         let block = try #require(EgressException("10.1.0.0/16"))
@@ -167,14 +171,16 @@ struct WebClientTests {
         let client = WebClient(access: Self.access(server))
         let limits = WebLimits(maxBytes: 50_000)
         for path in ["/gzip", "/plain"] {
-            let answer = try client.get(server.url + path, limits: limits)
-            #expect(answer.body.count == 50_000 && answer.isTruncated, "\(path)")
+            // The second lies beyond what is read of an error page.
+            for bytes in [50_000, 2 << 20] {
+                let answer = try client.get(server.url + path, limits: WebLimits(maxBytes: bytes))
+                #expect(answer.body.count == bytes && answer.isTruncated, "\(path) \(bytes)")
+            }
         }
         #expect(try client.get(server.url + "/missing", limits: limits).status == 404)
         let unwanted = try client.get(server.url + "/plain", limits: limits, wanted: { _ in false })
         #expect(unwanted.body.isEmpty && unwanted.status == 200)
     }
-
 
     /// 10 MiB of zeros in some 70 KiB.
     static let bomb: [UInt8] = GzipBomb.bytes(megabytes: 10)
@@ -195,8 +201,10 @@ struct WebClientTests {
     @Test(
         "What is sent is written in one way",
         arguments: [
-            ("HTTP://Example.ORG.:80", "http://example.org/"), ("https://example.org:443/a/../b/./c", "https://example.org/b/c"),
-            ("http://example.org/a b?c d#e", "http://example.org/a%20b?c%20d"), ("http://例子.中国/路", "http://例子.中国/%E8%B7%AF"),
+            ("HTTP://Example.ORG.:80", "http://example.org/"),
+            ("https://example.org:443/a/../b/./c", "https://example.org/b/c"),
+            ("http://example.org/a b?c d#e", "http://example.org/a%20b?c%20d"),
+            ("http://例子.中国/路", "http://例子.中国/%E8%B7%AF"),
             ("http://[2606:4700:0:0::1111]:8080/", "http://[2606:4700::1111]:8080/"),
             ("http://example.org?x", "http://example.org/?x"), ("http://8.8.8.8/%2e%2e/x", "http://8.8.8.8/x"),
         ])

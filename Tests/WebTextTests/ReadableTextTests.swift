@@ -64,7 +64,8 @@ struct ReadableTextTests {
     }
 
     static let encoded: [(bytes: [UInt8], type: String?, text: String)] = [
-        (Array("né".utf8), nil, "né"), ([0x6e, 0xe9], nil, "né"), ([0x6e, 0xe9], "text/html; charset=ISO-8859-1", "né"),
+        (Array("né".utf8), nil, "né"), ([0x6e, 0xe9], nil, "né"),
+        ([0x6e, 0xe9], "text/html; charset=ISO-8859-1", "né"),
         ([0x80], "text/plain;charset=latin1", "€"), ([0xc4, 0xe3, 0xba, 0xc3], "text/html; charset=\"gb2312\"", "你好"),
         (Array("<meta charset=gbk>".utf8) + [0xc4, 0xe3], nil, "<meta charset=gbk>你"),
         (
@@ -73,8 +74,10 @@ struct ReadableTextTests {
         ),
         ([0xEF, 0xBB, 0xBF, 0x61], "text/plain; charset=gbk", "a"), ([0xFF, 0xFE, 0x61, 0], nil, "a"),
         ([0xFE, 0xFF, 0, 0x61], nil, "a"), ([0x82, 0xa0], "text/plain; charset=shift_jis", "あ"),
-        (Array("<?xml version='1.0' encoding='windows-1251'?>".utf8) + [0xc4], nil,
-            "<?xml version='1.0' encoding='windows-1251'?>Д"),
+        (
+            Array("<?xml version='1.0' encoding='windows-1251'?>".utf8) + [0xc4], nil,
+            "<?xml version='1.0' encoding='windows-1251'?>Д"
+        ),
         ([0xc4, 0xe3, 0xba], "text/plain; charset=gbk", "你\u{FFFD}"), (Array("éé".utf8.dropLast()), nil, "é\u{FFFD}"),
         ([0x61], "text/plain; charset=unheard-of", "a"),
     ]

@@ -43,7 +43,8 @@ struct WebPage {
                 code: "unsupported_content_type", detail: "the address holds \(named.prefix(100)), which is no text")
         }
         // A zero byte occurs in no text but UTF-16, which says so at its beginning or in the header.
-        let isWide = answer.body.starts(with: [0xFF, 0xFE]) || answer.body.starts(with: [0xFE, 0xFF])
+        let isWide =
+            answer.body.starts(with: [0xFF, 0xFE]) || answer.body.starts(with: [0xFE, 0xFF])
             || header?.lowercased().contains("utf-16") == true
         guard isWide || !answer.body.prefix(4_096).contains(0) else {
             throw ToolFailure(code: "unsupported_content_type", detail: "the address holds binary data, no text")
@@ -59,8 +60,23 @@ struct WebPage {
             if let title = page.title { head += "Title: \(title)\n" }
             if let summary = page.summary { head += "Description: \(summary.prefix(500))\n" }
             if !head.isEmpty { head += "\n" }
-        case .json, .xml, .text: text = source
+        case .xml: text = Self.feed(source, answer.url) ?? source
+        case .json, .text: text = source
         }
+    }
+
+    /// The entries of a feed, one below the other; nil for other XML, which is then shown as it is.
+    private static func feed(_ source: String, _ url: WebURL) -> String? {
+        // What is not well formed is no feed either: its source says more than an error would.
+        guard let feed = try? FeedDocument(source) else { return nil }
+        let entries = feed.entries.map { entry in
+            var lines = ["- \(entry.title.isEmpty ? "(no title)" : entry.title)"]
+            if let time = entry.published { lines.append("  time: \(time)") }
+            if let link = entry.link.flatMap({ try? url.resolving($0) }) { lines.append("  link: \(link)") }
+            if !entry.summary.isEmpty { lines.append("  \(entry.summary)") }
+            return lines.joined(separator: "\n")
+        }
+        return (["Feed: \(feed.title)"] + (entries.isEmpty ? ["(no entries)"] : entries)).joined(separator: "\n")
     }
 
     private static func looksLikeHTML(_ text: String) -> Bool {

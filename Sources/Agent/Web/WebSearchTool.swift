@@ -59,7 +59,8 @@ public struct WebSearchTool: Tool {
         ToolSchema.object(
             [
                 "query": ToolSchema.text("What to search for"),
-                "count": ToolSchema.number("Results at most (default \(options.maxResults))", min: 1, max: Self.maxResults),
+                "count": ToolSchema.number(
+                    "Results at most (default \(options.maxResults))", min: 1, max: Self.maxResults),
             ], required: ["query"])
     }
 
@@ -149,7 +150,9 @@ public struct WebSearchTool: Tool {
         return ToolFailure(code: "web_search_failed", detail: detail)
     }
 
-    private func results(_ json: JSON, count: Int) throws(ToolFailure) -> [(title: String, url: String, snippet: String)] {
+    private func results(_ json: JSON, count: Int) throws(ToolFailure) -> [(
+        title: String, url: String, snippet: String
+    )] {
         let list = options.provider == .brave ? json["web"]?["results"] : json["results"]
         // Brave leaves `web` out where nothing was found.
         guard let items = list?.array ?? (options.provider == .brave ? [] : nil) else {

@@ -41,7 +41,8 @@ public struct WebSettings: Sendable, Hashable {
             guard let exception = EgressException(text) else {
                 throw reader.error(
                     "allow_private[\(index)]",
-                    "must be an address with a port such as 127.0.0.1:9101 or [::1]:9101, or a block such as 10.1.0.0/16")
+                    "must be an address with a port such as 127.0.0.1:9101 or [::1]:9101, or a block such as 10.1.0.0/16"
+                )
             }
             access.exceptions.append(exception)
         }
@@ -107,7 +108,8 @@ public struct WebSettings: Sendable, Hashable {
             return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         } catch {
             throw ToolFailure(
-                code: "web_search_failed", detail: "the search service's key cannot be read; the operator has to see to it")
+                code: "web_search_failed",
+                detail: "the search service's key cannot be read; the operator has to see to it")
         }
     }
 }
