@@ -16,6 +16,7 @@ struct Room {
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -39,6 +40,7 @@ let rooms: [Room] = [
     Room(name: "Spool", imports: ["TextFormats", "DurableFiles"]),
     Room(name: "Workers", imports: ["TextFormats", "DurableFiles", "Spool"], products: [logging, metrics]),
     Room(name: "Tenants", imports: ["TextFormats", "DurableFiles"], products: [crypto]),
+    Room(name: "Identity", imports: ["TextFormats", "DurableFiles", "Tenants"], products: [crypto, cryptoExtras]),
     Room(name: "Providers", imports: ["TextFormats", "HTTPTransport"], products: [logging]),
     Room(name: "MarketData", imports: ["TextFormats", "HTTPTransport", "DurableFiles"]),
     Room(

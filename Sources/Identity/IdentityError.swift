@@ -1,0 +1,26 @@
+// The errors of this room. A value; any thread.
+
+public struct IdentityError: Error, Sendable, Hashable, CustomStringConvertible {
+    public enum Code: String, Sendable {
+        /// The credential is unknown, revoked, expired, forged or of a user who is gone. Callers are not told which.
+        case invalidToken = "invalid_token"
+        case tokenNotFound = "token_not_found"
+        case tooManyTokens = "too_many_tokens"
+        case invalidField = "invalid_field"
+        /// The keys of an identity provider cannot be had, or mean nothing.
+        case keysUnavailable = "keys_unavailable"
+        case storage
+    }
+
+    public var code: Code
+    public var detail: String
+    public var field: String?
+
+    public init(_ code: Code, _ detail: String, field: String? = nil) {
+        self.code = code
+        self.detail = detail
+        self.field = field
+    }
+
+    public var description: String { detail }
+}
