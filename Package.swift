@@ -56,23 +56,25 @@ let rooms: [Room] = [
     Room(name: "Reports", imports: ["TextFormats", "MarketData", "Tenants"], products: [mustache]),
     Room(name: "Jobs", imports: ["TextFormats", "DurableFiles", "Spool", "Tenants"]),
     Room(name: "Scheduler", imports: ["TextFormats", "Spool", "Jobs", "Tenants", "DurableFiles"], products: [logging]),
-    Room(name: "Accounts", imports: ["TextFormats", "Tenants", "Scheduler", "Jobs"]),
+    Room(name: "Accounts", imports: ["TextFormats", "Tenants", "Identity", "Scheduler", "Jobs"]),
     Room(name: "WireTypes", imports: ["TextFormats"], hasTests: false),
     Room(
         name: "API",
-        imports: ["TextFormats", "DurableFiles", "Spool", "Accounts", "Jobs", "Scheduler", "Tenants", "WireTypes"],
+        imports: [
+            "TextFormats", "DurableFiles", "Spool", "Accounts", "Identity", "Jobs", "Scheduler", "Tenants", "WireTypes",
+        ],
         products: [hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, httpTypes, lifecycle, logging],
         resources: [.embedInCode("Assets/openapi.json")]),
     Room(
         name: "Runtime",
         imports: [
             "TextFormats", "WireTypes", "API", "Accounts", "Scheduler", "Jobs", "Reports", "Agent", "MarketData",
-            "Providers", "Tenants", "Workers", "Spool", "HTTPTransport", "Subprocesses", "DurableFiles",
+            "Providers", "Identity", "Tenants", "Workers", "Spool", "HTTPTransport", "Subprocesses", "DurableFiles",
         ],
         products: [lifecycle, unixSignals, logging, metrics]),
     Room(
         name: "nanobot",
-        imports: ["TextFormats", "Runtime", "Accounts", "Scheduler", "Jobs", "Tenants", "Spool", "DurableFiles"],
+        imports: ["TextFormats", "Runtime", "Accounts", "Identity", "Scheduler", "Jobs", "Tenants", "Spool", "DurableFiles"],
         products: [arguments, logging], hasTests: false),
 ]
 

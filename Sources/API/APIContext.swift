@@ -3,6 +3,8 @@
 import Foundation
 import Hummingbird
 import HummingbirdCore
+import Identity
+import Jobs
 import Logging
 import NIOCore
 import Tenants
@@ -14,6 +16,8 @@ struct APIContext: RequestContext {
     let channel: any Channel
     /// Given by the client as X-Request-Id, else made here; in the answer and in every log line of this request.
     var requestID: String
+    /// Who is asking; set by `AccessMiddleware` before any route. Until then: somebody who may do nothing.
+    var caller = Caller(reach: .everybody, isReadOnly: true, credential: "none")
 
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
@@ -29,10 +33,19 @@ struct APIContext: RequestContext {
         return value
     }
 
-    /// The user the path names. An id no user can have is absent like any other: reading must not tell them apart.
+    /// The user the path names. An id no user can have is absent like any other, and so is one the caller does not reach:
+    /// neither is looked up, so that no answer and no time tells which users there are.
     func pathUser() throws(ProblemDetails) -> UserID {
         let raw = try pathValue("user_id")
-        do { return try UserID(raw) } catch { throw .userNotFound(raw) }
+        let user: UserID
+        do { user = try UserID(raw) } catch { throw .userNotFound(raw) }
+        guard caller.reaches(user) else { throw .userNotFound(raw) }
+        return user
+    }
+
+    /// For users named in bodies and queries: as if there were none the caller does not reach.
+    func admit(_ user: UserID) throws(ProblemDetails) {
+        guard caller.reaches(user) else { throw .userNotFound(user.rawValue) }
     }
 }
 

@@ -1,6 +1,7 @@
 // What an operator sets for the HTTP side; every bound of this room has its name here. A plain value.
 
 import Foundation
+import Identity
 
 /// Settings of the HTTP server.
 public struct APIOptions: Sendable {
@@ -8,8 +9,13 @@ public struct APIOptions: Sendable {
     public var host: String
     /// 0 lets the system choose; `onRunning` tells which it was.
     public var port: Int
-    /// The one admin token. nil or empty: no token, loopback only, Host and Origin checked.
+    /// The operator's own token. nil or empty: none. Without it, tokens made or an identity provider the service is open,
+    /// on loopback only, with Host and Origin checked.
     public var adminToken: String?
+    /// Tokens of an identity provider; nil: none are taken.
+    public var jwt: JWTVerifier?
+    /// Whether tokens had been made when the server started: any address may be bound then.
+    public var hasTokens = false
     /// The service's version, as in GET / and /health.
     public var version: String
     /// Reads one file of the documentation assets by its path below drf-spectacular-sidecar's static folder, such as

@@ -19,7 +19,8 @@ public struct APIServer: Sendable {
 
     /// - Throws: ProblemDetails `binding_refused` when `options.host` may not be bound, see `BindingPolicy`.
     public init(options: APIOptions, services: APIServices, logger: Logger) throws(ProblemDetails) {
-        if let refusal = BindingPolicy.check(host: options.host, adminToken: options.adminToken) {
+        let isClosed = options.adminToken?.isEmpty == false || options.jwt != nil || options.hasTokens
+        if let refusal = BindingPolicy.check(host: options.host, isClosed: isClosed) {
             throw ProblemDetails(status: 500, code: "binding_refused", detail: refusal)
         }
         self.options = options
@@ -32,11 +33,14 @@ public struct APIServer: Sendable {
         let bridge = BlockingBridge(threads: options.blockingThreads, limit: options.maxBlockingCalls)
         let meter = RequestMeter()
         let slots = StreamSlots(limit: options.maxStreams)
-        let directory = RouteDirectory(groups(bridge, meter, slots).flatMap(\.routes))
+        let directory = directory(bridge, meter, slots)
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: EnvelopeMiddleware(routes: directory, meter: meter))
-        router.add(middleware: AccessMiddleware(policy: AccessPolicy(adminToken: options.adminToken)))
-        for route in directory.routes { router.on(RouterPath(route.path), method: route.method, use: route.handler) }
+        let policy = AccessPolicy(adminToken: options.adminToken, tokens: services.tokens, jwt: options.jwt)
+        router.add(middleware: AccessMiddleware(policy: policy, bridge: bridge))
+        for route in directory.routes {
+            router.on(RouterPath(route.path), method: route.method) { try await route.handler($0, $1) }
+        }
 
         // Literal IPv6 addresses are bound without the brackets they have in a URL.
         let host = options.host.trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
@@ -52,6 +56,11 @@ public struct APIServer: Sendable {
             logger: logger)
     }
 
+    /// Every call there is.
+    func directory(_ bridge: BlockingBridge, _ meter: RequestMeter, _ slots: StreamSlots) -> RouteDirectory {
+        RouteDirectory(groups(bridge, meter, slots).flatMap(\.routes))
+    }
+
     private func groups(
         _ bridge: BlockingBridge, _ meter: RequestMeter, _ slots: StreamSlots
     ) -> [any RouteGroup] {
@@ -65,6 +74,7 @@ public struct APIServer: Sendable {
             DocumentationRoutes(assets: DocumentationAssets(read: options.documentationAsset), bridge: bridge),
             UserRoutes(options: options, services: services, bridge: bridge),
             AccountRoutes(options: options, services: services, bridge: bridge),
+            TokenRoutes(options: options, services: services, bridge: bridge),
             ChatRoutes(
                 options: options, jobs: services.jobs, bridge: bridge, waiter: waiter, streams: streams),
             ReportRoutes(options: options, services: services, bridge: bridge, waiter: waiter),

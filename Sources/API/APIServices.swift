@@ -1,6 +1,7 @@
 // Everything the API serves, handed in by Runtime. A plain value of shared, thread-safe objects.
 
 import Accounts
+import Identity
 import Jobs
 import Scheduler
 import Tenants
@@ -11,6 +12,7 @@ public struct APIServices: Sendable {
     public var configs: UserConfigManager
     public var workspaces: WorkspaceManager
     public var budgets: BudgetDesk
+    public var tokens: TokenDesk
     public var jobs: JobClient
     public var watcher: StatusWatcher
     public var scheduler: ReportScheduler
@@ -20,13 +22,15 @@ public struct APIServices: Sendable {
 
     public init(
         accounts: Accounts, configs: UserConfigManager, workspaces: WorkspaceManager,
-        budgets: BudgetDesk, jobs: JobClient, watcher: StatusWatcher, scheduler: ReportScheduler, conversations: any ConversationDirectory,
+        budgets: BudgetDesk, tokens: TokenDesk, jobs: JobClient, watcher: StatusWatcher, scheduler: ReportScheduler,
+        conversations: any ConversationDirectory,
         reports: any ReportLibrary, status: any ServiceStatus
     ) {
         self.accounts = accounts
         self.configs = configs
         self.workspaces = workspaces
         self.budgets = budgets
+        self.tokens = tokens
         self.jobs = jobs
         self.watcher = watcher
         self.scheduler = scheduler

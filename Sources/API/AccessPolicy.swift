@@ -1,31 +1,105 @@
-// Who may reach the service: a token where one is set, else only programs of this machine and never a web page.
-// `AccessPolicy` is pure; `AccessMiddleware` asks it before any route is looked at.
+// Who is calling: decided before any route is looked at. `AccessPolicy` never blocks; where the disk must be asked, its
+// middleware does so on a pool thread. What a caller may then do is said beside each route (`RouteAccess`).
 
 import HTTPTypes
 import Hummingbird
+import Identity
+import Logging
 import WireTypes
 
-/// Why Host and Origin matter on loopback: a page of any web site, open in a browser on this machine, can send
-/// requests to 127.0.0.1. It cannot choose these two headers, though: a foreign page shows in Origin, and a name that
-/// was re-pointed at 127.0.0.1 (DNS rebinding) shows in Host.
+/// Credentials in the order they are tried: the operator's own token, tokens made here, tokens of an identity provider.
+/// Where none of the three exists the service is open to programs of this machine.
+///
+/// Why Host and Origin matter there: a page of any web site, open in a browser on this machine, can send requests to
+/// 127.0.0.1. It cannot choose these two headers, though: a foreign page shows in Origin, and a name that was re-pointed
+/// at 127.0.0.1 (DNS rebinding) shows in Host.
 struct AccessPolicy: Sendable {
     /// Answered without a token: probes come without one, and the documentation holds nothing of any tenant.
     static let openPaths: Set<String> = ["/health", "/ready", "/docs", "/redoc", "/openapi.json"]
     static let openPrefix = "/docs/assets/"
 
-    private let authenticator: TokenAuthenticator?
+    private static let realm = "Bearer realm=\"nanobot\""
 
-    init(adminToken: String?) {
-        authenticator = adminToken.flatMap { $0.isEmpty ? nil : TokenAuthenticator(token: $0) }
+    /// The operator's; nil: there is none.
+    let adminToken: String?
+    let tokens: TokenDesk
+    let jwt: JWTVerifier?
+
+    /// What can be said without blocking.
+    enum Answer {
+        case caller(Caller)
+        /// The disk, or the identity provider, must be asked.
+        case ask(@Sendable () throws -> Caller)
+    }
+
+    init(adminToken: String?, tokens: TokenDesk, jwt: JWTVerifier?) {
+        self.adminToken = adminToken.flatMap { $0.isEmpty ? nil : $0 }
+        self.tokens = tokens
+        self.jwt = jwt
     }
 
     /// - Parameter path: without the query.
-    func check(_ head: HTTPRequest, path: String) throws(ProblemDetails) {
-        if let authenticator {
-            if Self.openPaths.contains(path) || path.hasPrefix(Self.openPrefix) { return }
-            return try authenticator.check(head.headerFields[.authorization])
+    /// - Throws: 401 `unauthorized` or `invalid_token`, 403 `host_not_allowed` or `origin_not_allowed`.
+    func caller(of head: HTTPRequest, path: String) throws(ProblemDetails) -> Answer {
+        let isPublic = Self.openPaths.contains(path) || path.hasPrefix(Self.openPrefix)
+        let isClosed = adminToken != nil || jwt != nil ? true : tokens.isKnownClosed()
+        switch isClosed {
+        case true?: return isPublic ? .caller(Self.nobody) : try identified(head)
+        case false?: return .caller(try local(head))
+        case nil:
+            return .ask {
+                guard try tokens.isClosed() else { return try local(head) }
+                if isPublic { return Self.nobody }
+                switch try identified(head) {
+                case .caller(let caller): return caller
+                case .ask(let body): return try body()
+                }
+            }
         }
+    }
+
+    /// Of the public paths of a closed service: nothing is asked of them, nothing else is let in by them.
+    private static let nobody = Caller(reach: .everybody, isReadOnly: true, credential: "none")
+
+    private func identified(_ head: HTTPRequest) throws(ProblemDetails) -> Answer {
+        guard let authorization = head.headerFields[.authorization] else {
+            throw ProblemDetails(
+                status: 401, code: "unauthorized", detail: "this service needs a token: Authorization: Bearer <token>",
+                challenge: Self.realm)
+        }
+        let parts = authorization.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { throw Self.invalidToken }
+        let credential = String(parts[1])
+        if let adminToken, SecretComparison.isEqual(credential, adminToken) {
+            return .caller(Caller(reach: .everybody, credential: "admin"))
+        }
+        if let jwt, JWTVerifier.isCandidate(credential) {
+            // Public-key arithmetic, and keys that may have to be fetched: not for an event loop.
+            return .ask { try Self.translated { () throws(IdentityError) in try jwt.caller(credential) } }
+        }
+        let remembered = try Self.translated { () throws(IdentityError) in try tokens.remembered(credential) }
+        if let remembered { return .caller(remembered) }
+        return .ask { try Self.translated { () throws(IdentityError) in try tokens.authenticate(credential) } }
+    }
+
+    private static func translated<Value>(
+        _ body: () throws(IdentityError) -> Value
+    ) throws(ProblemDetails) -> Value {
+        do throws(IdentityError) {
+            return try body()
+        } catch {
+            throw error.code == .invalidToken ? invalidToken : ProblemDetails(error)
+        }
+    }
+
+    /// One answer for unknown, revoked, expired and forged.
+    private static let invalidToken = ProblemDetails(
+        status: 401, code: "invalid_token", detail: "the token is not valid",
+        challenge: "\(realm), error=\"invalid_token\"")
+
+    private func local(_ head: HTTPRequest) throws(ProblemDetails) -> Caller {
         try checkLocal(head)
+        return .open
     }
 
     private func checkLocal(_ head: HTTPRequest) throws(ProblemDetails) {
@@ -76,11 +150,17 @@ struct AccessPolicy: Sendable {
 struct AccessMiddleware: RouterMiddleware {
     typealias Context = APIContext
     let policy: AccessPolicy
+    let bridge: BlockingBridge
 
     func handle(
         _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
     ) async throws -> Response {
-        try policy.check(request.head, path: request.uri.path)
+        var context = context
+        switch try policy.caller(of: request.head, path: request.uri.path) {
+        case .caller(let caller): context.caller = caller
+        case .ask(let body): context.caller = try await bridge.run(body)
+        }
+        context.logger[metadataKey: "caller"] = .string(context.caller.credential)
         return try await next(request, context)
     }
 }

@@ -13,10 +13,10 @@ struct AccountRoutes: RouteGroup {
 
     var routes: [Route] {
         [
-            Route(.get, "/users/{user_id}/limits") { _, context in try await limits(context) },
-            Route(.put, "/users/{user_id}/plan") { request, context in try await setPlan(request, context) },
-            Route(.post, "/users/{user_id}/suspend") { request, context in try await suspend(request, context) },
-            Route(.post, "/users/{user_id}/resume") { request, context in
+            Route(.get, "/users/{user_id}/limits", for: .owner) { _, context in try await limits(context) },
+            Route(.put, "/users/{user_id}/plan", for: .admin) { request, context in try await setPlan(request, context) },
+            Route(.post, "/users/{user_id}/suspend", for: .admin) { request, context in try await suspend(request, context) },
+            Route(.post, "/users/{user_id}/resume", for: .admin) { request, context in
                 try await request.noBody()
                 return try await decide(context) { budgets, user in try budgets.resume(user) }
             },

@@ -2,12 +2,12 @@
 
 /// Without a token everyone who reaches the port may do everything, so only this machine may reach it.
 public enum BindingPolicy {
+    /// - Parameter isClosed: whether callers need a token.
     /// - Returns: why `host` must not be bound, with the remedy; nil when it may.
-    public static func check(host: String, adminToken: String?) -> String? {
-        if let adminToken, !adminToken.isEmpty { return nil }
-        if isLoopback(host) { return nil }
-        return "refusing to serve on \(host) without a token: set NANOBOT_ADMIN_TOKEN (or a token file), "
-            + "or bind a loopback address such as 127.0.0.1"
+    public static func check(host: String, isClosed: Bool) -> String? {
+        if isClosed || isLoopback(host) { return nil }
+        return "refusing to serve on \(host) without a token: make one with `nanobot token create --admin`, set "
+            + "NANOBOT_ADMIN_TOKEN (or a token file), or bind a loopback address such as 127.0.0.1"
     }
 
     /// localhost, 127.0.0.0/8 in dotted form, ::1; brackets around an IPv6 address are allowed.

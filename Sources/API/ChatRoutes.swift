@@ -17,7 +17,7 @@ struct ChatRoutes: RouteGroup {
     let streams: EventStream
 
     var routes: [Route] {
-        [Route(.post, "/chat") { request, context in try await chat(request, context) }]
+        [Route(.post, "/chat", for: .owner) { request, context in try await chat(request, context) }]
     }
 
     private func chat(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -28,6 +28,7 @@ struct ChatRoutes: RouteGroup {
         let isAsync = request.preferences["respond-async"] != nil
         let wait = try request.wait(max: options.maxWait) ?? bodyWait ?? (isAsync ? 0 : options.defaultChatWait)
         let job = try call.job()
+        try context.admit(job.userID)
         let submitted = try await bridge.run { [jobs] in
             try jobs.submit(job, source: .api, route: "POST /chat")
         }

@@ -24,16 +24,16 @@ struct DocumentationRoutes: RouteGroup {
 
     var routes: [Route] {
         [
-            Route(.get, "/openapi.json") { request, _ in
+            Route(.get, "/openapi.json", for: .everyone) { request, _ in
                 .tagged(Self.description, mediaType: "application/json", for: request)
             },
-            Route(.get, "/docs") { request, _ in
+            Route(.get, "/docs", for: .everyone) { request, _ in
                 await page(needing: ["swagger-ui.css", "swagger-ui-bundle.js"], html: Self.swaggerPage, for: request)
             },
-            Route(.get, "/redoc") { request, _ in
+            Route(.get, "/redoc", for: .everyone) { request, _ in
                 await page(needing: ["redoc.standalone.js"], html: Self.redocPage, for: request)
             },
-            Route(.get, "/docs/assets/{name}") { request, context in try await asset(request, context) },
+            Route(.get, "/docs/assets/{name}", for: .everyone) { request, context in try await asset(request, context) },
         ]
     }
 

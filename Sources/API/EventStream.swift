@@ -4,6 +4,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Identity
 import Jobs
 import NIOCore
 import Spool
@@ -42,8 +43,8 @@ struct EventStream: Sendable {
     }
 
     /// Whether a reader at `position` has seen all there will be.
-    func isOver(_ id: JobID, at position: StreamPosition) async throws -> Bool {
-        guard try await waiter.view(id).state.isFinal else { return false }
+    func isOver(_ id: JobID, at position: StreamPosition, for caller: Caller) async throws -> Bool {
+        guard try await waiter.view(id, for: caller).state.isFinal else { return false }
         let chunk = try await chunk(id, from: position, isChecked: true)
         return chunk.lines.isEmpty && !chunk.isReset
     }

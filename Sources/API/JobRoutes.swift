@@ -3,6 +3,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Identity
 import Jobs
 import Spool
 import Tenants
@@ -21,32 +22,40 @@ struct JobRoutes: RouteGroup {
 
     var routes: [Route] {
         [
-            Route(.get, "/jobs") { request, _ in
+            Route(.get, "/jobs", for: .owner) { request, context in
                 let user = try request.query("user_id").map(Self.queryUser)
-                return try await list(request, user: user)
+                if let user { try context.admit(user) }
+                return try await list(request, user: user ?? context.caller.user)
             },
-            Route(.get, "/users/{user_id}/jobs") { request, context in
+            Route(.get, "/users/{user_id}/jobs", for: .owner) { request, context in
                 try await list(request, user: try context.pathUser())
             },
-            Route(.post, "/jobs") { request, _ in try await submit(request) },
-            Route(.get, "/jobs/{job_id}") { request, context in
+            Route(.post, "/jobs", for: .owner) { request, context in try await submit(request, context) },
+            Route(.get, "/jobs/{job_id}", for: .owner) { request, context in
                 let wait = try request.wait(max: options.maxWait) ?? 0
                 let view = try await waiter.view(try context.pathJob(), waiting: wait, context: context)
                 return .tagged(view.json.bytes(), mediaType: "application/json", for: request)
             },
-            Route(.post, "/jobs/{job_id}/cancel") { request, context in
+            Route(.post, "/jobs/{job_id}/cancel", for: .owner) { request, context in
                 try await request.noBody()
-                let id = try context.pathJob()
+                let id = try await ownJob(context)
                 return .json(try await bridge.run { [jobs = services.jobs] in try jobs.cancel(id) }.json)
             },
-            Route(.post, "/jobs/{job_id}/retry") { request, context in
+            Route(.post, "/jobs/{job_id}/retry", for: .owner) { request, context in
                 try await request.noBody()
-                let id = try context.pathJob()
+                let id = try await ownJob(context)
                 let view = try await bridge.run { [jobs = services.jobs] in try jobs.retry(id) }
                 return .accepted(view.json, location: "/jobs/\(id)")
             },
-            Route(.get, "/jobs/{job_id}/events") { request, context in try await events(request, context) },
+            Route(.get, "/jobs/{job_id}/events", for: .owner) { request, context in try await events(request, context) },
         ]
+    }
+
+    /// The job the path names, once it is known to be one the caller reaches.
+    private func ownJob(_ context: APIContext) async throws -> JobID {
+        let id = try context.pathJob()
+        if context.caller.user != nil { _ = try await waiter.view(id, for: context.caller) }
+        return id
     }
 
     private static func queryUser(_ text: String) throws -> UserID {
@@ -70,16 +79,19 @@ struct JobRoutes: RouteGroup {
         return page.reply(views.map { (cursor: "\($0.id)", json: $0.json) }, to: request)
     }
 
-    private func submit(_ request: Request) async throws -> Response {
+    private func submit(_ request: Request, _ context: APIContext) async throws -> Response {
         let body = try await request.json(maxBytes: options.maxBodyBytes)
-        if let entries = body.array { return try await submitBatch(entries, request) }
-        if let entries = body["jobs"]?.array, body.object?.count == 1 { return try await submitBatch(entries, request) }
+        if let entries = body.array { return try await submitBatch(entries, request, context) }
+        if let entries = body["jobs"]?.array, body.object?.count == 1 {
+            return try await submitBatch(entries, request, context)
+        }
         var members = body.object ?? [:]
         if let key = try request.idempotencyKey(), members["idempotency_key"] == nil {
             members["idempotency_key"] = .string(key)
         }
         let json = body.object == nil ? body : .object(members)
         let job = try JobRequest.parse(json, now: options.now())
+        try context.admit(job.userID)
         let submitted = try await bridge.run { [jobs = services.jobs] in
             try jobs.submit(job, source: .api, route: Self.submitRoute)
         }
@@ -88,7 +100,7 @@ struct JobRoutes: RouteGroup {
     }
 
     /// Each entry stands or falls alone; the answers are in the order of the entries.
-    private func submitBatch(_ entries: [JSON], _ request: Request) async throws -> Response {
+    private func submitBatch(_ entries: [JSON], _ request: Request, _ context: APIContext) async throws -> Response {
         guard (1...options.maxBatchJobs).contains(entries.count) else {
             throw FieldError(field: "body", detail: "a batch has from 1 to \(options.maxBatchJobs) jobs")
         }
@@ -96,7 +108,11 @@ struct JobRoutes: RouteGroup {
         let now = options.now()
         let parsed = entries.enumerated().map { index, entry -> Result<JobRequest, JobError> in
             do throws(JobError) {
-                return .success(try JobRequest.parse(Self.keyed(entry, key, index), now: now))
+                let job = try JobRequest.parse(Self.keyed(entry, key, index), now: now)
+                guard context.caller.reaches(job.userID) else {
+                    return .failure(JobError(.userNotFound, ProblemDetails.userNotFound(job.userID.rawValue).detail))
+                }
+                return .success(job)
             } catch {
                 return .failure(error)
             }
@@ -136,11 +152,11 @@ struct JobRoutes: RouteGroup {
     /// The stream, from the start or from Last-Event-ID.
     private func events(_ request: Request, _ context: APIContext) async throws -> Response {
         let id = try context.pathJob()
-        _ = try await waiter.view(id)
+        _ = try await waiter.view(id, for: context.caller)
         // An id that is none of ours cannot fit: the replay says so with `reset`.
         let last = request.headers[.lastEventID] ?? request.query("last_event_id")
         let position = last.map { StreamPosition($0) ?? StreamPosition(epoch: "unknown", offset: 1) }
-        if let position, try await streams.isOver(id, at: position) {
+        if let position, try await streams.isOver(id, at: position, for: context.caller) {
             // A browser's EventSource reconnects for ever unless it is told that there is nothing to come.
             return .noContent
         }

@@ -1,6 +1,7 @@
 // Waiting for a job without a thread: a watcher rings, the request's task looks. Called on a request's task.
 
 import Foundation
+import Identity
 import Jobs
 import NIOCore
 import ServiceLifecycle
@@ -20,7 +21,7 @@ struct JobWaiter: Sendable {
     ///   - seconds: 0 looks once.
     /// - Throws: 404 when there is no such job.
     func view(_ id: JobID, waiting seconds: Double, context: APIContext) async throws -> JobView {
-        let first = try await view(id)
+        let first = try await view(id, for: context.caller)
         guard seconds > 0, !first.state.isFinal else { return first }
         let deadline = ContinuousClock.now + .milliseconds(Int(seconds * 1_000))
         return try await observing(id, context: context) { signal in
@@ -28,20 +29,20 @@ struct JobWaiter: Sendable {
             let alarm = loop.scheduleTask(in: .milliseconds(Int64(seconds * 1_000))) { signal.ring() }
             defer { alarm.cancel() }
             // The state may have changed between the first look and the watch: look again before the first ring.
-            var view = try await self.view(id)
+            var view = try await self.view(id, for: context.caller)
             var rings = signal.rings.makeAsyncIterator()
             while !view.state.isFinal, !signal.isAbandoned, ContinuousClock.now < deadline {
                 guard await rings.next() != nil else { break }
-                view = try await self.view(id)
+                view = try await self.view(id, for: context.caller)
             }
             return view
         }
     }
 
     /// The job as it stands.
-    /// - Throws: 404 `job_not_found`.
-    func view(_ id: JobID) async throws -> JobView {
-        guard let view = try await bridge.run({ [jobs] in try jobs.view(id) }) else {
+    /// - Throws: 404 `job_not_found`, also for a job of a user the caller does not reach.
+    func view(_ id: JobID, for caller: Caller) async throws -> JobView {
+        guard let view = try await bridge.run({ [jobs] in try jobs.view(id) }), caller.reaches(view.userID) else {
             throw ProblemDetails.noJob("\(id)")
         }
         return view

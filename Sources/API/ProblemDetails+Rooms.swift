@@ -2,6 +2,7 @@
 
 import Foundation
 import Hummingbird
+import Identity
 import Jobs
 import NIOCore
 import NIOHTTP1
@@ -23,6 +24,7 @@ extension ProblemDetails {
         case let error as TenantError: self.init(error)
         case let error as JobError: self.init(error)
         case let error as ScheduleError: self.init(error)
+        case let error as IdentityError: self.init(error)
         case let error as SpoolError:
             self.init(status: 503, code: "storage", detail: error.detail, retryAfter: Self.storageRetry)
         case let error as HTTPError: self.init(error)
@@ -82,6 +84,20 @@ extension ProblemDetails {
             status: status, code: error.kind == .notFound ? "job_not_found" : error.code, detail: error.detail,
             field: error.kind == .invalidJob ? error.field ?? "body" : error.field, jobID: error.jobID.map { "\($0)" },
             retryAfter: error.retryAfter ?? (isPassing ? Self.storageRetry : nil))
+    }
+
+    init(_ error: IdentityError) {
+        let status: Int
+        switch error.code {
+        case .invalidToken: status = 401
+        case .tokenNotFound: status = 404
+        case .tooManyTokens: status = 409
+        case .invalidField: status = 422
+        case .keysUnavailable, .storage: status = 503
+        }
+        self.init(
+            status: status, code: error.code.rawValue, detail: error.detail, field: error.field,
+            retryAfter: status == 503 ? Self.storageRetry : nil)
     }
 
     init(_ error: ScheduleError) {

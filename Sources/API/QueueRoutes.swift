@@ -11,8 +11,8 @@ struct QueueRoutes: RouteGroup {
 
     var routes: [Route] {
         [
-            Route(.get, "/queue") { _, _ in .json(try await bridge.run { [jobs] in try jobs.queue() }.json) },
-            Route(.post, "/queue/pause") { request, _ in
+            Route(.get, "/queue", for: .admin) { _, _ in .json(try await bridge.run { [jobs] in try jobs.queue() }.json) },
+            Route(.post, "/queue/pause", for: .admin) { request, _ in
                 try await request.noBody()
                 return .json(
                     try await bridge.run { [jobs] in
@@ -20,7 +20,7 @@ struct QueueRoutes: RouteGroup {
                         return try jobs.queue()
                     }.json)
             },
-            Route(.post, "/queue/resume") { request, _ in
+            Route(.post, "/queue/resume", for: .admin) { request, _ in
                 try await request.noBody()
                 return .json(
                     try await bridge.run { [jobs] in

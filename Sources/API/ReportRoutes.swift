@@ -17,15 +17,16 @@ struct ReportRoutes: RouteGroup {
 
     var routes: [Route] {
         [
-            Route(.post, "/reports") { request, _ in try await order(request) },
-            Route(.get, "/reports/{report_id}") { request, context in try await show(request, context) },
-            Route(.get, "/users/{user_id}/reports") { request, context in try await list(request, context) },
+            Route(.post, "/reports", for: .owner) { request, context in try await order(request, context) },
+            Route(.get, "/reports/{report_id}", for: .owner) { request, context in try await show(request, context) },
+            Route(.get, "/users/{user_id}/reports", for: .owner) { request, context in try await list(request, context) },
         ]
     }
 
-    private func order(_ request: Request) async throws -> Response {
+    private func order(_ request: Request, _ context: APIContext) async throws -> Response {
         let body = try await request.json(maxBytes: options.maxBodyBytes)
         let job = try JobCall(body, kind: .report, request: request, now: options.now()).job()
+        try context.admit(job.userID)
         let submitted = try await bridge.run { [jobs = services.jobs] in
             try jobs.submit(job, source: .api, route: "POST /reports")
         }

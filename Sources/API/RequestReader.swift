@@ -33,6 +33,15 @@ extension Request {
         }
     }
 
+    /// For calls whose body may be left out; nil when it is.
+    /// - Throws: as `json`.
+    func optionalJSON(maxBytes: Int) async throws -> JSON? {
+        let buffer = try await collected(maxBytes)
+        guard buffer.readableBytes > 0 else { return nil }
+        try checkContentType()
+        return try JSON.parse(Array(buffer.readableBytesView), limits: JSON.Limits(maxBytes: maxBytes))
+    }
+
     private func collected(_ maxBytes: Int) async throws -> ByteBuffer {
         if let length = headers[.contentLength].flatMap({ Int($0) }), length > maxBytes {
             throw ProblemDetails.tooLarge(maxBytes)

@@ -2,21 +2,57 @@
 
 import HTTPTypes
 import Hummingbird
+import Identity
 import WireTypes
 
 typealias RouteHandler = @Sendable (Request, APIContext) async throws -> Response
+
+/// Which callers a route is for; said for every route, since there is no default.
+enum RouteAccess: Sendable {
+    /// Probes and documentation: without a credential too.
+    case everyone
+    /// Whatever is one user's, for that user and for admins: the handler asks `APIContext` about each user it meets.
+    case owner
+    /// The service as a whole, and what an operator decides about a user.
+    case admin
+
+    /// - Throws: 403 `forbidden`, 403 `read_only`.
+    func check(_ caller: Caller, _ method: HTTPRequest.Method) throws(ProblemDetails) {
+        switch self {
+        case .everyone: return
+        case .owner:
+            guard !caller.isReadOnly || method == .get || method == .head else {
+                throw ProblemDetails(status: 403, code: "read_only", detail: "this token may read only")
+            }
+        case .admin:
+            guard caller.isAdmin else {
+                throw ProblemDetails(status: 403, code: "forbidden", detail: "this call needs an admin's token")
+            }
+        }
+    }
+}
 
 /// One call of the API.
 struct Route: Sendable {
     var method: HTTPRequest.Method
     /// With parameters as {name}.
     var path: String
-    var handler: RouteHandler
+    var access: RouteAccess
+    private var body: RouteHandler
 
-    init(_ method: HTTPRequest.Method, _ path: String, _ handler: @escaping RouteHandler) {
+    init(
+        _ method: HTTPRequest.Method, _ path: String, for access: RouteAccess, _ handler: @escaping RouteHandler
+    ) {
         self.method = method
         self.path = path
-        self.handler = handler
+        self.access = access
+        body = handler
+    }
+
+    /// Checks the caller, then answers.
+    func handler(_ request: Request, _ context: APIContext) async throws -> Response {
+        try access.check(context.caller, request.method)
+        return try await body(request, context)
     }
 }
 

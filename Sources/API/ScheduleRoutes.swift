@@ -3,6 +3,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Identity
 import Jobs
 import Scheduler
 import Spool
@@ -21,17 +22,17 @@ struct ScheduleRoutes: RouteGroup {
     var routes: [Route] {
         let one = "/users/{user_id}/schedules/{schedule_id}"
         return [
-            Route(.get, "/schedule") { request, _ in try await overview(request) },
-            Route(.get, "/users/{user_id}/schedules") { request, context in try await list(request, context) },
-            Route(.post, "/users/{user_id}/schedules") { request, context in try await create(request, context) },
-            Route(.get, one) { _, context in
+            Route(.get, "/schedule", for: .owner) { request, context in try await overview(request, context) },
+            Route(.get, "/users/{user_id}/schedules", for: .owner) { request, context in try await list(request, context) },
+            Route(.post, "/users/{user_id}/schedules", for: .owner) { request, context in try await create(request, context) },
+            Route(.get, one, for: .owner) { _, context in
                 .json(try await ask(context) { try $0.view($1, $2) }.json)
             },
-            Route(.patch, one) { request, context in
+            Route(.patch, one, for: .owner) { request, context in
                 let body = try await request.json(maxBytes: options.maxBodyBytes)
                 return .json(try await ask(context) { try $0.update($1, $2, body) }.json)
             },
-            Route(.delete, one) { _, context in
+            Route(.delete, one, for: .owner) { _, context in
                 guard try await ask(context, { try $0.remove($1, $2) }) else {
                     throw ProblemDetails(
                         status: 404, code: "schedule_not_found",
@@ -39,8 +40,8 @@ struct ScheduleRoutes: RouteGroup {
                 }
                 return .noContent
             },
-            Route(.post, "\(one)/run") { request, context in try await run(request, context) },
-            Route(.get, "\(one)/history") { _, context in
+            Route(.post, "\(one)/run", for: .owner) { request, context in try await run(request, context) },
+            Route(.get, "\(one)/history", for: .owner) { _, context in
                 let runs = try await ask(context) { try $0.history($1, $2).map(Self.row) }
                 return .json(.array(runs))
             },
@@ -56,10 +57,13 @@ struct ScheduleRoutes: RouteGroup {
         return try await bridge.run { [scheduler = services.scheduler] in try call(scheduler, user, id) }
     }
 
-    private func overview(_ request: Request) async throws -> Response {
-        guard let raw = request.query("user_id") else { throw FieldError(field: "user_id", detail: "is required") }
+    private func overview(_ request: Request, _ context: APIContext) async throws -> Response {
+        guard let raw = request.query("user_id") ?? context.caller.user?.rawValue else {
+            throw FieldError(field: "user_id", detail: "is required")
+        }
         let user: UserID
         do { user = try UserID(raw) } catch { throw ProblemDetails.userNotFound(raw) }
+        try context.admit(user)
         let summary = try await bridge.run { [scheduler = services.scheduler] in
             try scheduler.summary(user, limit: Self.shownFires)
         }

@@ -15,24 +15,24 @@ struct ServiceRoutes: RouteGroup {
 
     var routes: [Route] {
         [
-            Route(.get, "/") { _, _ in
+            Route(.get, "/", for: .owner) { _, _ in
                 .json(ServiceInfo(name: "nanobot", version: options.version).json)
             },
             // Liveness: answered on the event loop, so that a stuck disk never makes a supervisor kill the process.
-            Route(.get, "/health") { _, _ in
+            Route(.get, "/health", for: .everyone) { _, _ in
                 let parts = [
                     (name: "workspace_manager", isRunning: true), (name: "config_manager", isRunning: true),
                     (name: "report_scheduler", isRunning: status.isSchedulerRunning()),
                 ]
                 return .json(Health(version: options.version, time: options.now(), services: parts).json)
             },
-            Route(.get, "/ready") { _, _ in
+            Route(.get, "/ready", for: .everyone) { _, _ in
                 let readiness = try await bridge.run { [status] in status.readiness() }
                 return readiness.isReady
                     ? .json(readiness.json)
                     : .json(readiness.json, status: .serviceUnavailable, headers: [.retryAfter: "5"])
             },
-            Route(.get, "/metrics") { _, _ in
+            Route(.get, "/metrics", for: .admin) { _, _ in
                 let below = try await bridge.run { [status] in status.metricsText() }
                 let own = meter.text(streams: slots.count, blockingCalls: bridge.inUse)
                 let separator = below.isEmpty || below.hasSuffix("\n") ? "" : "\n"

@@ -17,16 +17,16 @@ struct SessionRoutes: RouteGroup {
 
     var routes: [Route] {
         [
-            Route(.get, "/users/{user_id}/sessions") { request, context in try await list(request, context) },
-            Route(.get, "/users/{user_id}/sessions/{session_id}") { _, context in try await show(context) },
-            Route(.patch, "/users/{user_id}/sessions/{session_id}") { request, context in
+            Route(.get, "/users/{user_id}/sessions", for: .owner) { request, context in try await list(request, context) },
+            Route(.get, "/users/{user_id}/sessions/{session_id}", for: .owner) { _, context in try await show(context) },
+            Route(.patch, "/users/{user_id}/sessions/{session_id}", for: .owner) { request, context in
                 try await rename(request, context)
             },
-            Route(.delete, "/users/{user_id}/sessions/{session_id}") { _, context in try await delete(context) },
-            Route(.get, "/users/{user_id}/sessions/{session_id}/messages") { request, context in
+            Route(.delete, "/users/{user_id}/sessions/{session_id}", for: .owner) { _, context in try await delete(context) },
+            Route(.get, "/users/{user_id}/sessions/{session_id}/messages", for: .owner) { request, context in
                 try await messages(request, context)
             },
-            Route(.get, "/users/{user_id}/usage") { request, context in try await usage(request, context) },
+            Route(.get, "/users/{user_id}/usage", for: .owner) { request, context in try await usage(request, context) },
         ]
     }
 

@@ -14,23 +14,23 @@ struct UserRoutes: RouteGroup {
 
     var routes: [Route] {
         [
-            Route(.post, "/users") { request, _ in try await create(request) },
-            Route(.get, "/users") { request, _ in try await list(request) },
-            Route(.get, "/users/{user_id}") { request, context in try await show(request, context) },
-            Route(.delete, "/users/{user_id}") { _, context in try await delete(context) },
-            Route(.put, "/users/{user_id}/watchlist") { request, context in
+            Route(.post, "/users", for: .admin) { request, _ in try await create(request) },
+            Route(.get, "/users", for: .admin) { request, _ in try await list(request) },
+            Route(.get, "/users/{user_id}", for: .owner) { request, context in try await show(request, context) },
+            Route(.delete, "/users/{user_id}", for: .owner) { _, context in try await delete(context) },
+            Route(.put, "/users/{user_id}/watchlist", for: .owner) { request, context in
                 try await change(request, context) { accounts, user, body, version in
                     let change = try WatchlistChange(json: body, path: "")
                     return try accounts.updateWatchlist(user, change, ifMatch: version)
                 }
             },
-            Route(.put, "/users/{user_id}/preferences") { request, context in
+            Route(.put, "/users/{user_id}/preferences", for: .owner) { request, context in
                 try await change(request, context) { accounts, user, body, version in
                     let change = try PreferencesChange(json: body, path: "")
                     return try accounts.updatePreferences(user, change, ifMatch: version)
                 }
             },
-            Route(.put, "/users/{user_id}/persona") { request, context in
+            Route(.put, "/users/{user_id}/persona", for: .owner) { request, context in
                 try await change(request, context) { accounts, user, body, version in
                     let change = try PersonaChange(json: body, path: "")
                     return try accounts.updatePersona(user, change, ifMatch: version)

@@ -4,6 +4,7 @@
 // except where a method says otherwise.
 
 import Dispatch
+import Identity
 import Jobs
 import Scheduler
 import Tenants
@@ -14,6 +15,7 @@ public final class Accounts: Sendable {
     private let configs: UserConfigManager
     private let scheduler: ReportScheduler
     private let client: JobClient
+    private let tokens: TokenDesk
     private let pause: @Sendable (Double) -> Void
 
     /// Running jobs of a user being deleted were told to end, which takes about a second; they are looked at this
@@ -26,6 +28,7 @@ public final class Accounts: Sendable {
     ///   - pause: blocks for that many seconds.
     public init(
         workspaces: WorkspaceManager, configs: UserConfigManager, scheduler: ReportScheduler, client: JobClient,
+        tokens: TokenDesk,
         pause: @escaping @Sendable (Double) -> Void = {
             _ = DispatchSemaphore(value: 0).wait(timeout: .now() + $0)
         }
@@ -35,6 +38,7 @@ public final class Accounts: Sendable {
         self.configs = configs
         self.scheduler = scheduler
         self.client = client
+        self.tokens = tokens
     }
 
     // MARK: - Coming
@@ -123,6 +127,7 @@ public final class Accounts: Sendable {
         try announced(id) { () throws(TenantError) in try workspaces.delete(id) }
         // Jobs that came in while the others were being erased; from here on none can.
         try eraseJobs(of: id)
+        try eraseTokens(of: id)
     }
 
     /// Finishes deletions that a crash cut short. For the start of a process.
@@ -131,9 +136,22 @@ public final class Accounts: Sendable {
     public func finishDeletions() throws(TenantError) -> [UserID] {
         for id in try workspaces.halfDeleted() {
             // A new user of that id owns the jobs there are now; those of the old one can't run for it.
-            if try !workspaces.exists(id) { try eraseJobs(of: id) }
+            if try !workspaces.exists(id) {
+                try eraseJobs(of: id)
+                try eraseTokens(of: id)
+            }
         }
         return try workspaces.sweep()
+    }
+
+    /// They let nobody in any more, since they name the life that has ended; what is left are names and times.
+    private func eraseTokens(of id: UserID) throws(TenantError) {
+        do throws(IdentityError) {
+            try tokens.revokeAll(of: id)
+        } catch {
+            throw TenantError(
+                .storage, "The tokens of \"\(id)\" could not be removed, repeat the deletion: \(error.detail)")
+        }
     }
 
     private func eraseJobs(of id: UserID) throws(TenantError) {

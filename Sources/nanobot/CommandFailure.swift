@@ -3,6 +3,7 @@
 
 import DurableFiles
 import Foundation
+import Identity
 import Jobs
 import Runtime
 import Scheduler
@@ -63,6 +64,7 @@ extension CommandFailure {
         case let error as TenantError: self.init(error)
         case let error as ScheduleError: self.init(error)
         case let error as SpoolError: self.init(error)
+        case let error as IdentityError: self.init(error)
         case let error as SettingsError: self.init("invalid_settings", error.description, .usage)
         case let error as FieldError: self.init("invalid_field", error.detail, field: error.field, .usage)
         case let error as FileError: self.init("storage", error.description, .unavailable)
@@ -84,6 +86,16 @@ extension CommandFailure {
         }
         // For the shell the field of an unknown user is noise.
         self.init(error.code, error.detail, field: error.kind == .userNotFound ? nil : error.field, status)
+    }
+
+    private init(_ error: IdentityError) {
+        let status: ExitStatus
+        switch error.code {
+        case .invalidField: status = .usage
+        case .keysUnavailable, .storage: status = .unavailable
+        case .invalidToken, .tokenNotFound, .tooManyTokens: status = .failed
+        }
+        self.init(error.code.rawValue, error.detail, field: error.field, status)
     }
 
     private init(_ error: TenantError) {

@@ -38,7 +38,7 @@ struct Nanobot: AsyncParsableCommand {
                 subcommands: [
                     CreateUser.self, ListUsers.self, ShowUser.self, DeleteUser.self, CloneUser.self,
                     WatchlistCommand.self, PreferencesCommand.self, ScheduleCommand.self, ShowUsage.self, SetPlan.self,
-                    SuspendUser.self, ResumeUser.self,
+                    SuspendUser.self, ResumeUser.self, TokenCommand.self,
                 ]),
             CommandGroup(
                 name: "Care and learning", subcommands: [CheckSpool.self, GuidedExample.self, RunTests.self]),

@@ -5,6 +5,7 @@ import Accounts
 import DurableFiles
 import Foundation
 import Hummingbird
+import Identity
 import Jobs
 import Logging
 import Scheduler
@@ -35,6 +36,7 @@ final class ServiceFixture: Sendable {
     let watcher: StatusWatcher
     let scheduler: ReportScheduler
     let accounts: Accounts
+    let tokens: TokenDesk
     let shelf = StubShelf()
 
     init() throws {
@@ -50,13 +52,17 @@ final class ServiceFixture: Sendable {
         scheduler = ReportScheduler(
             client: jobs, workspaces: workspaces, configs: configs,
             changes: ChangeMarks(folder: home.path + "/workspaces/.changed"))
-        accounts = Accounts(workspaces: workspaces, configs: configs, scheduler: scheduler, client: jobs)
+        let configs = configs
+        tokens = TokenDesk(
+            store: TokenStore(folder: home.path + "/tokens"), incarnation: { try? configs.get($0).incarnation })
+        accounts = Accounts(
+            workspaces: workspaces, configs: configs, scheduler: scheduler, client: jobs, tokens: tokens)
     }
 
     var services: APIServices {
         APIServices(
-            accounts: accounts, configs: configs, workspaces: workspaces, budgets: budgets, jobs: jobs,
-            watcher: watcher, scheduler: scheduler, conversations: shelf, reports: shelf, status: shelf)
+            accounts: accounts, configs: configs, workspaces: workspaces, budgets: budgets, tokens: tokens,
+            jobs: jobs, watcher: watcher, scheduler: scheduler, conversations: shelf, reports: shelf, status: shelf)
     }
 
     /// Claims the job and does with it what the test says, on the calling thread.

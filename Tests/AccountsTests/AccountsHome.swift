@@ -1,6 +1,7 @@
 // A home as a process builds it, over a file system that can fail.
 
 import Foundation
+import Identity
 import Jobs
 import Scheduler
 import Spool
@@ -39,7 +40,11 @@ final class AccountsHome {
                 client: client, workspaces: workspaces, configs: configs,
                 changes: ChangeMarks(folder: workspaces.root + "/.changed", files: files), now: clock.read)
             accounts = Accounts(
-                workspaces: workspaces, configs: configs, scheduler: scheduler, client: client, pause: { _ in })
+                workspaces: workspaces, configs: configs, scheduler: scheduler, client: client,
+                tokens: TokenDesk(
+                    store: TokenStore(folder: path + "/tokens", files: files, now: clock.read),
+                    incarnation: { [configs] in try? configs.get($0).incarnation }, now: clock.read),
+                pause: { _ in })
         }
     }
 

@@ -10,7 +10,7 @@ enum PackageTable {
     static let glibcUsers: Set = ["DurableFiles", "Subprocesses", "Workers", "HTTPTransport", "nanobot"]
 
     private static let productVariables = [
-        "logging": "Logging", "metrics": "Metrics", "crypto": "Crypto", "yams": "Yams", "mustache": "Mustache",
+        "logging": "Logging", "metrics": "Metrics", "crypto": "Crypto", "cryptoExtras": "CryptoExtras", "yams": "Yams", "mustache": "Mustache",
         "hummingbird": "Hummingbird", "hummingbirdCore": "HummingbirdCore", "lifecycle": "ServiceLifecycle", "unixSignals": "UnixSignals", "arguments": "ArgumentParser",
         "nioCore": "NIOCore", "nioPosix": "NIOPosix", "nioHTTP1": "NIOHTTP1", "httpTypes": "HTTPTypes",
     ]

@@ -4,6 +4,7 @@
 import API
 import DurableFiles
 import Foundation
+import Identity
 import Jobs
 import Logging
 import Metrics
@@ -55,15 +56,16 @@ public struct NanobotServer: Sendable {
     public func run() async throws {
         let logger = services.logger
         let settings = services.settings
-        if parts.contains(.api), let refusal = BindingPolicy.check(host: settings.host, adminToken: settings.adminToken)
-        {
+        let hasTokens = try services.tokens.isClosed()
+        let isClosed = settings.adminToken != nil || settings.jwt != nil || hasTokens
+        if parts.contains(.api), let refusal = BindingPolicy.check(host: settings.host, isClosed: isClosed) {
             throw SettingsError(place: "server.host", detail: refusal)
         }
         let metrics = MetricsStore()
         MetricsSystem.bootstrap(metrics)
         let state = ServiceState(spool: services.spool, client: services.client, metrics: metrics)
         var group: [any Service] = []
-        if parts.contains(.api) { group.append(try makeAPI(state).makeApplication()) }
+        if parts.contains(.api) { group.append(try makeAPI(state, hasTokens: hasTokens).makeApplication()) }
         let housekeeper = Housekeeper(services)
         group.append(BlockingService(name: "housekeeper", start: { housekeeper.start() }, stop: { housekeeper.stop() }))
         if parts.contains(.dropBox) { group.append(makeDropBox()) }
@@ -85,7 +87,7 @@ public struct NanobotServer: Sendable {
         try await ServiceGroup(configuration: configuration).run()
     }
 
-    private func makeAPI(_ state: ServiceState) throws -> APIServer {
+    private func makeAPI(_ state: ServiceState, hasTokens: Bool) throws -> APIServer {
         let socket = environment["NOTIFY_SOCKET"]
         let running = onRunning
         var options = APIOptions(
@@ -95,12 +97,13 @@ public struct NanobotServer: Sendable {
                 SupervisorNotice.send(SupervisorNotice.ready, to: socket)
                 running(port)
             }, now: services.now)
-        options.defaultChatWait = 30
+        options.jwt = try services.settings.jwt?.verifier(home: services.home, environment: environment)
+        options.hasTokens = hasTokens
         return try APIServer(
             options: options,
             services: APIServices(
                 accounts: services.accounts, configs: services.configs, workspaces: services.workspaces,
-                budgets: services.budgets, jobs: services.client, watcher: StatusWatcher(spool: services.spool),
+                budgets: services.budgets, tokens: services.tokens, jobs: services.client, watcher: StatusWatcher(spool: services.spool),
                 scheduler: services.scheduler,
                 conversations: ConversationShelf(workspaces: services.workspaces, now: services.now),
                 reports: ReportShelf(workspaces: services.workspaces, renderer: services.renderer), status: state),

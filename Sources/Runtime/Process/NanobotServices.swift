@@ -6,6 +6,7 @@ import Accounts
 import Agent
 import DurableFiles
 import Foundation
+import Identity
 import Jobs
 import Logging
 import Providers
@@ -29,6 +30,7 @@ public final class NanobotServices: Sendable {
     public let scheduler: ReportScheduler
     public let accounts: Accounts
     public let budgets: BudgetDesk
+    public let tokens: TokenDesk
     public let factory: ProviderFactory
     /// Where the keys of services that tools use are looked up.
     private let environment: [String: String]
@@ -70,7 +72,12 @@ public final class NanobotServices: Sendable {
         scheduler = ReportScheduler(
             client: client, workspaces: workspaces, configs: configs,
             changes: ChangeMarks(folder: "\(home.workspaces)/.changed"), now: now, logger: logger)
-        accounts = Accounts(workspaces: workspaces, configs: configs, scheduler: scheduler, client: client)
+        let configs = configs
+        tokens = TokenDesk(
+            // A user whose configuration cannot be read is not let in, like one who is gone.
+            store: TokenStore(folder: home.tokens, now: now), incarnation: { (try? configs.get($0))?.incarnation }, now: now)
+        accounts = Accounts(
+            workspaces: workspaces, configs: configs, scheduler: scheduler, client: client, tokens: tokens)
         renderer = try ReportRenderer()
     }
 

@@ -18,6 +18,8 @@ public struct Settings: Sendable {
     public var host = "127.0.0.1"
     public var port = 8_000
     public var adminToken: String?
+    /// `server.jwt`; nil: no tokens of an identity provider are taken.
+    public var jwt: JWTSettings?
     public var providers: [String: ProviderEntry] = ProviderEntry.builtIn
     /// By "provider/model", in USD per million tokens.
     public var prices: [String: ModelPrice] = [:]

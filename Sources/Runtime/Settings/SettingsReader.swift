@@ -79,6 +79,7 @@ public struct SettingsReader: Sendable {
         if var server = try reader.object("server") {
             settings.host = try server.string("host", min: 1, max: 255) ?? settings.host
             settings.port = try server.int("port", in: 0...65_535) ?? settings.port
+            settings.jwt = try JWTSettings.read(&server)
             try server.finish()
         }
         if let providers = try reader.object("providers") {
