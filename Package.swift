@@ -22,6 +22,9 @@ let mustache = Target.Dependency.product(name: "Mustache", package: "swift-musta
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -63,7 +66,10 @@ let rooms: [Room] = [
         imports: [
             "TextFormats", "DurableFiles", "Spool", "Accounts", "Identity", "Jobs", "Scheduler", "Tenants", "WireTypes",
         ],
-        products: [hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, httpTypes, lifecycle, logging],
+        products: [
+            hummingbird, hummingbirdCore, hummingbirdTLS, nioCore, nioPosix, nioHTTP1, nioHTTPTypes, nioSSL, httpTypes, lifecycle,
+            logging,
+        ],
         resources: [.embedInCode("Assets/openapi.json")]),
     Room(
         name: "Runtime",
@@ -98,6 +104,8 @@ let packages: [String: Package.Dependency] = [
     "swift-mustache": .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     "hummingbird": .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     "swift-nio": .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    "swift-nio-ssl": .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    "swift-nio-extras": .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
     "swift-http-types": .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     "swift-service-lifecycle": .package(
         url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),

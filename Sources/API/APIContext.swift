@@ -19,6 +19,8 @@ struct APIContext: RequestContext {
     /// Who is asking; set by `AccessMiddleware` before any route. Until then: somebody who may do nothing.
     var caller = Caller(reach: .everybody, isReadOnly: true, credential: "none")
 
+    let notes = RequestNotes()
+
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
         channel = source.channel
@@ -42,6 +44,9 @@ struct APIContext: RequestContext {
         guard caller.reaches(user) else { throw .userNotFound(raw) }
         return user
     }
+
+    /// The other end of the connection; nil where it has no address.
+    var peer: String? { channel.remoteAddress?.ipAddress }
 
     /// For users named in bodies and queries: as if there were none the caller does not reach.
     func admit(_ user: UserID) throws(ProblemDetails) {

@@ -18,6 +18,18 @@ public struct APIOptions: Sendable {
     public var hasTokens = false
     /// The service's version, as in GET / and /health.
     public var version: String
+    /// nil: plain HTTP.
+    public var tls: CertificateFiles?
+    /// Proxies whose X-Forwarded-For is believed, and which may open any number of connections.
+    public var trustedProxies: [AddressBlock] = []
+    /// Requests a minute of one token that reaches one user; beyond it: 429. 0: no bound.
+    public var requestsPerMinute = 0
+    /// Most connections of one address that is neither this machine nor a trusted proxy; 0: no bound.
+    public var connectionsPerAddress = 256
+    /// Seconds a body may take to arrive; then the connection is closed.
+    public var bodyTimeout: Int64 = 60
+    /// Called for every call that changed something or was refused, on the request's task; must not block. nil: no audit.
+    public var audit: (@Sendable (AuditEntry) -> Void)?
     /// Reads one file of the documentation assets by its path below drf-spectacular-sidecar's static folder, such as
     /// "swagger-ui-dist/swagger-ui-bundle.js"; nil for a file it does not have. Called once per file, on a pool thread.
     /// Without it /docs and /redoc are plain pages made from openapi.json.

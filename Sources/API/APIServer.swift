@@ -4,6 +4,7 @@
 import Foundation
 import Hummingbird
 import HummingbirdCore
+import HummingbirdTLS
 import Logging
 import NIOCore
 import WireTypes
@@ -29,31 +30,50 @@ public struct APIServer: Sendable {
     }
 
     /// The application; make and run one per server.
-    public func makeApplication() -> some ApplicationProtocol {
+    /// - Throws: ProblemDetails `tls` when the certificate or its key cannot be used.
+    public func makeApplication() throws(ProblemDetails) -> some ApplicationProtocol {
         let bridge = BlockingBridge(threads: options.blockingThreads, limit: options.maxBlockingCalls)
         let meter = RequestMeter()
         let slots = StreamSlots(limit: options.maxStreams)
         let directory = directory(bridge, meter, slots)
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: EnvelopeMiddleware(routes: directory, meter: meter))
+        router.add(
+            middleware: EnvelopeMiddleware(
+                routes: directory, meter: meter, trusted: options.trustedProxies, audit: options.audit, now: options.now
+            ))
+        let rates = RequestRates(perMinute: options.requestsPerMinute, now: options.now)
         let policy = AccessPolicy(adminToken: options.adminToken, tokens: services.tokens, jwt: options.jwt)
-        router.add(middleware: AccessMiddleware(policy: policy, bridge: bridge))
+        router.add(middleware: AccessMiddleware(policy: policy, bridge: bridge, rates: rates))
         for route in directory.routes {
             router.on(RouterPath(route.path), method: route.method) { try await route.handler($0, $1) }
         }
 
         // Literal IPv6 addresses are bound without the brackets they have in a URL.
         let host = options.host.trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
+        let counts = ConnectionCounts(limit: options.connectionsPerAddress, exempt: options.trustedProxies)
         let channel = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [ClientDeparture()], idleTimeout: .seconds(options.idleTimeout))
+            additionalChannelHandlers: [
+                ConnectionShare(counts: counts), BodyDeadline(seconds: options.bodyTimeout), ClientDeparture(),
+            ],
+            idleTimeout: .seconds(options.idleTimeout))
         return Application(
-            router: router, server: .http1(configuration: channel),
+            router: router, server: try server(channel),
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: options.port), serverName: nil, backlog: 1_024,
                 availableConnectionsDelegate: .maximum(options.maxConnections, logger: logger)),
             services: [bridge],
             onServerRunning: { [options] channel in options.onRunning(channel.localAddress?.port ?? options.port) },
             logger: logger)
+    }
+
+    private func server(_ channel: HTTP1Channel.Configuration) throws(ProblemDetails) -> HTTPServerBuilder {
+        guard let files = options.tls else { return .http1(configuration: channel) }
+        do {
+            let certificate = try ServerCertificate(files)
+            return try .tls(.http1(configuration: channel), tlsConfiguration: certificate.configuration())
+        } catch {
+            throw ProblemDetails(status: 500, code: "tls", detail: "the certificate cannot be used: \(error)")
+        }
     }
 
     /// Every call there is.

@@ -135,7 +135,9 @@ struct AccessPolicy: Sendable {
         let rest = authority[end...]
         guard !name.contains("@"), rest.isEmpty || rest.hasPrefix(":") else { return nil }
         let port = rest.dropFirst()
-        guard port.isEmpty || (port.utf8.allSatisfy { (48...57).contains($0) } && UInt16(port) != nil) else { return nil }
+        guard port.isEmpty || (port.utf8.allSatisfy { (48...57).contains($0) } && UInt16(port) != nil) else {
+            return nil
+        }
         return String(name)
     }
 
@@ -151,6 +153,8 @@ struct AccessMiddleware: RouterMiddleware {
     typealias Context = APIContext
     let policy: AccessPolicy
     let bridge: BlockingBridge
+    /// Counted for callers who reach one user; the operator's own programs are not bounded.
+    let rates: RequestRates
 
     func handle(
         _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
@@ -160,7 +164,16 @@ struct AccessMiddleware: RouterMiddleware {
         case .caller(let caller): context.caller = caller
         case .ask(let body): context.caller = try await bridge.run(body)
         }
+        context.notes.note(credential: context.caller.credential)
         context.logger[metadataKey: "caller"] = .string(context.caller.credential)
+        if context.caller.user != nil, let standing = rates.take(context.caller.credential) {
+            context.notes.note(rate: standing)
+            if let seconds = standing.retryAfter {
+                throw ProblemDetails(
+                    status: 429, code: "too_many_requests",
+                    detail: "this token may make \(standing.limit) requests a minute", retryAfter: seconds)
+            }
+        }
         return try await next(request, context)
     }
 }
@@ -176,5 +189,9 @@ extension HTTPField.Name {
     static let accelBuffering = HTTPField.Name("X-Accel-Buffering")!
     static let frameOptions = HTTPField.Name("X-Frame-Options")!
     static let referrerPolicy = HTTPField.Name("Referrer-Policy")!
+    static let rateLimitPolicy = HTTPField.Name("RateLimit-Policy")!
+    static let rateLimitLimit = HTTPField.Name("RateLimit-Limit")!
+    static let rateLimitRemaining = HTTPField.Name("RateLimit-Remaining")!
+    static let rateLimitReset = HTTPField.Name("RateLimit-Reset")!
     static let link = HTTPField.Name("Link")!
 }

@@ -13,6 +13,13 @@ struct EnvelopeMiddleware: RouterMiddleware {
 
     let routes: RouteDirectory
     let meter: RequestMeter
+    let trusted: [AddressBlock]
+    /// nil: nothing is audited.
+    let audit: (@Sendable (AuditEntry) -> Void)?
+    let now: @Sendable () -> Date
+
+    /// Bytes of a path with its query; a longer one is no call of this service.
+    static let maximumURI = 8_192
 
     func handle(
         _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
@@ -22,12 +29,19 @@ struct EnvelopeMiddleware: RouterMiddleware {
         context.logger[metadataKey: "request.id"] = .string(context.requestID)
         let started = ContinuousClock.now
         var response: Response
+        var code: String?
         do {
+            guard request.uri.string.utf8.count <= Self.maximumURI else {
+                throw ProblemDetails(
+                    status: 414, code: "uri_too_long",
+                    detail: "the path and query have more than \(Self.maximumURI) bytes")
+            }
             response = try await next(request, context)
         } catch {
-            response = answer(to: error, request: request, context: context)
+            response = answer(to: error, request: request, context: context, code: &code)
         }
         finish(&response, request: request, context: context)
+        record(request, context, status: response.status.code, code: code)
         let duration = ContinuousClock.now - started
         meter.count(
             method: request.method.rawValue, route: context.endpointPath, status: response.status.code,
@@ -41,11 +55,24 @@ struct EnvelopeMiddleware: RouterMiddleware {
         return response
     }
 
-    private func answer(to error: any Error, request: Request, context: APIContext) -> Response {
+    private func record(_ request: Request, _ context: APIContext, status: Int, code: String?) {
+        let method = request.method.rawValue
+        guard let audit, AuditEntry.isWorthKeeping(method: method, status: status) else { return }
+        audit(
+            AuditEntry(
+                time: now(), requestID: context.requestID, caller: context.notes.credential,
+                address: ClientAddress.of(peer: context.peer, request.headers, trusted: trusted), method: method,
+                path: String(request.uri.path.prefix(AuditEntry.maximumPath)), status: status, code: code))
+    }
+
+    private func answer(
+        to error: any Error, request: Request, context: APIContext, code: inout String?
+    ) -> Response {
         var problem = ProblemDetails(converting: error)
         if problem.status == 404, problem.code == "not_found", context.endpointPath == "NotFound" {
             problem = routes.problem(path: request.uri.path)
         }
+        code = problem.code
         if problem.status >= 500 {
             context.logger.error(
                 "Request failed",
@@ -59,6 +86,12 @@ struct EnvelopeMiddleware: RouterMiddleware {
 
     private func finish(_ response: inout Response, request: Request, context: APIContext) {
         response.headers[.requestID] = context.requestID
+        if let rate = context.notes.rate {
+            response.headers[.rateLimitPolicy] = "\(rate.limit);w=60"
+            response.headers[.rateLimitLimit] = "\(rate.limit)"
+            response.headers[.rateLimitRemaining] = "\(rate.remaining)"
+            response.headers[.rateLimitReset] = "\(rate.resetSeconds)"
+        }
         response.headers[.xContentTypeOptions] = "nosniff"
         if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
         // The encoder of HTTP/1.1 must not announce a body these answers never have (RFC 9110, 8.6).

@@ -23,7 +23,8 @@ struct TokenRoutes: RouteGroup {
             Route(.post, "/users/{user_id}/tokens", for: .owner) { request, context in
                 try await create(request, context)
             },
-            Route(.get, "/users/{user_id}/tokens", for: .owner) { request, context in try await list(request, context) },
+            Route(.get, "/users/{user_id}/tokens", for: .owner) { request, context in try await list(request, context)
+            },
             Route(.delete, one, for: .owner) { _, context in
                 let id = try context.pathValue("token_id")
                 try await ask(context) { try $0.revoke(id, of: $1) }

@@ -65,7 +65,8 @@ struct JSONWebKey: Sendable {
             return HMAC<SHA256>.isValidAuthenticationCode(token.signature, authenticating: token.signed, using: key)
         case .rsa(let key):
             return key.isValidSignature(
-                _RSA.Signing.RSASignature(rawRepresentation: Data(token.signature)), for: SHA256.hash(data: token.signed),
+                _RSA.Signing.RSASignature(rawRepresentation: Data(token.signature)),
+                for: SHA256.hash(data: token.signed),
                 padding: .insecurePKCS1v1_5)
         case .p256(let key):
             guard let signature = try? P256.Signing.ECDSASignature(rawRepresentation: token.signature) else {

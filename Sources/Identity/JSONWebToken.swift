@@ -29,7 +29,9 @@ struct JSONWebToken {
 
     private static func object(_ part: Substring) -> JSON? {
         // A text that is no JSON is no token: there is nothing more to say about it.
-        guard let bytes = Base64URL.bytes(part), let json = try? JSON.parse(bytes), json.object != nil else { return nil }
+        guard let bytes = Base64URL.bytes(part), let json = try? JSON.parse(bytes), json.object != nil else {
+            return nil
+        }
         return json
     }
 }

@@ -64,7 +64,8 @@ public struct TokenRecord: Sendable, Hashable {
     }
 
     init(
-        id: String, scope: AccessScope, user: UserID?, incarnation: String?, name: String?, hash: String, createdAt: Date,
+        id: String, scope: AccessScope, user: UserID?, incarnation: String?, name: String?, hash: String,
+        createdAt: Date,
         expiresAt: Date?
     ) {
         self.id = id

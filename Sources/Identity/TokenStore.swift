@@ -62,7 +62,8 @@ public struct TokenStore: Sendable {
         }
         let text = TokenText(owner: user?.rawValue ?? TokenText.adminOwner)
         let record = TokenRecord(
-            id: text.id, scope: scope, user: user, incarnation: incarnation, name: name, hash: text.hash, createdAt: now,
+            id: text.id, scope: scope, user: user, incarnation: incarnation, name: name, hash: text.hash,
+            createdAt: now,
             expiresAt: expiresAt)
         try call("keep the token") { () throws(FileError) in
             try files.ensureDirectory(place(of: user), mode: 0o700)

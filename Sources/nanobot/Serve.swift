@@ -184,6 +184,7 @@ struct ServerRun {
     private func url(port: Int) -> String {
         let host = services.settings.host
         let isBareIPv6 = host.contains(":") && !host.hasPrefix("[")
-        return "http://\(isBareIPv6 ? "[\(host)]" : host):\(port)"
+        let scheme = services.settings.server.tls == nil ? "http" : "https"
+        return "\(scheme)://\(isBareIPv6 ? "[\(host)]" : host):\(port)"
     }
 }

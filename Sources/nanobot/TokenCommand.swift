@@ -34,7 +34,8 @@ extension TokenStore {
     fileprivate func owner(of id: String) throws -> UserID? {
         if try record(id, of: nil) != nil { return nil }
         for user in try users() where try record(id, of: user) != nil { return user }
-        throw CommandFailure("token_not_found", "there is no token \"\(id.prefix(32))\"; `nanobot token list` shows them")
+        throw CommandFailure(
+            "token_not_found", "there is no token \"\(id.prefix(32))\"; `nanobot token list` shows them")
     }
 }
 

@@ -120,7 +120,8 @@ private struct Row: Sendable, CustomTestStringConvertible {
             return try fixture.jobs.submit(request, source: .api, route: "test")
         }
 
-        func send(_ row: Row, as asker: Asker, user: String = "alice", absent: Bool = false, _ http: ProbeClient) async throws
+        func send(_ row: Row, as asker: Asker, user: String = "alice", absent: Bool = false, _ http: ProbeClient)
+            async throws
             -> Reply
         {
             let parts = row.call.split(separator: " ").map(String.init)
@@ -193,7 +194,8 @@ private struct Row: Sendable, CustomTestStringConvertible {
             #expect(rows[0]["job_id"]?.string != nil)
             let (other, absent) = (rows[1]["error"], rows[2]["error"])
             #expect(other?["code"] == "user_not_found" && absent?["code"] == "user_not_found")
-            #expect(other?["detail"]?.string?.replacingOccurrences(of: "bob", with: "nobody") == absent?["detail"]?.string)
+            #expect(
+                other?["detail"]?.string?.replacingOccurrences(of: "bob", with: "nobody") == absent?["detail"]?.string)
             let bobs = try world.fixture.jobs.list(JobFilter(user: try UserID("bob")), limit: 10)
             #expect(bobs.isEmpty)
         }

@@ -29,7 +29,9 @@ import TextFormats
     }
 
     /// A token signed with the shared secret of the tests.
-    private static func token(_ claims: JSON, head: JSON = ["alg": "HS256"], secret: String = SignedTokens.secret) -> String {
+    private static func token(_ claims: JSON, head: JSON = ["alg": "HS256"], secret: String = SignedTokens.secret)
+        -> String
+    {
         let open = Base64URL.text(head.bytes()) + "." + Base64URL.text(claims.bytes())
         let code = HMAC<SHA256>.authenticationCode(
             for: Array(open.utf8), using: SymmetricKey(data: Array(secret.utf8)))
@@ -86,7 +88,8 @@ import TextFormats
         arguments: [
             ("exp", JSON.int(1_799_999_939)), ("exp", .null), ("exp", "4000000000"), ("nbf", .int(1_800_000_061)),
             ("nbf", "soon"), ("iat", .int(1_800_000_061)), ("iss", "https://other.example"), ("iss", .null),
-            ("aud", "other"), ("aud", JSON.array([JSON.string("other")])), ("aud", .null), ("sub", "Alice!"), ("sub", "admin"), ("sub", .null),
+            ("aud", "other"), ("aud", JSON.array([JSON.string("other")])), ("aud", .null), ("sub", "Alice!"),
+            ("sub", "admin"), ("sub", .null),
             ("sub", .int(5)),
         ])
     func claims(name: String, value: JSON) throws {
@@ -103,7 +106,8 @@ import TextFormats
     @Test("Scopes make an admin or a reader only where the operator named them")
     func scopes() throws {
         let claims: JSON = [
-            "sub": "alice", "iss": "https://id.example", "aud": .array([.string("nanobot")]), "exp": .int(4_000_000_000),
+            "sub": "alice", "iss": "https://id.example", "aud": .array([.string("nanobot")]),
+            "exp": .int(4_000_000_000),
             "scope": "openid nanobot:admin nanobot:read",
         ]
         let plain = try Self.verifier(secret: true).caller(Self.token(claims))
@@ -158,7 +162,9 @@ import TextFormats
         #expect(fetches.withLock { $0 } == 2)
     }
 
-    @Test("Keys that cannot be used are said to be so", arguments: ["", "[]", "{}", "{\"keys\":[]}", "{\"keys\":[{\"kty\":\"oct\"}]}"])
+    @Test(
+        "Keys that cannot be used are said to be so",
+        arguments: ["", "[]", "{}", "{\"keys\":[]}", "{\"keys\":[{\"kty\":\"oct\"}]}"])
     func badKeySets(text: String) throws {
         let verifier = try JWTVerifier(
             options: Self.options(), keys: .set { Array(text.utf8) }, now: Self.clock.read)

@@ -154,7 +154,8 @@ import TextFormats
         let desk = bench.desk()
         #expect(code { _ = try desk.create(.user, user: bench.alice, expiresAt: bench.clock.now) } == .invalidField)
         #expect(code { _ = try desk.create(.admin, user: nil, name: "two\nlines") } == .invalidField)
-        #expect(code { _ = try desk.create(.admin, user: nil, name: String(repeating: "x", count: 101)) } == .invalidField)
+        #expect(
+            code { _ = try desk.create(.admin, user: nil, name: String(repeating: "x", count: 101)) } == .invalidField)
         for _ in 0..<TokenStore.maximumPerOwner { _ = try desk.create(.user, user: bench.alice) }
         #expect(code { _ = try desk.create(.user, user: bench.alice) } == .tooManyTokens)
         _ = try desk.create(.user, user: bench.bob)
@@ -169,7 +170,10 @@ import TextFormats
         let kept = try desk.create(.user, user: bench.alice)
         let path = "\(bench.folder.path)/tokens/users/alice/\(made.record.id).json"
         let text = try String(contentsOfFile: path, encoding: .utf8)
-        for damaged in ["", "{", text.replacingOccurrences(of: "\"user\"", with: "\"admin\""), text.replacingOccurrences(of: "alice", with: "bob")] {
+        for damaged in [
+            "", "{", text.replacingOccurrences(of: "\"user\"", with: "\"admin\""),
+            text.replacingOccurrences(of: "alice", with: "bob"),
+        ] {
             try damaged.write(toFile: path, atomically: false, encoding: .utf8)
             #expect(code { _ = try desk.authenticate(made.token) } == .invalidToken, "\(damaged)")
             #expect(try desk.store.list(user: bench.alice).map(\.id) == [kept.record.id])

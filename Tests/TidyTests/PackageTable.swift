@@ -11,7 +11,8 @@ enum PackageTable {
 
     private static let productVariables = [
         "logging": "Logging", "metrics": "Metrics", "crypto": "Crypto", "cryptoExtras": "CryptoExtras", "yams": "Yams", "mustache": "Mustache",
-        "hummingbird": "Hummingbird", "hummingbirdCore": "HummingbirdCore", "lifecycle": "ServiceLifecycle", "unixSignals": "UnixSignals", "arguments": "ArgumentParser",
+        "hummingbird": "Hummingbird", "hummingbirdCore": "HummingbirdCore", "hummingbirdTLS": "HummingbirdTLS", "nioSSL": "NIOSSL",
+        "nioHTTPTypes": "NIOHTTPTypes", "lifecycle": "ServiceLifecycle", "unixSignals": "UnixSignals", "arguments": "ArgumentParser",
         "nioCore": "NIOCore", "nioPosix": "NIOPosix", "nioHTTP1": "NIOHTTP1", "httpTypes": "HTTPTypes",
     ]
 

@@ -65,7 +65,11 @@ public struct NanobotServer: Sendable {
         MetricsSystem.bootstrap(metrics)
         let state = ServiceState(spool: services.spool, client: services.client, metrics: metrics)
         var group: [any Service] = []
-        if parts.contains(.api) { group.append(try makeAPI(state, hasTokens: hasTokens).makeApplication()) }
+        let audit = makeAudit()
+        defer { audit?.flush() }
+        if parts.contains(.api) {
+            group.append(try makeAPI(state, hasTokens: hasTokens, audit: audit).makeApplication())
+        }
         let housekeeper = Housekeeper(services)
         group.append(BlockingService(name: "housekeeper", start: { housekeeper.start() }, stop: { housekeeper.stop() }))
         if parts.contains(.dropBox) { group.append(makeDropBox()) }
@@ -87,7 +91,7 @@ public struct NanobotServer: Sendable {
         try await ServiceGroup(configuration: configuration).run()
     }
 
-    private func makeAPI(_ state: ServiceState, hasTokens: Bool) throws -> APIServer {
+    private func makeAPI(_ state: ServiceState, hasTokens: Bool, audit: AuditLog?) throws -> APIServer {
         let socket = environment["NOTIFY_SOCKET"]
         let running = onRunning
         var options = APIOptions(
@@ -99,6 +103,8 @@ public struct NanobotServer: Sendable {
             }, now: services.now)
         options.jwt = try services.settings.jwt?.verifier(home: services.home, environment: environment)
         options.hasTokens = hasTokens
+        options.take(services.settings.server)
+        if let audit { options.audit = { audit.add($0) } }
         return try APIServer(
             options: options,
             services: APIServices(
@@ -107,6 +113,13 @@ public struct NanobotServer: Sendable {
                 scheduler: services.scheduler,
                 conversations: ConversationShelf(workspaces: services.workspaces, now: services.now),
                 reports: ReportShelf(workspaces: services.workspaces, renderer: services.renderer), status: state),
+            logger: services.logger)
+    }
+
+    private func makeAudit() -> AuditLog? {
+        guard parts.contains(.api), services.settings.server.isAudited else { return nil }
+        return AuditLog(
+            folder: services.home.audit, retentionDays: services.settings.retentionDays, now: services.now,
             logger: services.logger)
     }
 
@@ -156,6 +169,18 @@ public struct NanobotServer: Sendable {
                 let left = pool.drain(deadline: Date().addingTimeInterval(NanobotServer.drainTime))
                 if left > 0 { logger.warning("jobs still running at the end", metadata: ["count": "\(left)"]) }
             })
+    }
+}
+
+extension APIOptions {
+    fileprivate mutating func take(_ server: ServerSettings) {
+        tls = server.tls
+        trustedProxies = server.trustedProxies
+        requestsPerMinute = server.requestsPerMinute
+        maxConnections = server.connections
+        connectionsPerAddress = server.connectionsPerAddress
+        maxStreams = server.streams
+        bodyTimeout = Int64(server.bodyTimeout)
     }
 }
 

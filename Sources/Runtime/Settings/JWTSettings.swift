@@ -47,7 +47,8 @@ public struct JWTSettings: Sendable {
         if case .secret = source { return settings }
         // An identity provider signs for many services with one key.
         guard settings.options.audience != nil else {
-            throw reader.error("audience", "is required with a key set: tokens meant for other services are signed alike")
+            throw reader.error(
+                "audience", "is required with a key set: tokens meant for other services are signed alike")
         }
         if let url, !url.hasPrefix("https://"), !EgressPolicy.isLoopback(url: url) {
             throw reader.error("jwks_url", "must begin with https://, or be on this machine")
@@ -80,7 +81,8 @@ public struct JWTSettings: Sendable {
     ) throws(SettingsError) -> [UInt8] {
         if let variable, let value = environment[variable], !value.isEmpty { return Array(value.utf8) }
         guard let file else {
-            throw SettingsError(place: "server.jwt.hs256_secret_env", detail: "the variable \(variable ?? "") is not set")
+            throw SettingsError(
+                place: "server.jwt.hs256_secret_env", detail: "the variable \(variable ?? "") is not set")
         }
         do throws(FileError) {
             let text = String(decoding: try files.readSystemFile(file, maxBytes: Self.maximumSecret), as: UTF8.self)

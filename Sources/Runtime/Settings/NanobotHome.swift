@@ -19,6 +19,7 @@ public struct NanobotHome: Sendable {
     public var configuration: String { "\(path)/config.json" }
     /// Tokens made here; that it exists means that callers need one.
     public var tokens: String { "\(path)/tokens" }
+    public var audit: String { "\(path)/audit" }
     public var adminTokenFile: String { "\(path)/admin-token" }
 
     /// The home by environment: `NANOBOT_HOME`, else `~/.nanobot`; the spool by `NANOBOT_SPOOL`.

@@ -18,6 +18,8 @@ public struct Settings: Sendable {
     public var host = "127.0.0.1"
     public var port = 8_000
     public var adminToken: String?
+    /// `server` beyond host and port.
+    public var server = ServerSettings()
     /// `server.jwt`; nil: no tokens of an identity provider are taken.
     public var jwt: JWTSettings?
     public var providers: [String: ProviderEntry] = ProviderEntry.builtIn

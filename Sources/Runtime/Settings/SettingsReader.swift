@@ -80,6 +80,7 @@ public struct SettingsReader: Sendable {
             settings.host = try server.string("host", min: 1, max: 255) ?? settings.host
             settings.port = try server.int("port", in: 0...65_535) ?? settings.port
             settings.jwt = try JWTSettings.read(&server)
+            settings.server = try ServerSettings(&server)
             try server.finish()
         }
         if let providers = try reader.object("providers") {
