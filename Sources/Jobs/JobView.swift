@@ -29,6 +29,8 @@ public struct JobView: Sendable, Hashable {
     public var note: String?
     /// The user's incarnation it was admitted for.
     public var incarnation: String
+    /// A turn started it beside itself.
+    public var isSpawned: Bool
     /// The whole final result, as the handler wrote it.
     public var result: JSON?
 
@@ -54,6 +56,7 @@ public struct JobView: Sendable, Hashable {
         usage = record.usage
         note = record.note
         incarnation = facts["incarnation"]?.string ?? ""
+        isSpawned = kind == .chat && facts["source"]?.string == JobSource.agent.rawValue
         result = record.result
     }
 

@@ -26,7 +26,7 @@ struct ReplayTurn: ParsableCommand {
         guard let replay = try services.replay(id) else {
             throw CommandFailure("no_journal", "job \(id) has no recorded model call: there is nothing to play through")
         }
-        if let step, step >= replay.stepCount {
+        if let step, !(0..<replay.stepCount).contains(step) {
             throw CommandFailure("no_step", "the turn has \(replay.stepCount) steps, from 0", field: "step", .usage)
         }
         try common.answer(replay.json(step: step), replay.lines(step: step))

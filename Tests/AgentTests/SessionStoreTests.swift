@@ -113,6 +113,25 @@ struct SessionStoreTests {
         #expect(try store.messages(.standard, limit: 9).map(\.id) == ["j1:0", "j1:1"])
     }
 
+    @Test("A question written early stands before what answers it meanwhile, once, however its turn ends", arguments: [false, true])
+    func earlyQuestion(interrupted: Bool) throws {
+        let question = SessionEntry(
+            id: "j1:q", jobID: "j1", message: .user("look it up"), time: AgentHouse.noon, isInterrupted: true)
+        let answer = SessionEntry(id: "j2:answer", jobID: "j2", message: .assistant("found"), time: AgentHouse.noon)
+        for _ in 0..<2 {
+            try store.append(.standard, [question])
+            try store.append(.standard, [answer])
+        }
+        #expect(try store.messages(.standard, limit: 9).map(\.message.content) == ["look it up", "found"])
+        try store.append(.standard, Self.turn("j1", "look it up", interrupted: interrupted))
+        let told = ["look it up", "found", "re: look it up"]
+        #expect(try store.messages(.standard, limit: 9).map(\.message.content) == told)
+        #expect(try store.replay(.standard, excluding: "j9").messages.map(\.content) == told)
+        #expect(try store.replay(.standard, excluding: "j1").messages.isEmpty, "the turn itself begins without them")
+        try store.append(.standard, Self.turn("j1", "look it up"))
+        #expect(try store.messages(.standard, limit: 9).map(\.message.content) == told)
+    }
+
     @Test("A replay begins with a user's message and every call has one result", arguments: 0..<40)
     func replayWindow(seed: UInt64) {
         var random = SeededGenerator(seed: seed)

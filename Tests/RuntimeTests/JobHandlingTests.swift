@@ -134,7 +134,7 @@ import TextFormats
         let user = try UserID("demo")
         try bench.services.accounts.create(user)
         let workspace = try bench.services.workspaces.open(user)
-        let shelf = ChildJobShelf(client: bench.services.client, now: { Date() })
+        let shelf = ChildJobShelf(client: bench.services.client, workspaces: bench.services.workspaces, now: { Date() })
         let parent = JobID.make(now: Date()).description
         func spawn(_ call: String) throws -> JSON {
             try shelf.spawn(
@@ -183,6 +183,18 @@ import TextFormats
         #expect(replay.divergences.isEmpty)
         #expect(try bench.services.spool.lines(record.id, from: 0, epoch: nil)?.lines.count == lines)
         #expect(try bench.services.replay(JobID.make(now: Date())) == nil)
+    }
+
+    @Test("a turn in another language is played through in that language; one that differs is said to")
+    func replayLanguage() throws {
+        let bench = try Bench()
+        try bench.services.accounts.create(try UserID("demo"))
+        let record = try bench.run([
+            "kind": "chat", "user_id": "demo", "message": "我的自选股里有什么?", "language": "zh",
+        ])
+        let said = try #require(record.result?["response"]?.string)
+        let replay = try #require(try bench.services.replay(record.id))
+        #expect(replay.answer == said && replay.divergences.isEmpty)
     }
 
     @Test("a round makes one heartbeat for each user with tasks, spread over the interval, and none twice")

@@ -19,6 +19,15 @@ struct TurnRecord {
         try store?.append(turn.session, entries(items, isInterrupted: isInterrupted))
     }
 
+    /// Appends the user's own words alone, before something can answer them that does not wait for the turn. The whole turn
+    /// takes their place later (`SessionFile`).
+    func keepQuestion() throws(AgentError) {
+        let entry = SessionEntry(
+            id: turn.jobID + SessionFile.earlyQuestion, jobID: turn.jobID, message: .user(turn.userMessage), time: turn.now,
+            isInterrupted: true)
+        try store?.append(turn.session, [entry])
+    }
+
     func entries(_ items: [TurnStateMachine.Item], isInterrupted: Bool) -> [SessionEntry] {
         let question = (message: ChatMessage.user(turn.userMessage), time: turn.now)
         let answers = items.filter(\.isLasting).map { (message: Self.stored($0.message), time: $0.time) }

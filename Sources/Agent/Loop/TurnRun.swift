@@ -169,11 +169,15 @@ struct TurnRun {
         guard reading.count > 1, stopIfAsked() == nil else { return [:] }
         for planned in reading { events.tool(name: planned.call.name, phase: .start) }
         let context = ToolContext(turn: turn, services: services, callID: "", cancellation: cancellation)
-        return SideBySide.run(reading) { planned in
+        let (deadline, now) = (turn.limits.deadline ?? .distantFuture, services.now)
+        let results = SideBySide.run(reading, while: { [cancellation] in !cancellation.isCancelled && now() < deadline }) {
+            planned in
             var mine = context
             mine.callID = "\(context.turn.jobID):\(planned.key)"
             return registry.run(planned, mine)
         }
+        for planned in reading { events.tool(name: planned.call.name, phase: .end) }
+        return results
     }
 
     /// - Parameter ready: the result, where the call has been made.
@@ -185,9 +189,7 @@ struct TurnRun {
         if let refusal = planned.refusal { return refusal }
         if stopIfAsked() != nil { return nil }
         if let ready {
-            let result = try recordedResult(ready, of: planned)
-            events.tool(name: planned.call.name, phase: .end)
-            return result
+            return try recordedResult(ready, of: planned)
         }
         let isIdempotent = tools.isIdempotent(planned.call.name)
         if state == .intentOnly, !isIdempotent { return try recordedResult(Self.unknownOutcome(planned), of: planned) }
@@ -197,6 +199,7 @@ struct TurnRun {
                     callKey: planned.key, name: planned.call.name, arguments: planned.call.arguments)
             }
         }
+        if tools.leavesWords(planned.call.name) { try record.keepQuestion() }
         events.tool(name: planned.call.name, phase: .start)
         let context = ToolContext(
             turn: turn, services: services, callID: "\(turn.jobID):\(planned.key)", cancellation: cancellation)

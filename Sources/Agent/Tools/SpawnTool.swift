@@ -27,6 +27,7 @@ public struct SpawnTool: Tool {
         """
     public let isIdempotent = true
     public let isReadOnly = false
+    public let leavesWords = true
     static let maximumTask = 8_000
 
     public var parameters: JSON {

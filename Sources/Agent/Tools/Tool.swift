@@ -20,6 +20,10 @@ public protocol Tool: Sendable {
     /// The form of it that changes nothing, for turns that only read (reports); nil: it has none.
     var readingForm: (any Tool)? { get }
 
+    /// What it starts may write into the turn's conversation while the turn is still running: then the question must stand
+    /// there first.
+    var leavesWords: Bool { get }
+
     /// Runs on the turn's thread and blocks.
     /// - Parameter arguments: an object, otherwise unchecked.
     /// - Returns: the result as the model reads it, JSON text; the registry bounds it.
@@ -29,6 +33,7 @@ public protocol Tool: Sendable {
 
 extension Tool {
     public var readingForm: (any Tool)? { isReadOnly ? self : nil }
+    public var leavesWords: Bool { false }
 }
 
 extension ToolContext {

@@ -41,6 +41,7 @@ public final class ToolRegistry: Sendable {
     func names(for kind: TurnKind) -> Set<String> { Set(offered(for: kind).map(\.name)) }
 
     /// Whether the call, as a turn of that kind may make it, changes nothing.
+    func leavesWords(_ name: String) -> Bool { tools[name]?.leavesWords ?? false }
     func isReadOnly(_ name: String, in kind: TurnKind) -> Bool { callable(in: kind)[name]?.isReadOnly ?? false }
 
     /// False for unknown names: what nobody knows must not be run again.

@@ -99,6 +99,18 @@ public struct ReplayReport: Sendable {
 }
 
 extension NanobotServices {
+    /// - Returns: nil when the job's file is gone or cannot be read.
+    private func request(of id: JobID) throws -> JobRequest? {
+        guard let payload = try spool.payload(id) else { return nil }
+        return try AdmittedJob(payload: payload, now: now()).request
+    }
+
+    /// As the turn had it: the job's, else the user's.
+    private func language(of id: JobID, _ view: JobView) throws -> String {
+        if let language = try request(of: id)?.language { return language }
+        return try configs.get(view.userID).preferences.language
+    }
+
     /// - Returns: nil when there is no such job, or it has no recorded model call.
     public func replay(_ id: JobID) throws -> ReplayReport? {
         guard let view = try client.view(id) else { return nil }
@@ -116,8 +128,8 @@ extension NanobotServices {
             case .heartbeat: .heartbeat
             }
         let replay = TurnReplay(
-            journal: journal, kind: kind, tools: .standard(adding: moreTools(), logger: logger), language: "en",
-            userMessage: "")
+            journal: journal, kind: kind, tools: .standard(adding: moreTools(), logger: logger),
+            language: try language(of: id, view), userMessage: try request(of: id)?.message ?? "")
         return ReplayReport(replay, of: view)
     }
 }

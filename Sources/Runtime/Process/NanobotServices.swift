@@ -160,7 +160,7 @@ public final class NanobotServices: Sendable {
     func moreTools() -> [any Tool] {
         settings.web.tools(home: home.path, environment: environment)
             + ExecSettings.tools(settings.exec, home: home.path, logger: logger)
-            + [SpawnTool(children: ChildJobShelf(client: client, now: now))]
+            + [SpawnTool(children: ChildJobShelf(client: client, workspaces: workspaces, now: now))]
     }
 
     /// nil: heartbeats are switched off.

@@ -3,6 +3,7 @@
 // threads, several at once.
 
 import Agent
+import DurableFiles
 import Foundation
 import Jobs
 import Spool
@@ -11,6 +12,7 @@ import TextFormats
 
 struct ChildJobShelf: ChildJobs {
     let client: JobClient
+    let workspaces: WorkspaceManager
     let now: @Sendable () -> Date
 
     /// Children of one user that have not ended.
@@ -19,6 +21,7 @@ struct ChildJobShelf: ChildJobs {
     /// In the child's metadata: where its answer goes.
     static let parentSession = "parent_session"
     private static let lookAt = 200
+    private static let lock = "\(Workspace.sessions)/.tasks.lock"
 
     func spawn(user: UserID, task: String, session: SessionID, parent: String, callID: String) throws -> JSON {
         guard let parentID = JobID(parent) else {
@@ -26,7 +29,6 @@ struct ChildJobShelf: ChildJobs {
         }
         let id = JobID.derived(from: Fingerprint.sha256(Array("spawn \(callID)".utf8)), time: parentID.time)
         do {
-            if try client.view(id) == nil { try checkNumber(user) }
             let request = try JobRequest.parse(
                 [
                     "kind": "chat", "user_id": .string(user.rawValue), "id": .string(id.description),
@@ -34,7 +36,11 @@ struct ChildJobShelf: ChildJobs {
                     "message": .string(task),
                     "metadata": [Self.parentSession: .string(session.rawValue), "spawned_by": .string(parent)],
                 ], now: now(), allowAnyID: true)
-            let job = try client.submit(request, source: .agent)
+            // Two turns of one user must not both see the last free place.
+            let job = try workspaces.open(user).directory.withLock(Self.lock) {
+                if try client.view(id) == nil { try checkNumber(user) }
+                return try client.submit(request, source: .agent)
+            }
             return ["job_id": .string(job.id.description), "status": .string(job.state.rawValue)]
         } catch let error as JobError {
             throw ToolFailure(code: error.code, detail: error.detail)
@@ -45,7 +51,7 @@ struct ChildJobShelf: ChildJobs {
         var alive = 0
         for state in [JobState.queued, .running] {
             alive += try client.list(JobFilter(state: state, user: user), limit: Self.lookAt, after: nil)
-                .count { $0.sessionID?.hasPrefix(Self.sessionPrefix) == true }
+                .count { $0.isSpawned }
         }
         guard alive < Self.maximumAlive else {
             throw ToolFailure(
