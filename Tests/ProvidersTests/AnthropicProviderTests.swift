@@ -112,6 +112,36 @@ struct AnthropicProviderTests {
         #expect(sent.header("anthropic-version") == "2023-06-01")
     }
 
+    @Test("thinks where it may: not behind calls that were made without a thought")
+    func thinkingOn() {
+        let thought: JSON = ["type": "redacted_thinking", "data": "x"]
+        let call = ToolCall(id: "t", name: "quotes", arguments: "{}")
+        func asked(_ state: JSON?) -> JSON {
+            let made = ChatMessage(role: .assistant, content: "", toolCalls: [call], providerState: state)
+            let request = ChatRequest(
+                model: "m", messages: [.user("U"), made, .tool("R", callID: "t", name: "quotes")], temperature: 0.2,
+                maxTokens: 100)
+            return AnthropicRequestBody(request, thinkingTokens: 2_048).json
+        }
+        let on = asked([AnthropicMessage.stateKey: [thought]])
+        #expect(on["thinking"] == ["type": "enabled", "budget_tokens": 2048])
+        #expect(on["max_tokens"] == 2148)
+        #expect(on["temperature"] == nil)
+        let off = asked(nil)
+        #expect(off["thinking"] == nil)
+        #expect(off["max_tokens"] == 100)
+        #expect(off["temperature"] == 0.2)
+        #expect(body(ChatRequest(model: "m", messages: [.user("U")]))["thinking"] == nil)
+    }
+
+    @Test("puts no cache mark on a thought", arguments: ["thinking", "redacted_thinking"])
+    func markOnThought(kind: String) {
+        let message = ChatMessage(
+            role: .assistant, content: "", providerState: [AnthropicMessage.stateKey: [["type": .string(kind)]]])
+        let json = body(ChatRequest(model: "m", messages: [.user("U"), message]))
+        #expect(json["messages"]?[1]?["content"] == [["type": .string(kind)]])
+    }
+
     @Test(
         "says why the model stopped",
         arguments: [

@@ -31,7 +31,8 @@ import TextFormats
             {"model": "openai/gpt-4o-mini", "fallback_models": ["offline"], "default_timezone": "Asia/Shanghai",
              "retention_days": 7, "workers": 4, "server": {"host": "127.0.0.1", "port": 9000},
              "providers": {"openai": {"type": "openai", "base_url": "https://gateway.example/v1",
-               "api_key_env": "MY_KEY", "api_key_file": null, "max_concurrent": 8}},
+               "api_key_env": "MY_KEY", "api_key_file": null, "max_concurrent": 8,
+               "requests_per_minute": 90}, "anthropic": {"thinking_tokens": 2048}},
              "prices": {"openai/gpt-4o-mini": {"input": 0.15, "cached_input": 0.075, "output": 0.6}},
              "limits": {"user": {"running": 3, "waiting": 5, "requests_per_minute": 60, "tokens_per_day": 0,
                "cost_per_month": 0, "disk_mb": 100}}, "plans": {}, "tools": {}, "data_sources": {}}
@@ -43,6 +44,8 @@ import TextFormats
         #expect(settings.defaultTimezone == "Asia/Shanghai")
         #expect(settings.userLimits.waiting == 5)
         #expect(settings.providers["openai"]?.maxConcurrent == 8)
+        #expect(settings.providers["openai"]?.rates.requestsPerMinute == 90)
+        #expect(settings.providers["anthropic"]?.thinkingTokens == 2_048)
         #expect(settings.prices["openai/gpt-4o-mini"]?.output == 0.6)
         let account = SettingsReader(environment: ["MY_KEY": "k"]).accounts(settings).first { $0.name == "openai" }
         #expect(try account?.apiKey() == "k")
@@ -54,6 +57,8 @@ import TextFormats
         (#"{"server": {"prot": 1}}"#, "server.prot"), (#"{"default_timezone": "Mars/Base"}"#, "default_timezone"),
         (#"{"providers": {"x": {"type": "gemini"}}}"#, "providers.x.type"),
         (#"{"providers": {"x": {"base_url": "http://a"}}}"#, "providers.x.type"),
+        (#"{"providers": {"openai": {"thinking_tokens": 2048}}}"#, "providers.openai.thinking_tokens"),
+        (#"{"providers": {"anthropic": {"thinking_tokens": 5}}}"#, "providers.anthropic.thinking_tokens"),
         (#"{"limits": {"user": {"running": -1}}}"#, "limits.user.running"), ("{", "JSON"),
     ])
     func mistakes(_ text: String, _ words: String) throws {

@@ -12,20 +12,23 @@ public final class AnthropicProvider: ChatProvider {
     public let name: String
     private let endpoint: ModelEndpoint
     private let apiKey: @Sendable () throws(ProviderError) -> String?
+    private let thinkingTokens: Int
     private let extraHeaders: [(name: String, value: String)]
 
     /// - Parameters:
     ///   - baseURL: `https://api.anthropic.com`, with or without a closing `/v1`.
     ///   - apiKey: asked before every call; nil sends none.
     ///   - keySource: where the key comes from, for the error of a wrong one.
+    ///   - thinkingTokens: the model may think for so many before it answers, at least 1,024; 0: it does not.
     public init(
         name: String, baseURL: String, apiKey: @escaping @Sendable () throws(ProviderError) -> String?,
-        keySource: String? = nil, extraHeaders: [(name: String, value: String)] = [], client: HTTPClient,
-        now: @escaping @Sendable () -> Date = { Date() }
+        keySource: String? = nil, extraHeaders: [(name: String, value: String)] = [], thinkingTokens: Int = 0,
+        client: HTTPClient, now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.name = name
         self.apiKey = apiKey
         self.extraHeaders = extraHeaders
+        self.thinkingTokens = thinkingTokens
         var base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
         if !base.hasSuffix("/v1") { base += "/v1" }
         endpoint = ModelEndpoint(
@@ -51,7 +54,8 @@ public final class AnthropicProvider: ChatProvider {
         headers.append((name: "anthropic-version", value: Self.apiVersion))
         var assembler = AnthropicStreamAssembler()
         let answer = try endpoint.post(
-            AnthropicRequestBody(request).json, headers: headers, request: request, cancellation: cancellation,
+            AnthropicRequestBody(request, thinkingTokens: thinkingTokens).json, headers: headers, request: request,
+            cancellation: cancellation,
             onEvent: request.stream
                 ? { [endpoint] event in
                     sink.send(try assembler.take(event, endpoint: endpoint, headers: headers))

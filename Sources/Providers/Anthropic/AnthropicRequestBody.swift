@@ -13,7 +13,13 @@ struct AnthropicRequestBody {
 
     private let request: ChatRequest
 
-    init(_ request: ChatRequest) { self.request = request }
+    private let thinkingTokens: Int
+
+    /// - Parameter thinkingTokens: at least 1,024; 0: no thinking.
+    init(_ request: ChatRequest, thinkingTokens: Int = 0) {
+        self.request = request
+        self.thinkingTokens = thinkingTokens
+    }
 
     var json: JSON {
         var body: JSONObject = [
@@ -28,10 +34,25 @@ struct AnthropicRequestBody {
         let system = self.system
         if !system.isEmpty { body["system"] = .array(Self.markingLast(system)) }
         body["messages"] = .array(messages)
-        if let temperature = request.temperature { body["temperature"] = .double(min(temperature, 1)) }
+        if isThinking {
+            body["thinking"] = ["type": "enabled", "budget_tokens": .int(Int64(thinkingTokens))]
+            // Thinking is part of the bound, and allows no temperature.
+            body["max_tokens"] = .int(Int64(thinkingTokens + (request.maxTokens ?? Self.defaultMaxTokens)))
+        } else if let temperature = request.temperature {
+            body["temperature"] = .double(min(temperature, 1))
+        }
         if let user = request.user { body["metadata"] = ["user_id": .string(user)] }
         if request.stream { body["stream"] = true }
         return .object(body)
+    }
+
+    /// A model that thinks must find its own thoughts in front of the calls it made since the user last spoke. Where
+    /// another model made them, or thinking was off, this call goes without.
+    private var isThinking: Bool {
+        guard thinkingTokens > 0 else { return false }
+        return request.messages.reversed().prefix { $0.role != .user }.allSatisfy {
+            $0.role != .assistant || $0.toolCalls.isEmpty || $0.providerState?[AnthropicMessage.stateKey] != nil
+        }
     }
 
     private var mayCallTools: Bool { request.toolChoice == .auto && !request.tools.isEmpty }
@@ -113,7 +134,9 @@ struct AnthropicRequestBody {
 
     /// Thinking blocks cannot carry a mark; they are never last in what is sent.
     private static func markingLast(_ blocks: [JSON]) -> [JSON] {
-        guard var last = blocks.last?.object, last["type"]?.string != "thinking" else { return blocks }
+        guard var last = blocks.last?.object, !["thinking", "redacted_thinking"].contains(last["type"]?.string) else {
+            return blocks
+        }
         last["cache_control"] = cacheMark
         return blocks.dropLast() + [.object(last)]
     }

@@ -40,10 +40,12 @@ public struct ProviderError: Error, Sendable, Hashable, CustomStringConvertible 
     public var isRetryable: Bool
     /// Whether a part of the answer was already handed to `onDelta`: repeating the call would say it twice.
     public var streamed: Bool
+    /// Whether no call was made, because of a bound in our own configuration.
+    public var isOwnBound: Bool
 
     public init(
         code: Code, detail: String, status: Int? = nil, retryAfter: Double? = nil, isRetryable: Bool? = nil,
-        streamed: Bool = false
+        streamed: Bool = false, isOwnBound: Bool = false
     ) {
         self.code = code
         self.detail = detail
@@ -51,6 +53,7 @@ public struct ProviderError: Error, Sendable, Hashable, CustomStringConvertible 
         self.retryAfter = retryAfter
         self.isRetryable = isRetryable ?? code.isUsuallyRetryable
         self.streamed = streamed
+        self.isOwnBound = isOwnBound
     }
 
     public var description: String { "\(code.rawValue): \(detail)" }

@@ -37,7 +37,8 @@ public final class ProviderFactory: Sendable {
                 continue
             }
             accounts[one.name] = AccountProvider(
-                base, maxConcurrent: one.maxConcurrent, prices: prices, retries: retries, logger: logger, now: now)
+                base, maxConcurrent: one.maxConcurrent, rates: one.rates, prices: prices, retries: retries,
+                logger: logger, now: now)
         }
         self.accounts = accounts
         self.settings = Dictionary(settings.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
@@ -55,7 +56,8 @@ public final class ProviderFactory: Sendable {
         case .anthropic:
             AnthropicProvider(
                 name: settings.name, baseURL: settings.effectiveBaseURL, apiKey: settings.apiKey,
-                keySource: settings.keySource, extraHeaders: settings.extraHeaders, client: client, now: now)
+                keySource: settings.keySource, extraHeaders: settings.extraHeaders,
+                thinkingTokens: settings.thinkingTokens, client: client, now: now)
         }
     }
 

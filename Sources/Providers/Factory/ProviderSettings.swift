@@ -21,6 +21,9 @@ public struct ProviderSettings: Sendable {
     public var keySource: String?
     /// Calls at once.
     public var maxConcurrent: Int
+    public var rates: AccountRates
+    /// Tokens a model of the type `anthropic` may think for before it answers, at least 1,024; 0: it does not think.
+    public var thinkingTokens: Int
     /// Sent with every call.
     public var extraHeaders: [(name: String, value: String)]
 
@@ -29,7 +32,8 @@ public struct ProviderSettings: Sendable {
     public init(
         name: String, type: ProviderType, baseURL: String? = nil,
         apiKey: @escaping @Sendable () throws(ProviderError) -> String? = { nil }, keySource: String? = nil,
-        maxConcurrent: Int = ProviderSettings.defaultMaxConcurrent, extraHeaders: [(name: String, value: String)] = []
+        maxConcurrent: Int = ProviderSettings.defaultMaxConcurrent, rates: AccountRates = AccountRates(),
+        thinkingTokens: Int = 0, extraHeaders: [(name: String, value: String)] = []
     ) {
         self.name = name
         self.type = type
@@ -37,6 +41,8 @@ public struct ProviderSettings: Sendable {
         self.apiKey = apiKey
         self.keySource = keySource
         self.maxConcurrent = maxConcurrent
+        self.rates = rates
+        self.thinkingTokens = thinkingTokens
         self.extraHeaders = extraHeaders
     }
 

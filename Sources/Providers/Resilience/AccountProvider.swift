@@ -17,12 +17,14 @@ final class AccountProvider: ChatProvider {
 
     /// - Parameter prices: by `provider/model`.
     init(
-        _ base: any ChatProvider, maxConcurrent: Int, prices: [String: ModelPrice], retries: RetryPolicy,
-        logger: Logger, now: @escaping @Sendable () -> Date
+        _ base: any ChatProvider, maxConcurrent: Int, rates: AccountRates = AccountRates(), prices: [String: ModelPrice],
+        retries: RetryPolicy, logger: Logger, now: @escaping @Sendable () -> Date
     ) {
         name = base.name
         let limiter = AccountLimiter(account: base.name, maxConcurrent: maxConcurrent)
-        retrying = RetryingProvider(LimitedProvider(base: base, limiter: limiter), policy: retries, logger: logger)
+        let rate = AccountRate(account: base.name, rates: rates, now: now)
+        retrying = RetryingProvider(
+            LimitedProvider(base: base, limiter: limiter, rate: rate), policy: retries, logger: logger)
         breaker = CircuitBreaker(account: base.name, now: now)
         self.prices = prices
         self.now = now
@@ -62,18 +64,21 @@ final class AccountProvider: ChatProvider {
     }
 }
 
-/// A provider whose calls need a place.
+/// A provider whose calls need a place and keep to a rate. Each attempt counts.
 struct LimitedProvider: ChatProvider {
     let base: any ChatProvider
     let limiter: AccountLimiter
+    let rate: AccountRate
 
     var name: String { base.name }
 
     func complete(
         _ request: ChatRequest, cancellation: CancellationToken?, onDelta: ((String) -> Void)?
     ) throws(ProviderError) -> ChatResponse {
-        try limiter.run(timeout: request.timeout, cancellation: cancellation) { () throws(ProviderError) in
-            try base.complete(request, cancellation: cancellation, onDelta: onDelta)
+        try rate.run(estimate: request.estimatedTokens, cancellation: cancellation) { () throws(ProviderError) in
+            try limiter.run(timeout: request.timeout, cancellation: cancellation) { () throws(ProviderError) in
+                try base.complete(request, cancellation: cancellation, onDelta: onDelta)
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ public struct RetryPolicy: Sendable {
     ///   - attempt: the attempts made, at least 1.
     ///   - random: 0 ..< 1.
     func wait(after error: ProviderError, attempt: Int, random: Double) -> Double? {
-        guard error.isRetryable, !error.streamed, attempt < maxAttempts else { return nil }
+        guard error.isRetryable, !error.streamed, !error.isOwnBound, attempt < maxAttempts else { return nil }
         if let asked = error.retryAfter {
             // Up to a second more, so that all who were told the same moment do not come back in it.
             return asked > longestRetryAfter ? nil : asked + random

@@ -54,6 +54,9 @@ public struct Settings: Sendable {
         /// relative like the home is.
         public var apiKeyFile: String?
         public var maxConcurrent: Int
+        public var rates = AccountRates()
+        /// For the type `anthropic`; 0: off.
+        public var thinkingTokens = 0
 
         public init(
             type: ProviderType, baseURL: String? = nil, apiKeyEnvironment: String? = nil, apiKeyFile: String? = nil,

@@ -150,7 +150,18 @@ public struct SettingsReader: Sendable {
         entry.apiKeyEnvironment = try reader.string("api_key_env", min: 1, max: 200) ?? entry.apiKeyEnvironment
         entry.apiKeyFile = try reader.string("api_key_file", min: 1, max: 4_096) ?? entry.apiKeyFile
         entry.maxConcurrent = try reader.int("max_concurrent", in: 1...4_096) ?? entry.maxConcurrent
+        entry.rates.requestsPerMinute =
+            try reader.int("requests_per_minute", in: 0...1_000_000) ?? entry.rates.requestsPerMinute
+        entry.rates.tokensPerMinute =
+            try reader.int("tokens_per_minute", in: 0...Int(Int32.max)) ?? entry.rates.tokensPerMinute
+        entry.thinkingTokens = try reader.int("thinking_tokens", in: 0...100_000) ?? entry.thinkingTokens
         try reader.finish()
+        if entry.thinkingTokens > 0 {
+            guard type == .anthropic else { throw reader.error("thinking_tokens", "is for the type anthropic only") }
+            guard entry.thinkingTokens >= 1_024 else {
+                throw reader.error("thinking_tokens", "must be 0 or at least 1024")
+            }
+        }
         if let url = entry.baseURL, !url.hasPrefix("http://"), !url.hasPrefix("https://") {
             throw reader.error("base_url", "must begin with http:// or https://")
         }
@@ -249,7 +260,7 @@ public struct SettingsReader: Sendable {
                     return try SettingsReader.key(in: path, of: name, files)
                 },
                 keySource: variable ?? entry.apiKeyFile ?? entry.apiKeyEnvironment,
-                maxConcurrent: entry.maxConcurrent)
+                maxConcurrent: entry.maxConcurrent, rates: entry.rates, thinkingTokens: entry.thinkingTokens)
         }
     }
 
