@@ -15,7 +15,7 @@ public enum JobSource: String, Sendable, CaseIterable {
 
 public struct JobClientOptions: Sendable {
     /// Waiting jobs one user may have; 0: no limit.
-    public var userWaitingLimit: Int
+    public var userWaitingLimit: @Sendable (UserID) -> Int
     /// Waiting jobs there may be in all; 0: no limit.
     public var totalWaitingLimit: Int
     /// The provider account a job will use, `[a-z0-9_-]{1,16}`: what a 429 of that provider holds back.
@@ -26,7 +26,7 @@ public struct JobClientOptions: Sendable {
     public var holds: @Sendable () -> [String: Date]
 
     public init(
-        userWaitingLimit: Int = 100, totalWaitingLimit: Int = 1_000_000,
+        userWaitingLimit: @escaping @Sendable (UserID) -> Int = { _ in 100 }, totalWaitingLimit: Int = 1_000_000,
         holdKey: @escaping @Sendable (JobRequest) -> String = { _ in "default" },
         refusal: @escaping @Sendable (JobRequest, JobSource) throws(JobError) -> JobError? = { _, _ in nil },
         holds: @escaping @Sendable () -> [String: Date] = { [:] }
@@ -117,7 +117,8 @@ public final class JobClient: Sendable {
 
     private func submitNew(_ draft: JobDraft) throws(JobError) -> SubmittedJob {
         let user = draft.request.userID.rawValue
-        try census.reserve(user, userLimit: options.userWaitingLimit, totalLimit: options.totalWaitingLimit)
+        try census.reserve(
+            user, userLimit: options.userWaitingLimit(draft.request.userID), totalLimit: options.totalWaitingLimit)
         var isAdmitted = false
         defer { census.settle(user, isAdmitted: isAdmitted) }
         let job = try gates.pass(draft.request.onBusy == .reject ? draft.orderKey : nil) { () throws(JobError) in

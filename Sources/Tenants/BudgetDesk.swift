@@ -29,6 +29,8 @@ public final class BudgetDesk: Sendable {
     public struct Rules: Sendable {
         public var everybody = UsageLimits()
         public var plans: [String: UsageLimits] = [:]
+        /// Of all users together: requests, tokens, cost.
+        public var service = UsageLimits()
 
         public init() {}
     }
@@ -45,21 +47,28 @@ public final class BudgetDesk: Sendable {
         var running: [String: Running] = [:]
         /// Times of the last requests of each user, as seconds since 1970.
         var requests: [UserID: [Double]] = [:]
+        /// The same of all users.
+        var allRequests: [Double] = []
     }
 
     private let workspaces: WorkspaceManager
     private let configs: UserConfigManager
     private let rules: Rules
     private let ledger = UsageLedger()
+    /// nil: nobody bounds the whole.
+    private let service: ServiceUsage?
     private let now: @Sendable () -> Date
     private let state = Mutex(State())
     /// Seconds the requests of which are counted.
     private static let minute = 60.0
     private static let rememberedUsers = 10_000
 
+    /// - Parameter service: needed where the rules bound the tokens or the cost of the whole service.
     public init(
-        workspaces: WorkspaceManager, configs: UserConfigManager, rules: Rules, now: @escaping @Sendable () -> Date
+        workspaces: WorkspaceManager, configs: UserConfigManager, rules: Rules, service: ServiceUsage? = nil,
+        now: @escaping @Sendable () -> Date
     ) {
+        self.service = rules.service.tokensPerDay > 0 || rules.service.costPerMonth > 0 ? service : nil
         self.workspaces = workspaces
         self.configs = configs
         self.rules = rules
@@ -103,6 +112,13 @@ public final class BudgetDesk: Sendable {
         standing.plan.flatMap { rules.plans[$0] } ?? rules.everybody
     }
 
+    /// The same by the user's name; those of everybody for one whose standing cannot be read. A look costs nothing where
+    /// the settings have no plans.
+    public func limits(of user: UserID) -> UsageLimits {
+        guard !rules.plans.isEmpty, let standing = try? workspaces.open(user).standing() else { return rules.everybody }
+        return limits(of: standing)
+    }
+
     // MARK: - Asking
 
     /// When a job comes in. - Parameter counts: it is a request of a client, not one of the service itself.
@@ -110,11 +126,12 @@ public final class BudgetDesk: Sendable {
     public func refusal(of user: UserID, model: String?, counts: Bool) throws(TenantError) -> BudgetRefusal? {
         let workspace = try workspaces.open(user)
         let standing = try workspace.standing()
-        if let reason = standing.suspension { return Self.suspended(reason) }
+        if let reason = standing.suspension { return BudgetRefusal.suspended(reason) }
         let limits = limits(of: standing)
-        if let model, !limits.allows(model: model) { return Self.notAllowed(model, limits) }
+        if let model, !limits.allows(model: model) { return BudgetRefusal.notAllowed(model, limits) }
         if counts, let refusal = tooMany(user, limits) { return refusal }
-        return try used(workspace, limits, user)
+        if let refusal = try used(workspace, limits, user) { return refusal }
+        return try usedByAll()
     }
 
     /// Before a job's first and each further model call.
@@ -125,18 +142,19 @@ public final class BudgetDesk: Sendable {
     {
         let workspace = try workspaces.open(user)
         let standing = try workspace.standing()
-        if let reason = standing.suspension { return Self.suspended(reason) }
+        if let reason = standing.suspension { return BudgetRefusal.suspended(reason) }
         let limits = limits(of: standing)
-        guard limits.allows(model: model) else { return Self.notAllowed(model, limits) }
+        guard limits.allows(model: model) else { return BudgetRefusal.notAllowed(model, limits) }
         // The reservation first: of two calls that look at the same moment, one sees the other's.
-        let others = state.withLock { state -> Int in
-            let others = state.running.reduce(0) { sum, entry in
-                entry.key != job && entry.value.user == user ? sum + entry.value.reserved : sum
-            }
+        let (own, all) = state.withLock { state -> (Int, Int) in
+            let others = state.running.lazy.filter { $0.key != job }.map(\.value)
+            let own = others.reduce(0) { $1.user == user ? $0 + $1.reserved : $0 }
+            let all = service == nil ? 0 : others.reduce(0) { $0 + $1.reserved }
             state.running[job, default: Running(user: user)].reserved = estimate
-            return others
+            return (own, all)
         }
-        let refusal = try used(workspace, limits, user, reserved: others == 0 ? 0 : others + estimate)
+        var refusal = try used(workspace, limits, user, reserved: own == 0 ? 0 : own + estimate)
+        if refusal == nil { refusal = try usedByAll(reserved: all == 0 ? 0 : all + estimate) }
         if refusal != nil { state.withLock { $0.running[job]?.reserved = 0 } }
         return refusal
     }
@@ -150,8 +168,11 @@ public final class BudgetDesk: Sendable {
     }
 
     /// The job has ended or was given back, and usage.jsonl has what it used.
-    public func ended(_ job: String) {
-        state.withLock { _ = $0.running.removeValue(forKey: job) }
+    /// - Throws: where what all users have used could not be written down; the job has ended here all the same.
+    public func ended(_ job: String) throws(TenantError) {
+        let last = state.withLock { $0.running.removeValue(forKey: job) }
+        guard let service, let used = last?.used, used != UsageTotal() else { return }
+        try service.append(job: job, used)
     }
 
     // MARK: - What is left
@@ -173,7 +194,24 @@ public final class BudgetDesk: Sendable {
             "cost_per_month": limit(.double(limits.costPerMonth), limits.costPerMonth > 0),
             "month_ends_at": .string(RFC3339.string(periods.monthEnd)),
             "requests_per_minute": limit(JSON(limits.requestsPerMinute), limits.requestsPerMinute > 0),
-            "models": JSON(limits.models),
+            "models": JSON(limits.models), "running": limit(JSON(limits.running), limits.running > 0),
+            "waiting": limit(JSON(limits.waiting), limits.waiting > 0),
+            "disk_mb": limit(JSON(limits.diskMB), limits.diskMB > 0),
+        ]
+    }
+
+    /// What all users together have used and may use; nil where the settings do not bound it, so that nobody counts.
+    public func serviceSummary() throws(TenantError) -> JSON? {
+        guard let service else { return nil }
+        let totals = try service.totals(of: [])
+        let periods = service.periods
+        let limits = rules.service
+        return [
+            "tokens_today": JSON(totals.day.tokens),
+            "tokens_per_day": limits.tokensPerDay > 0 ? JSON(limits.tokensPerDay) : .null,
+            "day_ends_at": .string(RFC3339.string(periods.dayEnd)), "cost_this_month": .double(totals.month.cost),
+            "cost_per_month": limits.costPerMonth > 0 ? .double(limits.costPerMonth) : .null,
+            "month_ends_at": .string(RFC3339.string(periods.monthEnd)),
         ]
     }
 
@@ -208,50 +246,61 @@ public final class BudgetDesk: Sendable {
                 + RFC3339.string(periods.monthEnd) + ".", resetsAt: periods.monthEnd)
     }
 
+    /// What the rules say about all users together.
+    private func usedByAll(reserved: Int = 0) throws(TenantError) -> BudgetRefusal? {
+        guard let service else { return nil }
+        let running = state.withLock { $0.running }
+        let totals = try service.totals(of: Array(running.keys))
+        var open = UsageTotal()
+        for (turn, known) in zip(running.values, totals.said) {
+            open.tokens += max(0, turn.used.tokens - known.tokens)
+            open.cost += max(0, turn.used.cost - known.cost)
+        }
+        let tokens = (limit: rules.service.tokensPerDay, used: totals.day.tokens + open.tokens)
+        if tokens.limit > 0, tokens.used >= tokens.limit || (reserved > 0 && tokens.used + reserved > tokens.limit) {
+            return .service(
+                .tokens, "\(tokens.limit) tokens of a day", until: service.periods.dayEnd,
+                isMomentary: tokens.used < tokens.limit)
+        }
+        let limit = rules.service.costPerMonth
+        guard limit > 0, totals.month.cost + open.cost >= limit else { return nil }
+        return .service(.cost, "\(limit) USD of a month", until: service.periods.monthEnd)
+    }
+
     // MARK: - Requests a minute
 
     private func tooMany(_ user: UserID, _ limits: UsageLimits) -> BudgetRefusal? {
-        guard limits.requestsPerMinute > 0 else { return nil }
+        guard limits.requestsPerMinute > 0 || rules.service.requestsPerMinute > 0 else { return nil }
         let time = now().timeIntervalSince1970
-        let oldest = state.withLock { state -> Double? in
+        let refused = state.withLock { state -> (limit: Int, oldest: Double, isService: Bool)? in
             if state.requests.count >= Self.rememberedUsers, state.requests[user] == nil { state.requests.removeAll() }
-            var times = state.requests[user] ?? []
-            times.removeAll { $0 <= time - Self.minute || $0 > time }
-            let first = times.count >= limits.requestsPerMinute ? times[times.count - limits.requestsPerMinute] : nil
-            if first == nil { times.append(time) }
-            state.requests[user] = times
-            return first
+            var times = Self.lastMinute(state.requests[user] ?? [], at: time)
+            state.allRequests = Self.lastMinute(state.allRequests, at: time)
+            if let oldest = Self.oldest(of: times, limit: limits.requestsPerMinute) {
+                return (limits.requestsPerMinute, oldest, false)
+            }
+            let service = rules.service.requestsPerMinute
+            if let oldest = Self.oldest(of: state.allRequests, limit: service) { return (service, oldest, true) }
+            times.append(time)
+            if limits.requestsPerMinute > 0 { state.requests[user] = times }
+            if service > 0 { state.allRequests.append(time) }
+            return nil
         }
-        guard let oldest else { return nil }
+        guard let refused else { return nil }
+        let end = Date(timeIntervalSince1970: refused.oldest + Self.minute)
+        if refused.isService { return .service(.requests, "\(refused.limit) requests of a minute", until: end) }
         return BudgetRefusal(
-            code: .requests, detail: "More than \(limits.requestsPerMinute) requests within a minute.",
-            resetsAt: Date(timeIntervalSince1970: oldest + Self.minute))
+            code: .requests, detail: "More than \(refused.limit) requests within a minute.", resetsAt: end)
     }
 
-    private static func suspended(_ reason: String) -> BudgetRefusal {
-        BudgetRefusal(code: .suspended, detail: "The account is suspended: \(reason)", resetsAt: nil)
+    private static func lastMinute(_ times: [Double], at time: Double) -> [Double] {
+        // The clock may have been set back.
+        if let first = times.first, let last = times.last, first > time - minute, last <= time { return times }
+        return times.filter { $0 > time - minute && $0 <= time }
     }
 
-    private static func notAllowed(_ model: String, _ limits: UsageLimits) -> BudgetRefusal {
-        BudgetRefusal(
-            code: .modelNotAllowed,
-            detail: "The user's plan does not have the model \(model); it has \(limits.models.joined(separator: ", ")).",
-            resetsAt: nil)
-    }
-
-    /// The day and the month around a moment, in a time zone.
-    struct Periods {
-        var dayStart, dayEnd, monthStart, monthEnd: Date
-
-        init(now: Date, zone: String) {
-            var calendar = Calendar(identifier: .gregorian)
-            calendar.timeZone = TimeZone(identifier: zone) ?? .gmt
-            dayStart = calendar.startOfDay(for: now)
-            let day = calendar.dateInterval(of: .day, for: now)
-            let month = calendar.dateInterval(of: .month, for: now)
-            dayEnd = day?.end ?? now.addingTimeInterval(86_400)
-            monthStart = month?.start ?? dayStart
-            monthEnd = month?.end ?? dayEnd
-        }
+    /// - Returns: the request that has to leave the minute before another one may come; nil: it may come now.
+    private static func oldest(of times: [Double], limit: Int) -> Double? {
+        limit > 0 && times.count >= limit ? times[times.count - limit] : nil
     }
 }

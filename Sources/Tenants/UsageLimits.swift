@@ -10,14 +10,24 @@ public struct UsageLimits: Sendable, Hashable {
     public var costPerMonth: Double
     /// Models that may be asked for: `provider/model`, `provider/*` or `*`. Empty: any.
     public var models: [String]
+    /// Jobs at once, in one process.
+    public var running: Int
+    /// Jobs that wait.
+    public var waiting: Int
+    /// MiB of the workspace.
+    public var diskMB: Int
 
     public init(
-        requestsPerMinute: Int = 0, tokensPerDay: Int = 0, costPerMonth: Double = 0, models: [String] = []
+        requestsPerMinute: Int = 0, tokensPerDay: Int = 0, costPerMonth: Double = 0, models: [String] = [],
+        running: Int = 0, waiting: Int = 0, diskMB: Int = 0
     ) {
         self.requestsPerMinute = requestsPerMinute
         self.tokensPerDay = tokensPerDay
         self.costPerMonth = costPerMonth
         self.models = models
+        self.running = running
+        self.waiting = waiting
+        self.diskMB = diskMB
     }
 
     /// - Parameter model: `provider/model`, or a provider's name alone (`offline`).

@@ -41,7 +41,7 @@ struct DispatchIndex {
         var heldUntil: Int64 = 0
     }
 
-    init(shares: LaneShares, userLimit: Int) {
+    init(shares: LaneShares, userLimit: @escaping @Sendable (String) -> Int) {
         ledger = LaneLedger(shares: shares)
         roster = Roster(userLimit: userLimit)
     }

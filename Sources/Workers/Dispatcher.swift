@@ -55,7 +55,8 @@ final class Dispatcher: Sendable {
     /// - Parameter longestSleep: bounds the leader's sleep in seconds: due times are wall-clock times, and that clock
     ///   may be set.
     init(
-        shares: LaneShares, userLimit: Int, now: @escaping @Sendable () -> Date, longestSleep: TimeInterval = 1
+        shares: LaneShares, userLimit: @escaping @Sendable (String) -> Int, now: @escaping @Sendable () -> Date,
+        longestSleep: TimeInterval = 1
     ) {
         monitor = Monitor(State(index: DispatchIndex(shares: shares, userLimit: userLimit)))
         clock = now
@@ -151,7 +152,9 @@ final class Dispatcher: Sendable {
     // MARK: - For those who learn of jobs
 
     /// - Parameter isCertain: this process put the file there itself just now; a notification or a listing may be old.
-    func insert(_ name: JobFileName, isCertain: Bool = true) { change { $0.insert(name, isCertain: isCertain, now: $1) } }
+    func insert(_ name: JobFileName, isCertain: Bool = true) {
+        change { $0.insert(name, isCertain: isCertain, now: $1) }
+    }
     func remove(_ id: JobID) { change { $0.remove(id, now: $1) } }
     func hold(_ account: String, until date: Date) {
         change { index, _ in index.hold(account, until: Milliseconds.since1970(date)) }

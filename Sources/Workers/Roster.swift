@@ -66,8 +66,8 @@ enum ByTurn: HeapOrder {
 }
 
 struct Roster {
-    /// Running jobs one user may have at once, in this process.
-    let userLimit: Int
+    /// Running jobs a user may have at once, in this process; 0: any number. Asked only where the user has some already.
+    let userLimit: @Sendable (String) -> Int
     private(set) var seats = Seats()
     /// Jobs in all queues.
     private(set) var ready = 0
@@ -84,7 +84,7 @@ struct Roster {
     static let restingLimit = 16_384
     private var unusedQueues: [Int32] = []
 
-    init(userLimit: Int) {
+    init(userLimit: @escaping @Sendable (String) -> Int) {
         self.userLimit = userLimit
     }
 
@@ -220,12 +220,19 @@ struct Roster {
 
     private mutating func reseat(_ queue: Int32) {
         let entry = seats.queues[Int(queue)]
-        guard seats.users[Int(entry.user)].running < userLimit else { return unseat(queue) }
+        guard mayRunMore(entry.user) else { return unseat(queue) }
         if entry.position < 0 {
             tracks[entry.track.index].insert(queue, in: &seats)
         } else {
             tracks[entry.track.index].restore(at: entry.position, in: &seats)
         }
+    }
+
+    private func mayRunMore(_ user: Int32) -> Bool {
+        let entry = seats.users[Int(user)]
+        guard entry.running > 0 else { return true }
+        let limit = userLimit(entry.name)
+        return limit == 0 || entry.running < limit
     }
 
     private mutating func unseat(_ queue: Int32) {

@@ -11,7 +11,7 @@ public struct WorkerOptions: Sendable {
     /// Threads, 1…4096.
     public var count = 16
     /// Jobs of one user that run at once in this process; 0: no limit.
-    public var userLimit = 2
+    public var userLimit: @Sendable (String) -> Int = { _ in 2 }
     /// Seconds a job past its timeout has to stop before its worker counts as wedged.
     public var grace: TimeInterval = 30
     /// How workers are divided between the lanes; nil: by their number.
@@ -63,9 +63,8 @@ public final class WorkerPool: Sendable {
         self.options = options
         self.logger = logger
         self.now = now
-        let limit = options.userLimit == 0 ? Int(Int32.max) : options.userLimit
         dispatcher = Dispatcher(
-            shares: options.shares ?? LaneShares(workers: options.count), userLimit: limit, now: now)
+            shares: options.shares ?? LaneShares(workers: options.count), userLimit: options.userLimit, now: now)
         running = RunningJobs(grace: options.grace, uptime: options.uptime)
         watcher = SpoolWatcher(
             spool: spool, dispatcher: dispatcher, running: running, options: options, logger: logger)

@@ -9,13 +9,20 @@ import TextFormats
 
 struct ShowUsage: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "usage", abstract: "Show what a user has used today and this month, and the limits.")
+        commandName: "usage", abstract: "Show what a user has used today and this month, and the limits.",
+        discussion: "Without a user: what all users together have used, where limits.service bounds it.")
 
-    @Argument(help: ArgumentHelp("The user.", valueName: "user-id")) var id: String
+    @Argument(help: ArgumentHelp("The user.", valueName: "user-id")) var id: String?
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
         let services = try common.openExisting()
+        guard let id else {
+            guard let summary = try services.budgets.serviceSummary() else {
+                throw ValidationError("The settings do not bound the whole service (limits.service): name a user.")
+            }
+            return try common.answer(summary, ShowUsage.lines(summary))
+        }
         let summary = try services.budgets.summary(of: try UserID(id))
         try common.answer(summary, ShowUsage.lines(summary))
     }
@@ -27,7 +34,7 @@ struct ShowUsage: ParsableCommand {
         }
         func text(_ key: String) -> String { summary[key]?.string ?? summary[key]?.text() ?? "" }
         var lines = [
-            "plan: \(summary["plan"]?.string ?? "none")",
+            summary["plan"].map { "plan: \($0.string ?? "none")" } ?? "all users together",
             "tokens today: \(text("tokens_today")), \(limit("tokens_per_day")); the day ends at \(text("day_ends_at"))",
             "USD this month: \(text("cost_this_month")), \(limit("cost_per_month")); the month ends at "
                 + text("month_ends_at"),

@@ -34,7 +34,7 @@ final class JobHouse: Sendable {
         spool = try JobSpool(root: "\(directory.path)/spool", files: files, now: clock.read)
         client = JobClient(
             spool: spool, workspaces: workspaces, configs: UserConfigManager(workspaces: workspaces),
-            options: JobClientOptions(userWaitingLimit: userLimit, totalWaitingLimit: totalLimit), now: clock.read)
+            options: JobClientOptions(userWaitingLimit: { _ in userLimit }, totalWaitingLimit: totalLimit), now: clock.read)
     }
 
     func addUser(_ name: String) throws {

@@ -92,7 +92,7 @@ import TextFormats
         try bench.wrote(30, job: "a")
         #expect(try bench.calls(60, "a") == nil)
         bench.desk.spent(50, 0, job: "a", user: bench.user)
-        bench.desk.ended("b")
+        try bench.desk.ended("b")
         #expect(try bench.calls(1, "a") == nil)
         bench.desk.spent(100, 0, job: "a", user: bench.user)
         #expect(try bench.calls(1, "a") == .tokens)

@@ -8,7 +8,7 @@ import Testing
     private let start = Sample.start
 
     private func index(workers: Int = 16, userLimit: Int = 1_000) -> DispatchIndex {
-        DispatchIndex(shares: LaneShares(workers: workers), userLimit: userLimit)
+        DispatchIndex(shares: LaneShares(workers: workers), userLimit: { _ in userLimit })
     }
 
     @Test("the index hands out exactly what a simple model allows, and asks to be woken in time", arguments: 1...8)

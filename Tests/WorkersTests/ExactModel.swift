@@ -35,7 +35,7 @@ struct ExactModel {
         self.workers = workers
         self.userLimit = userLimit
         shares = LaneShares(workers: workers)
-        index = DispatchIndex(shares: shares, userLimit: userLimit)
+        index = DispatchIndex(shares: shares, userLimit: { _ in userLimit })
         random = SeededGenerator(seed: seed)
     }
 

@@ -28,7 +28,7 @@ struct LooseModel {
 
     init(workers: Int, userLimit: Int, jobs: Int, seed: Int) {
         self.userLimit = userLimit
-        index = DispatchIndex(shares: LaneShares(workers: workers), userLimit: userLimit)
+        index = DispatchIndex(shares: LaneShares(workers: workers), userLimit: { _ in userLimit })
         random = SeededGenerator(seed: seed)
         numbers = Array(0..<jobs).shuffled(using: &random)
     }

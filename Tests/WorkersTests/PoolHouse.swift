@@ -152,7 +152,7 @@ final class PoolHouse: Sendable {
     ) throws -> WorkerPool {
         var options = WorkerOptions()
         options.count = 4
-        options.userLimit = 0
+        options.userLimit = { _ in 0 }
         options.random = { 0.5 }
         change(&options)
         let log = ListeningLog(messages: messages)

@@ -102,7 +102,7 @@ import TextFormats
             }
         ) {
             $0.count = 8
-            $0.userLimit = 2
+            $0.userLimit = { _ in 2 }
         }
         for _ in 0..<6 { try house.submit() }
         #expect(running.wait(count: 2))
@@ -110,6 +110,31 @@ import TextFormats
         #expect(running.all.reduce(0, +) == 2 && pool.snapshot.indexed == 4)
         gate.open()
         #expect(house.ended.wait(count: 7))
+        #expect(house.stop(pool) == 0)
+    }
+
+    @Test("each user has as many places as the user's own limit says")
+    func ownLimits() throws {
+        let house = try PoolHouse()
+        let gate = Gate()
+        let running = Happenings<String>()
+        let pool = try house.start(
+            ScriptedHandler { job, _, _ in
+                running.note(job.user)
+                gate.pass()
+                return .done
+            }
+        ) {
+            $0.count = 16
+            $0.userLimit = { ["alice": 1, "bob": 3, "eve": 0][$0] ?? 2 }
+        }
+        for user in ["alice", "bob", "eve"] {
+            for _ in 0..<5 { try house.submit(user: user) }
+        }
+        #expect(running.wait(count: 9))
+        #expect(Dictionary(grouping: running.all, by: { $0 }).mapValues(\.count) == ["alice": 1, "bob": 3, "eve": 5])
+        gate.open()
+        #expect(house.ended.wait(count: 15))
         #expect(house.stop(pool) == 0)
     }
 
@@ -322,7 +347,7 @@ import TextFormats
     @Test("a worker wakes for what falls due soon although another one sleeps until something far away")
     func leaderIsReplaced() throws {
         let dispatcher = Dispatcher(
-            shares: LaneShares(workers: 8), userLimit: 100, now: { Date() }, longestSleep: 3_600)
+            shares: LaneShares(workers: 8), userLimit: { _ in 100 }, now: { Date() }, longestSleep: 3_600)
         let taken = Happenings<JobID>()
         let threads = try (0..<8).map { _ in
             try WorkerThread {

@@ -40,12 +40,13 @@ extension ToolContext {
     /// - Parameter bytes: what is to be written; what it replaces is not taken off, for both stand on the disk for a moment.
     /// - Throws: when the workspace would hold more than it may.
     func checkSpace(for bytes: Int) throws {
-        guard services.diskBytes > 0 else { return }
+        let allowed = services.diskBytes(turn.user)
+        guard allowed > 0 else { return }
         let used = try turn.workspace.diskUsage().bytes
-        guard used + bytes > services.diskBytes else { return }
+        guard used + bytes > allowed else { return }
         throw ToolFailure(
             code: "disk_quota",
-            detail: "the workspace holds \(used) bytes of the \(services.diskBytes) it may hold; nothing was written. Tell the "
+            detail: "the workspace holds \(used) bytes of the \(allowed) it may hold; nothing was written. Tell the "
                 + "user that files have to be removed first")
     }
 }

@@ -65,10 +65,10 @@ public struct AgentServices: Sendable {
     public var schedules: any ScheduleBook
     public var now: @Sendable () -> Date
     /// Bytes a workspace may hold before the file tools write no more; 0: no limit.
-    public var diskBytes: Int
+    public var diskBytes: @Sendable (UserID) -> Int
 
     public init(
-        configs: UserConfigManager, schedules: any ScheduleBook, diskBytes: Int = 0,
+        configs: UserConfigManager, schedules: any ScheduleBook, diskBytes: @escaping @Sendable (UserID) -> Int = { _ in 0 },
         now: @escaping @Sendable () -> Date
     ) {
         self.diskBytes = diskBytes

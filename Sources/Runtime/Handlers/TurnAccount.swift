@@ -52,8 +52,9 @@ final class TurnAccount: TurnBudget {
     /// The turn is over, however it ended. What the job has used in all its runs goes into usage.jsonl; a later line of the
     /// same job replaces this one in every sum.
     func close(_ usage: TokenUsage) {
-        defer { desk.ended(job) }
+        defer { end() }
         guard usage != .zero else { return }
+        desk.spent(usage.totalTokens, usage.costUSD, job: job, user: user)
         var entry: JSONObject = [
             "id": .string("\(job):\(run):\(usage.totalTokens)"), "time": .string(RFC3339.string(now())),
             "job_id": .string(job), "run": JSON(run), "kind": .string(kind), "model": .string(model),
@@ -64,6 +65,14 @@ final class TurnAccount: TurnBudget {
         } catch {
             // The job's final line carries the same figures; losing the copy must not fail the job.
             logger.warning("usage not recorded", metadata: ["error": "\(error.detail)"])
+        }
+    }
+
+    private func end() {
+        do throws(TenantError) {
+            try desk.ended(job)
+        } catch {
+            logger.warning("the service's usage not recorded", metadata: ["error": "\(error.detail)"])
         }
     }
 }

@@ -151,7 +151,8 @@ public struct NanobotServer: Sendable {
         let logger = services.logger
         var options = WorkerOptions()
         options.count = services.settings.workers
-        options.userLimit = services.settings.userLimits.running
+        let budgets = services.budgets
+        options.userLimit = { name in (try? UserID(name)).map { budgets.limits(of: $0).running } ?? 0 }
         options.onWedged = { job in
             logger.critical("a worker does not return: the process ends", metadata: ["job.id": "\(job)"])
             exit(NanobotServer.wedgedStatus)

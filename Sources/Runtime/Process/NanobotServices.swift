@@ -57,12 +57,14 @@ public final class NanobotServices: Sendable {
             fallbackModels: settings.fallbackModels, logger: logger, now: now)
         self.factory = factory
         let holds = holds
-        let budgets = BudgetDesk(workspaces: workspaces, configs: configs, rules: settings.budgetRules, now: now)
+        let budgets = BudgetDesk(
+            workspaces: workspaces, configs: configs, rules: settings.budgetRules,
+            service: ServiceUsage(folder: home.usage, zone: settings.defaultTimezone, now: now), now: now)
         self.budgets = budgets
         client = JobClient(
             spool: spool, workspaces: workspaces, configs: configs,
             options: JobClientOptions(
-                userWaitingLimit: settings.userLimits.waiting, totalWaitingLimit: settings.waitingInAll,
+                userWaitingLimit: { budgets.limits(of: $0).waiting }, totalWaitingLimit: settings.waitingInAll,
                 holdKey: { factory.holdKey(for: $0.model) },
                 refusal: { (request, source) throws(JobError) in
                     let model = request.model ?? settings.model
@@ -143,7 +145,7 @@ public final class NanobotServices: Sendable {
             tools: .standard(adding: moreTools(), logger: logger),
             services: AgentServices(
                 configs: configs, schedules: SchedulerBook(accounts: accounts, scheduler: scheduler),
-                diskBytes: settings.userLimits.diskMB << 20, now: now),
+                diskBytes: { [budgets] in budgets.limits(of: $0).diskMB << 20 }, now: now),
             logger: logger)
         let runner = TurnRunner(loop: loop, factory: factory, budgets: budgets, now: now)
         return JobRouter(

@@ -19,6 +19,8 @@ public struct NanobotHome: Sendable {
     public var configuration: String { "\(path)/config.json" }
     /// Tokens made here; that it exists means that callers need one.
     public var tokens: String { "\(path)/tokens" }
+    /// What all users together have used, where the settings bound it.
+    public var usage: String { "\(path)/usage" }
     public var audit: String { "\(path)/audit" }
     public var adminTokenFile: String { "\(path)/admin-token" }
 

@@ -28,6 +28,8 @@ public struct Settings: Sendable {
     public var userLimits = UserLimits()
     /// Waiting jobs there may be in all; 0: no limit.
     public var waitingInAll = 1_000_000
+    /// What all users together may use: requests, tokens and cost; 0: no bound.
+    public var serviceLimits = UsageLimits()
     /// By name; `nanobot set-plan` gives one to a user.
     public var plans: [String: UsageLimits] = [:]
     /// `tools.web_fetch` and `tools.web_search`.
@@ -101,7 +103,8 @@ public struct Settings: Sendable {
 extension Settings.UserLimits {
     var usage: UsageLimits {
         UsageLimits(
-            requestsPerMinute: requestsPerMinute, tokensPerDay: tokensPerDay, costPerMonth: costPerMonth)
+            requestsPerMinute: requestsPerMinute, tokensPerDay: tokensPerDay, costPerMonth: costPerMonth,
+            running: running, waiting: waiting, diskMB: diskMB)
     }
 }
 
@@ -110,6 +113,7 @@ extension Settings {
         var rules = BudgetDesk.Rules()
         rules.everybody = userLimits.usage
         rules.plans = plans
+        rules.service = serviceLimits
         return rules
     }
 }

@@ -120,6 +120,13 @@ public struct SettingsReader: Sendable {
                 diskMB: try user.int("disk_mb", in: 0...10_000_000) ?? defaults.diskMB)
             try user.finish()
         }
+        if var service = try limits.object("service") {
+            settings.serviceLimits = UsageLimits(
+                requestsPerMinute: try service.int("requests_per_minute", in: 0...100_000_000) ?? 0,
+                tokensPerDay: try service.int("tokens_per_day", in: 0...(1 << 50)) ?? 0,
+                costPerMonth: try service.double("cost_per_month", in: 0...1e9) ?? 0)
+            try service.finish()
+        }
         settings.waitingInAll = try limits.int("waiting", in: 0...10_000_000) ?? settings.waitingInAll
         try limits.finish()
     }
@@ -132,6 +139,9 @@ public struct SettingsReader: Sendable {
             try reader.int("requests_per_minute", in: 0...1_000_000) ?? base.requestsPerMinute
         limits.tokensPerDay = try reader.int("tokens_per_day", in: 0...Int(Int32.max)) ?? base.tokensPerDay
         limits.costPerMonth = try reader.double("cost_per_month", in: 0...1e9) ?? base.costPerMonth
+        limits.running = try reader.int("running", in: 0...4_096) ?? base.running
+        limits.waiting = try reader.int("waiting", in: 0...1_000_000) ?? base.waiting
+        limits.diskMB = try reader.int("disk_mb", in: 0...10_000_000) ?? base.diskMB
         limits.models = try reader.strings("models", maxCount: 64) ?? []
         try reader.finish()
         return limits

@@ -71,7 +71,7 @@ final class AgentHouse: Sendable {
         let call = PlannedCall(
             step: 0, index: 0, call: ToolCall(id: "c", name: tool, arguments: arguments), refusal: nil)
         var services = services
-        services.diskBytes = diskBytes
+        services.diskBytes = { _ in diskBytes }
         let context = ToolContext(
             turn: turn, services: services, callID: "job-1:0:0", cancellation: CancellationToken())
         return try JSON.parse(registry.run(call, context))
