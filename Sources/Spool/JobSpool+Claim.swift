@@ -114,7 +114,7 @@ extension JobSpool {
         // Counts from a name given by hand win over the record; a retried dead letter begins anew.
         if name.isDead, history.last?.error?.code == "crash_loop" { status.voidsJournal = true }
         do throws(SpoolError) {
-            try file.append(status.line, sync: false)
+            try file.append(status.line, .none)
         } catch {
             // Back where it was; if that fails too it is an orphan and recovered as such.
             try? files.rename(destination, source)

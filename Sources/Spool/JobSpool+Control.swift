@@ -124,7 +124,7 @@ extension JobSpool {
             file.close()
             notify(.queued(stamped))
         }
-        try file.append(status.line, sync: true)
+        try file.append(status.line, .now)
         try stored(id) { () throws(FileError) in
             try files.syncDirectory(layout.path(.queued))
             try files.syncDirectory(layout.path(.dead))

@@ -28,7 +28,7 @@ extension JobSpool {
         final.due = nil
         final.file = lastName(name, final.state).description
         // When this fails the file stays an orphan named `.fin`: recovered like any, but not counted as a crash.
-        try file.append(final.line, sync: true)
+        try file.append(final.line, .now)
         settle(finishing, name, final.state)
         try? order?.end([id])  // a follower that finds the id checks its final line anyway
         // A mark that came too late means nothing any more; the next scan finds and removes it.
@@ -76,7 +76,7 @@ extension JobSpool {
         final.error = JobFailure(code: "cancelled", detail: "The job was cancelled.", isRetryable: false)
         if history.facts == nil { final.facts = [:] }
         final.file = target.settled.description
-        try file.append(final.line, sync: true)
+        try file.append(final.line, .now)
         settle(source, target, .cancelled)
         removeCancelMark(name.id, run: target.run)
         notify(.finished(name.id))
@@ -110,7 +110,7 @@ extension JobSpool {
         final.error = failure
         if history.facts == nil { final.facts = ["user_id": .string(target.user)] }
         final.file = target.buried.description
-        try file.append(final.line, sync: true)
+        try file.append(final.line, .now)
         settle(source, target, .failed)
         notify(.finished(name.id))
     }
@@ -130,7 +130,7 @@ extension JobSpool {
         line.note = note
         line.file = next.description
         // Not synced: after a power cut the file is found in running/ and recovered.
-        try file.append(line.line, sync: false)
+        try file.append(line.line, .none)
         try moveBack(name, to: next)
         file.close()
         notify(.queued(next))

@@ -211,7 +211,7 @@ extension JobSpool {
         var status = StatusRecord(state: .completed, name: submission.fileName, at: now())
         status.facts = submission.facts
         status.note = "the record was lost; the job file stands in done/"
-        try file.append(status.line, sync: true)
+        try file.append(status.line, .now)
         try syncRecord(submission.id, file)
         return JobRecord(id: submission.id, first: status, last: status, statusSize: file.size)
     }
@@ -246,7 +246,7 @@ extension JobSpool {
     private func admitDirectly(_ submission: Submission, _ file: StatusFile, _ admission: inout Admission)
         throws(SpoolError) -> JobRecord
     {
-        try file.append(submission.admissionLine, sync: false)
+        try file.append(submission.admissionLine, .none)
         try writeTemporary(submission, sync: true)
         try joinOrder(submission, sync: true, &admission)
         try moveIn(submission)
@@ -264,7 +264,7 @@ extension JobSpool {
         throws(SpoolError) -> JobRecord
     {
         let name = submission.fileName
-        try file.append(submission.admissionLine, sync: false)
+        try file.append(submission.admissionLine, .none)
         try writeTemporary(submission, sync: false)
         try joinOrder(submission, sync: false, &admission)
         try moveIn(submission)
@@ -337,7 +337,7 @@ extension JobSpool {
         status.due = submission.due
         status.fingerprint = submission.fingerprint
         status.facts = submission.facts
-        try file.append(status.line, sync: false)
+        try file.append(status.line, .none)
         return JobRecord(id: submission.id, first: status, last: status, statusSize: file.size)
     }
 

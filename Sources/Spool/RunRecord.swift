@@ -55,7 +55,7 @@ public final class RunRecord {
         status.progress = min(max(percent, status.progress), 99)
         status.note = note
         status.at = now()
-        try file.append(status.line, sync: false)
+        try file.append(status.line, .none)
     }
 
     /// An event for streams. Not synced; text deltas that follow each other within 30 ms become one line.
@@ -81,12 +81,17 @@ public final class RunRecord {
         lastEvent = now()
         // A run that streams without end keeps its states and its journal; only the stream has a gap.
         guard file.size < RunRecord.eventLimit else { return }
-        try file.append(StatusLine(.event, fields), sync: false)
+        try file.append(StatusLine(.event, fields), .none)
     }
 
     /// A line of the journal, on disk before this returns: only then may it be acted on.
+    ///
+    /// - Parameter isRepeatable: the step may be done again without harm, so it is enough that the line is on disk before
+    ///   the next one that says what came of it.
     /// - Throws: `.recordFull` past 192 MiB; `.storage`.
-    public func journal(_ kind: JournalKind, _ fields: JSONObject) throws(SpoolError) {
+    public func journal(
+        _ kind: JournalKind, _ fields: JSONObject, isRepeatable: Bool = false
+    ) throws(SpoolError) {
         try flush()
         var fields = fields
         fields["epoch"] = JSON(status.epoch)
@@ -94,7 +99,7 @@ public final class RunRecord {
             throw SpoolError(
                 .recordFull, "The job's record has more than \(RunRecord.journalLimit) bytes.", id: file.id)
         }
-        try file.append(StatusLine(kind.lineType, fields), sync: true)
+        try file.append(StatusLine(kind.lineType, fields), isRepeatable ? .withNext : .now)
         if kind != .intent { hasCompletedStep = true }
     }
 }

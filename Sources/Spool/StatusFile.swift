@@ -15,6 +15,10 @@ final class StatusFile {
     private var isTorn = false
     /// Where synced lines become durable; nil: in the file itself.
     var log: SharedLog?
+    /// Written lines that become durable with the next synced one.
+    private var deferred: [LogRecord] = []
+    private var deferredBytes = 0
+    private static let deferredLimit = 1 << 20
     /// The folder's entry is known to be on disk: it may stand in another process's log only.
     private var isNameSynced = false
 
@@ -118,9 +122,18 @@ final class StatusFile {
 
     // MARK: Appending (lock holder only)
 
+    enum Durability {
+        /// Lost in a power cut, perhaps, and nobody minds.
+        case none
+        /// On disk no later than the next line that is.
+        case withNext
+        /// On disk before `append` returns.
+        case now
+    }
+
     /// Appends one line. When the disk is full the torn part is cut off again, so that the next line starts clean.
     /// - Throws: `.takenOver` on a shared file system when the lock was lost meanwhile; `.storage`.
-    func append(_ line: StatusLine, sync: Bool) throws(SpoolError) {
+    func append(_ line: StatusLine, _ durability: Durability) throws(SpoolError) {
         try checkHolding()
         var bytes = line.encoded()
         // A torn part that could not be cut off ends here, so that it does not spoil this line.
@@ -138,14 +151,20 @@ final class StatusFile {
         isTorn = false
         let start = size
         size += bytes.count
-        if sync { try makeDurable(bytes, at: start) }
+        guard durability != .none else { return }
+        deferred.append(.lines(id, offset: start, isFirst: start == 0, bytes))
+        deferredBytes += bytes.count
+        if durability == .now || deferredBytes > Self.deferredLimit { try makeDurable() }
     }
 
     /// By the shared log, if there is one; where that fails, in the file itself.
-    private func makeDurable(_ bytes: [UInt8], at start: Int) throws(SpoolError) {
+    private func makeDurable() throws(SpoolError) {
+        let records = deferred
+        deferred = []
+        deferredBytes = 0
         guard let log else { return try syncWithName() }
         do throws(SharedLog.Failure) {
-            try log.commit([.lines(id, offset: start, isFirst: start == 0, bytes)])
+            try log.commit(records)
         } catch {
             try syncWithName()
         }

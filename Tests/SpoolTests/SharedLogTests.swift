@@ -227,6 +227,38 @@ import TextFormats
         #expect(try after.names(in: .queued).count == 3)
     }
 
+    @Test(
+        "the result of a step that may be repeated costs no sync, and is there with the line that follows from it",
+        arguments: [true, false], [true, false])
+    func deferred(log: Bool, follows: Bool) throws {
+        let fixture = try SpoolFixture(powerCut: true, log: log)
+        let id = try fixture.spool.submit(fixture.submission("kept")).record.id
+        let name = try #require(try fixture.spool.names(in: .queued).first)
+        guard case .claimed(let claim) = try fixture.spool.claim(name) else {
+            Issue.record("not claimed")
+            return
+        }
+        try claim.record.journal(.model, ["step": 0])
+        let before = fixture.files.log.filter { $0.contains("sync") }.count
+        try claim.record.journal(.result, ["call": "0:0", "result": "read"], isRepeatable: true)
+        try claim.record.event(["event": "tool"])
+        #expect(fixture.files.log.filter { $0.contains("sync") }.count == before)
+        if follows { try claim.record.journal(.model, ["step": 1]) }
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let spool = try fixture.afterPowerCut(.strict, "deferred")
+        defer { fixture.removeAfterPowerCut("deferred") }
+        _ = try spool.recoverOrphans()
+        let again = try #require(try spool.names(in: .queued).first { $0.id == id })
+        guard case .claimed(let second) = try spool.claim(again) else {
+            Issue.record("not claimed again")
+            return
+        }
+        let kinds = second.record.replay.map(\.kind)
+        #expect(kinds == (follows ? [.model, .result, .model] : [.model]))
+        try second.complete(result: [:])
+    }
+
     @Test("where the log cannot be synced the files are, and the answer is the same", arguments: ["fdatasync", "write"])
     func fallsBack(operation: String) throws {
         let fixture = try SpoolFixture(powerCut: true, log: true)

@@ -49,7 +49,9 @@ final class SpoolJournal: RunJournal {
     }
 
     func recordResult(callKey: String, _ result: String) throws {
-        try record.journal(.result, ["call": .string(callKey), "result": .string(result)])
+        // A call without an intent may be made again: its result need only stand before the model's next answer does.
+        try record.journal(
+            .result, ["call": .string(callKey), "result": .string(result)], isRepeatable: tools[callKey] == nil)
         tools[callKey] = .result(result)
     }
 }
