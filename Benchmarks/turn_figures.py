@@ -141,7 +141,10 @@ async def call(port, method, path, body=None, headers=""):
 
 async def stream(port, path, body, delays, done):
     """Reads a stream whose tokens carry their moments; `delays`: (number, seconds)."""
-    reader, writer, status = await exchange(port, "POST", path, body)
+    try:
+        reader, writer, status = await exchange(port, "POST", path, body)
+    except (OSError, asyncio.IncompleteReadError):
+        return
     whole = status == 200
     last = -1
     while (line := await reader.readline()) and b"[DONE]" not in line:
@@ -180,7 +183,9 @@ async def streams(port, requests, pid):
     tasks = [asyncio.create_task(stream(port, path, body, delays, done)) for path, body in requests]
     await asyncio.sleep(FIRST_TOKEN + TOKENS * BETWEEN / 2)
     inside = process_figures(pid)
-    await asyncio.gather(*tasks)
+    _, late = await asyncio.wait(tasks, timeout=120)
+    for task in late:
+        task.cancel()
     first = [seconds * 1000 for number, seconds in delays if number == 0]
     every = [seconds * 1000 for _, seconds in delays]
     return {
@@ -264,7 +269,7 @@ class Peer:
         config = {
             "agents": {"defaults": {"workspace": home + "/workspace", "model": "m", "provider": "custom"}},
             "providers": {"custom": {
-                "apiKey": "k", "apiBase": f"http://127.0.0.1:{model}/{kind}/v1", "apiType": "chat_completions"}}}
+                "apiKey": "k", "apiBase": f"http://127.0.0.1:{model}/{kind}/v1"}}}
         Path(home, "config.json").write_text(json.dumps(config))
         self.process = subprocess.Popen(
             [environment + "/bin/nanobot", "serve", "--port", str(self.port), "--config", home + "/config.json"],

@@ -102,6 +102,7 @@ public struct APIServer: Sendable {
             SessionRoutes(options: options, services: services, bridge: bridge),
             JobRoutes(options: options, services: services, bridge: bridge, waiter: waiter, streams: streams),
             QueueRoutes(jobs: services.jobs, bridge: bridge),
+            OpenAIRoutes(options: options, services: services, bridge: bridge, waiter: waiter, streams: streams),
         ]
     }
 }

@@ -19,12 +19,14 @@ public struct APIServices: Sendable {
     public var conversations: any ConversationDirectory
     public var reports: any ReportLibrary
     public var status: any ServiceStatus
+    public var models: ModelDirectory
 
     public init(
         accounts: Accounts, configs: UserConfigManager, workspaces: WorkspaceManager,
         budgets: BudgetDesk, tokens: TokenDesk, jobs: JobClient, watcher: StatusWatcher, scheduler: ReportScheduler,
         conversations: any ConversationDirectory,
-        reports: any ReportLibrary, status: any ServiceStatus
+        reports: any ReportLibrary, status: any ServiceStatus,
+        models: ModelDirectory
     ) {
         self.accounts = accounts
         self.configs = configs
@@ -37,5 +39,6 @@ public struct APIServices: Sendable {
         self.conversations = conversations
         self.reports = reports
         self.status = status
+        self.models = models
     }
 }

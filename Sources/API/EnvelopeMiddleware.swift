@@ -81,7 +81,7 @@ struct EnvelopeMiddleware: RouterMiddleware {
                     "problem.code": .string(problem.code), "error": "\(error)",
                 ])
         }
-        return Response(problem)
+        return Response(problem, isOpenAI: request.uri.path.hasPrefix(OpenAIRoutes.prefix))
     }
 
     private func finish(_ response: inout Response, request: Request, context: APIContext) {

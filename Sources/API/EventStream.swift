@@ -21,11 +21,15 @@ struct EventStream: Sendable {
     /// Seconds.
     let writeTimeout: Int64
 
-    /// - Parameter from: nil: from the start.
+    /// - Parameters:
+    ///   - from: nil: from the start.
+    ///   - format: how the events are written; nil: in our own form.
     /// - Throws: 503 when too many streams are open.
     func response(
-        for id: JobID, from position: StreamPosition?, context: APIContext, headers: HTTPFields = [:]
+        for id: JobID, from position: StreamPosition?, context: APIContext, headers: HTTPFields = [:],
+        format: (any StreamFormat)? = nil
     ) throws -> Response {
+        let format = format ?? HouseFormat(jobID: "\(id)")
         let slot = try slots.take()
         var headers = headers
         headers[.contentType] = "text/event-stream"
@@ -35,7 +39,8 @@ struct EventStream: Sendable {
             defer { withExtendedLifetime(slot) {} }
             let output = writer
             try await self.waiter.observing(id, context: context) { signal in
-                try await self.write(id, from: position, signal: signal, output: output, context: context)
+                try await self.write(
+                    id, from: position, as: format, signal: signal, output: output, context: context)
             }
             try await output.finish(nil)
         }
@@ -50,17 +55,17 @@ struct EventStream: Sendable {
     }
 
     private func write(
-        _ id: JobID, from start: StreamPosition?, signal: ChangeSignal, output: any ResponseBodyWriter,
-        context: APIContext
+        _ id: JobID, from start: StreamPosition?, as form: any StreamFormat, signal: ChangeSignal,
+        output: any ResponseBodyWriter, context: APIContext
     ) async throws {
         var output = output
-        var translator = StreamTranslator(jobID: "\(id)")
+        var format = form
         var position = start
         var isResuming = start != nil
         var rings = signal.rings.makeAsyncIterator()
         var lastWrite = ContinuousClock.now
         while true {
-            let step = try await next(id, from: position, isResuming: isResuming, translator: &translator)
+            let step = try await next(id, from: position, isResuming: isResuming, format: &format)
             isResuming = false
             position = step.position
             if !step.text.isEmpty {
@@ -87,22 +92,17 @@ struct EventStream: Sendable {
 
     /// The events of the lines after `position`.
     private func next(
-        _ id: JobID, from position: StreamPosition?, isResuming: Bool, translator: inout StreamTranslator
+        _ id: JobID, from position: StreamPosition?, isResuming: Bool, format: inout any StreamFormat
     ) async throws -> Step {
         let chunk = try await chunk(id, from: position, isChecked: isResuming)
         var step = Step(position: StreamPosition(epoch: chunk.epoch, offset: chunk.next), hasMore: !chunk.lines.isEmpty)
         if chunk.isReset {
-            translator = StreamTranslator(jobID: "\(id)")
-            step.text += StreamEvent(.reset, ["job_id": .string("\(id)")]).wireText(id: nil)
+            step.text += format.reset()
         }
         for (index, line) in chunk.lines.enumerated() {
-            let events = translator.events(of: line, isLast: index == chunk.lines.count - 1)
-            for (place, event) in events.enumerated() {
-                // Only a line's last event carries its id: who resumes at an id has seen the whole line.
-                let mark = place == events.count - 1 ? "\(StreamPosition(epoch: line.epoch, offset: line.next))" : nil
-                step.text += event.wireText(id: mark)
-                if event.name == .done { step.isDone = true }
-            }
+            let written = format.text(of: line, isLast: index == chunk.lines.count - 1)
+            step.text += written.text
+            if written.isDone { step.isDone = true }
         }
         return step
     }

@@ -29,11 +29,19 @@ extension Response {
 
     static var noContent: Response { Response(status: .noContent) }
 
-    init(_ problem: ProblemDetails) {
+    /// - Parameter isOpenAI: in the shape OpenAI's clients read.
+    init(_ problem: ProblemDetails, isOpenAI: Bool = false) {
         var headers: HTTPFields = [:]
         if let seconds = problem.retryAfter { headers[.retryAfter] = "\(max(1, seconds))" }
         if let challenge = problem.challenge { headers[.wwwAuthenticate] = challenge }
         if !problem.allow.isEmpty { headers[.allow] = problem.allow.joined(separator: ", ") }
+        if isOpenAI {
+            // Their clients try a failed call again by themselves; a job that has failed would be made anew.
+            if problem.jobID != nil { headers[.shouldRetry] = "false" }
+            self = .json(
+                problem.openAIError, status: HTTPResponse.Status(code: problem.openAIStatus), headers: headers)
+            return
+        }
         self = .text(
             problem.json.bytes(), mediaType: ProblemDetails.mediaType,
             status: HTTPResponse.Status(code: problem.status), headers: headers)

@@ -82,6 +82,17 @@ private struct Row: Sendable, CustomTestStringConvertible {
         .write("POST /jobs/{job_id}/cancel", 200), .write("POST /jobs/{job_id}/retry", 202),
         .read("GET /jobs/{job_id}/events"), .admin("GET /queue", 200), .admin("POST /queue/pause", 200),
         .admin("POST /queue/resume", 200),
+        Row(call: "GET /v1/models", codes: [401, 401, 200, 200, 200, 200]),
+        Row(call: "GET /v1/models/{model}", codes: [401, 401, 200, 200, 200, 200]),
+        Row(call: "GET /v1/models/{model}/{name}", codes: [401, 401, 404, 404, 404, 404]),
+        // A user's token names the user itself: bob is answered as bob.
+        Row(call: "POST /v1/chat/completions", codes: [401, 401, 504, 504, 403, 504]) {
+            ["model": "nanobot", "user": .string($0), "messages": [["role": "user", "content": "hi"]]]
+        },
+        Row(call: "POST /v1/responses", codes: [401, 401, 200, 200, 403, 200]) {
+            ["model": "nanobot", "user": .string($0), "input": "hi", "background": true]
+        },
+        .read("GET /v1/responses/{response_id}"), .write("POST /v1/responses/{response_id}/cancel", 200),
     ]
 }
 
@@ -90,7 +101,7 @@ private struct Row: Sendable, CustomTestStringConvertible {
     private struct World: Sendable {
         let fixture: ServiceFixture
         var credentials: [Asker: String] = [.wrong: "nbt_alice.aaaaaaaaaaaa.wrong"]
-        var values: [String: String] = ["name": "x.js", "session_id": "default"]
+        var values: [String: String] = ["name": "x.js", "session_id": "default", "model": "nanobot"]
 
         init() throws {
             fixture = try ServiceFixture()
@@ -113,6 +124,8 @@ private struct Row: Sendable, CustomTestStringConvertible {
             try fixture.work(dead) { _, _ in .fail(code: "model_error") }
             values["dead"] = "\(dead)"
             values["done"] = "\(done)"
+            let chat = try JobRequest.parse(["kind": "chat", "user_id": "alice", "message": "hi"], now: Date())
+            values["response_id"] = "resp_\(try fixture.jobs.submit(chat, source: .api, route: "test").id)"
         }
 
         private func job() throws -> SubmittedJob {
@@ -127,6 +140,7 @@ private struct Row: Sendable, CustomTestStringConvertible {
             let parts = row.call.split(separator: " ").map(String.init)
             var path = parts[1].replacingOccurrences(of: "{user_id}", with: user)
             if path == "/schedule" || path == "/jobs", parts[0] == "GET" { path += "?user_id=\(user)" }
+            if path == "/v1/chat/completions" { path += "?wait=0" }
             let kind = path.hasSuffix("/retry") ? "dead" : path.hasSuffix("/events") ? "done" : "waiting"
             let job = absent ? "\(JobID.make(now: Date()))" : values[kind]!
             path = path.replacingOccurrences(of: "{job_id}", with: job)
@@ -210,7 +224,7 @@ private struct Row: Sendable, CustomTestStringConvertible {
             let jobs = try await http.get("/jobs", mine).json.array
             let others = try await http.get("/jobs", his).json.array
             let schedule = try await http.get("/schedule", mine).json
-            #expect(jobs?.count == 3 && others?.isEmpty == true && schedule["user_id"] == "alice")
+            #expect(jobs?.count == 4 && others?.isEmpty == true && schedule["user_id"] == "alice")
         }
     }
 

@@ -62,7 +62,10 @@ final class ServiceFixture: Sendable {
     var services: APIServices {
         APIServices(
             accounts: accounts, configs: configs, workspaces: workspaces, budgets: budgets, tokens: tokens,
-            jobs: jobs, watcher: watcher, scheduler: scheduler, conversations: shelf, reports: shelf, status: shelf)
+            jobs: jobs, watcher: watcher, scheduler: scheduler, conversations: shelf, reports: shelf, status: shelf,
+            models: ModelDirectory(names: ["offline", "openai/m"], since: Date()) { name in
+                name.hasPrefix("openai/") || name == "offline" ? nil : "there is no model \"\(name)\""
+            })
     }
 
     /// Claims the job and does with it what the test says, on the calling thread.

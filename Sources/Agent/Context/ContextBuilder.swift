@@ -67,7 +67,7 @@ struct ContextBuilder {
         user: \(turn.user)
         language: \(turn.language)
         watchlist: \(turn.config.watchlist.json.text())
-        """
+        """ + (turn.clientInstructions.isEmpty ? "" : "\n\n[instructions of the application]\n\(turn.clientInstructions)")
     }
 
     // MARK: - Fixed sections

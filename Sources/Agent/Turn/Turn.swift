@@ -33,6 +33,8 @@ public struct Turn: Sendable {
     public var ephemeralSession: Bool
     /// The job was started by another turn's `spawn`.
     public var isSpawned = false
+    /// What the application in front of the user asks of this answer; kept nowhere. Empty: nothing.
+    public var clientInstructions = ""
     /// Whether the provider is asked to deliver the text piece by piece.
     public var streams: Bool
 

@@ -53,6 +53,7 @@ struct TurnRunner: Sendable {
             model: model, limits: limits, now: now(), timeZone: setting.config.timeZone, language: plan.language,
             ephemeralSession: plan.isEphemeral)
         turn.isSpawned = setting.source == .agent
+        turn.clientInstructions = ClientInstructions.text(in: setting.request.metadata)
         let account = TurnAccount(
             desk: budgets, job: turn.jobID, run: job.run, kind: plan.kind.rawValue, user: turn.user,
             workspace: turn.workspace, model: model.fullName, now: now, logger: logger)

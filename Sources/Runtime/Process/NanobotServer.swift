@@ -112,7 +112,8 @@ public struct NanobotServer: Sendable {
                 budgets: services.budgets, tokens: services.tokens, jobs: services.client, watcher: StatusWatcher(spool: services.spool),
                 scheduler: services.scheduler,
                 conversations: ConversationShelf(workspaces: services.workspaces, now: services.now),
-                reports: ReportShelf(workspaces: services.workspaces, renderer: services.renderer), status: state),
+                reports: ReportShelf(workspaces: services.workspaces, renderer: services.renderer), status: state,
+                models: services.modelDirectory),
             logger: services.logger)
     }
 

@@ -1,0 +1,30 @@
+// Which models clients of the OpenAI interface may name, from the settings. Pure; any thread.
+
+import API
+import Foundation
+import Providers
+import Tenants
+
+extension NanobotServices {
+    var modelDirectory: ModelDirectory {
+        let factory = factory
+        return ModelDirectory(names: settings.namedModels, since: now()) { name in
+            do throws(ProviderError) {
+                _ = try factory.resolve(name)
+                return nil
+            } catch {
+                return error.detail
+            }
+        }
+    }
+}
+
+extension Settings {
+    /// Models the settings name anywhere, each once, the default first.
+    var namedModels: [String] {
+        let ofPlans = plans.values.flatMap(\.models).filter { !$0.contains("*") }.sorted()
+        var seen: Set<String> = []
+        return ([model] + fallbackModels + prices.keys.sorted() + ofPlans + [ProviderFactory.offlineName])
+            .filter { seen.insert($0).inserted }
+    }
+}
