@@ -36,7 +36,13 @@ struct AccountRoutes: RouteGroup {
         var reader = try ObjectReader(try await request.json(maxBytes: options.maxBodyBytes))
         let plan = try reader.string("plan", min: 1, max: AccountStanding.maximumPlan)
         try reader.finish()
-        return try await decide(context) { budgets, user in try budgets.setPlan(plan, of: user) }
+        return try await decide(context) { budgets, user in
+            if let plan, !budgets.planNames.contains(plan) {
+                throw ProblemDetails(
+                    status: 404, code: "plan_not_found", detail: "no plan \"\(plan.prefix(64))\" in the settings", field: "plan")
+            }
+            return try budgets.setPlan(plan, of: user)
+        }
     }
 
     private func suspend(_ request: Request, _ context: APIContext) async throws -> Response {

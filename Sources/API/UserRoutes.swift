@@ -19,21 +19,21 @@ struct UserRoutes: RouteGroup {
             Route(.get, "/users/{user_id}", for: .owner) { request, context in try await show(request, context) },
             Route(.delete, "/users/{user_id}", for: .owner) { _, context in try await delete(context) },
             Route(.put, "/users/{user_id}/watchlist", for: .owner) { request, context in
-                try await change(request, context) { accounts, user, body, version in
+                try await change(request, context) { body in
                     let change = try WatchlistChange(json: body, path: "")
-                    return try accounts.updateWatchlist(user, change, ifMatch: version)
+                    return { try $0.updateWatchlist($1, change, ifMatch: $2) }
                 }
             },
             Route(.put, "/users/{user_id}/preferences", for: .owner) { request, context in
-                try await change(request, context) { accounts, user, body, version in
+                try await change(request, context) { body in
                     let change = try PreferencesChange(json: body, path: "")
-                    return try accounts.updatePreferences(user, change, ifMatch: version)
+                    return { try $0.updatePreferences($1, change, ifMatch: $2) }
                 }
             },
             Route(.put, "/users/{user_id}/persona", for: .owner) { request, context in
-                try await change(request, context) { accounts, user, body, version in
+                try await change(request, context) { body in
                     let change = try PersonaChange(json: body, path: "")
-                    return try accounts.updatePersona(user, change, ifMatch: version)
+                    return { try $0.updatePersona($1, change, ifMatch: $2) }
                 }
             },
         ]
@@ -95,16 +95,20 @@ struct UserRoutes: RouteGroup {
         return .noContent
     }
 
-    private typealias Change = @Sendable (Accounts, UserID, JSON, Int?) throws -> UserConfig
+    private typealias Change = @Sendable (Accounts, UserID, Int?) throws -> UserConfig
 
-    /// Fields left out stay as they are; with If-Match only that version is changed.
-    private func change(_ request: Request, _ context: APIContext, _ apply: @escaping Change) async throws -> Response {
+    /// Fields left out stay as they are; with If-Match only that version is changed. What is asked for is read before
+    /// versions are compared: a wrong body is wrong for every version.
+    private func change(
+        _ request: Request, _ context: APIContext, _ read: (JSON) throws -> Change
+    ) async throws -> Response {
         let user = try context.pathUser()
         let body = try await request.json(maxBytes: options.maxBodyBytes)
+        let apply = try read(body)
         let expected = request.headers[.ifMatch].map(EntityTags.init)
         let config = try await bridge.run { [accounts = services.accounts, configs = services.configs] in
             let version = try expected.flatMap { tags in try Self.version(of: user, matching: tags, configs) }
-            return try apply(accounts, user, body, version)
+            return try apply(accounts, user, version)
         }
         return .json(config.publicJSON, headers: [.eTag: UserTag(config).text])
     }
