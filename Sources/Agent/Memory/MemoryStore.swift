@@ -13,7 +13,7 @@ public final class MemoryStore: Sendable {
     /// What `forget` is given must be longer than a letter, else half the memory would contain it.
     static let minForgetCharacters = 2
 
-    private static let lock = "memory/.lock"
+    static let lock = "memory/.lock"
     private let directory: SealedDirectory
     private let path: String
 
@@ -78,6 +78,23 @@ public final class MemoryStore: Sendable {
             return (removed.isEmpty ? memory : kept.joined(separator: "\n"), removed)
         }
     }
+
+    /// Puts a new text in the place of the one that was read, unless somebody has changed it since: then theirs stays. The
+    /// one before is kept beside it (MEMORY.old.md).
+    /// - Returns: whether it was replaced.
+    public func replace(_ old: String, with new: String) throws(AgentError) -> Bool {
+        try change { (memory) throws(AgentError) in
+            guard memory == old, new.utf8.count <= Self.maxBytes else { return (memory, false) }
+            do throws(FileError) {
+                try directory.write(Self.before, Array(old.utf8))
+            } catch {
+                throw AgentError.storage(error, while: "keeping the memory as it was")
+            }
+            return (new, true)
+        }
+    }
+
+    static let before = "memory/MEMORY.old.md"
 
     // MARK: - Changing
 

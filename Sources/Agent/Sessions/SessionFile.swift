@@ -19,6 +19,8 @@ struct SessionFile: Sendable {
     /// How many entries had been read when the last reset was.
     private var beforeReset = 0
     private(set) var badLines = 0
+    /// Id of the last entry that the history has.
+    private(set) var consolidated: String?
 
     private static let newline = UInt8(ascii: "\n")
     /// Messages and the members of one meta line are bounded far below this.
@@ -63,7 +65,7 @@ struct SessionFile: Sendable {
 
     private static let metaBeginning = Array("{\"t\":\"meta\"".utf8)
 
-    private static func isMeta(_ line: ArraySlice<UInt8>) -> Bool { line.starts(with: metaBeginning) }
+    static func isMeta(_ line: ArraySlice<UInt8>) -> Bool { line.starts(with: metaBeginning) }
 
     private mutating func read(_ line: ArraySlice<UInt8>) {
         // What is wrong with the line does not matter: it stays in the file for a person to look at.
@@ -84,6 +86,7 @@ struct SessionFile: Sendable {
         if let id = json["session_id"]?.string { sessionID = id }
         if createdAt == nil { createdAt = (json["created_at"]?.string).flatMap(RFC3339.date) }
         if let text = json["title"]?.string { title = text.isEmpty ? nil : text }
+        if let id = json["consolidated"]?.string { consolidated = id }
         if let text = json["summary"]?.string { summary = text }
         guard json["reset"] != nil else { return }
         beforeReset = entries.count

@@ -146,6 +146,28 @@ public final class SessionStore: Sendable {
         }
     }
 
+    /// What of the conversation is due for the history; nil: nothing, or there is no such conversation.
+    public func backlog(_ session: SessionID) throws(AgentError) -> SessionBacklog? {
+        guard let bytes = try read(path(session)), !SessionFile.hasNoBacklog(bytes) else { return nil }
+        return SessionFile(bytes).backlog
+    }
+
+    /// The history has the conversation up to this entry. Doing it again changes nothing.
+    /// - Parameter summary: of all before it, for later turns; nil: none of theirs.
+    public func markConsolidated(
+        _ session: SessionID, through entry: String, summary: String?, at time: Date
+    ) throws(AgentError) {
+        try locked("marking what is in the history") { () throws(AgentError) in
+            guard try !trimmed(session).isEmpty else { return }
+            var line: JSONObject = [
+                "t": "meta", "session_id": .string(session.rawValue), "consolidated": .string(entry),
+                "updated_at": .string(RFC3339.string(time)),
+            ]
+            if let summary { line["summary"] = .string(summary) }
+            try write([.object(line)], to: session)
+        }
+    }
+
     /// Messages since the conversation was last begun anew. - Throws: `session_not_found`.
     public func currentMessages(_ session: SessionID) throws(AgentError) -> Int { try existing(session).current.count }
 

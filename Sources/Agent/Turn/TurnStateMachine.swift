@@ -93,6 +93,7 @@ struct TurnStateMachine: Sendable {
         self.limits = limits
         self.toolNames = toolNames
         self.texts = texts
+        hasLostTools = limits.toolRounds == 0
     }
 
     /// What follows the user's message in the next request.

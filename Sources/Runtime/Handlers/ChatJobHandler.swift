@@ -13,13 +13,18 @@ import Workers
 struct ChatJobHandler: Sendable {
     let runner: TurnRunner
     let commands: ChatCommandHandler
+    let memory: MemoryDesk
 
     func run(
         _ job: ClaimedJob, _ setting: JobSetting, _ record: RunRecord, _ cancellation: CancellationFlag,
         _ logger: Logger
     ) -> JobOutcome {
-        if let command = setting.request.command { return commands.run(command, job, setting) }
         let session = setting.request.sessionID ?? .standard
+        if let command = setting.request.command {
+            let outcome = commands.run(command, job, setting)
+            if command == .new { memory.look(at: session, of: setting.request.userID, in: setting.workspace, logger) }
+            return outcome
+        }
         let plan = TurnRunner.Plan(
             kind: .chat, session: session, message: setting.request.message ?? "",
             language: setting.request.language ?? setting.config.preferences.language, isEphemeral: false)
@@ -33,6 +38,7 @@ struct ChatJobHandler: Sendable {
             if let failure = bringBack(result.text, job, setting, logger) {
                 return .failed(failure, usage: result.usage.json)
             }
+            memory.look(at: session, of: setting.request.userID, in: setting.workspace, logger)
             return .completed(
                 result: [
                     "response": .string(result.text), "session_id": .string(session.rawValue),

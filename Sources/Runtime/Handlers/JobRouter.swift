@@ -25,18 +25,21 @@ public struct JobRouter: JobHandler {
     private let chat: ChatJobHandler
     private let report: ReportJobHandler
     private let heartbeat: HeartbeatJobHandler
+    private let memory: MemoryJobHandler
     private let workspaces: WorkspaceManager
     private let configs: UserConfigManager
     private let now: @Sendable () -> Date
     private let logger: Logger
 
     init(
-        chat: ChatJobHandler, report: ReportJobHandler, heartbeat: HeartbeatJobHandler, workspaces: WorkspaceManager,
+        chat: ChatJobHandler, report: ReportJobHandler, heartbeat: HeartbeatJobHandler,
+        memory: MemoryJobHandler, workspaces: WorkspaceManager,
         configs: UserConfigManager, now: @escaping @Sendable () -> Date, logger: Logger
     ) {
         self.chat = chat
         self.report = report
         self.heartbeat = heartbeat
+        self.memory = memory
         self.workspaces = workspaces
         self.configs = configs
         self.now = now
@@ -64,7 +67,11 @@ public struct JobRouter: JobHandler {
         switch setting.request.kind {
         case .chat: return chat.run(job, setting, record, cancellation, logger)
         case .report: return report.run(job, setting, record, cancellation, logger)
-        case .heartbeat: return heartbeat.run(job, setting, record, cancellation, logger)
+        case .heartbeat:
+            if setting.source == .agent, let task = MemoryTask(setting.request.metadata) {
+                return memory.run(task, job, setting, record, cancellation, logger)
+            }
+            return heartbeat.run(job, setting, record, cancellation, logger)
         }
     }
 

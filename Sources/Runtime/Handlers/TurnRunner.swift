@@ -25,6 +25,8 @@ struct TurnRunner: Sendable {
         var message: String
         var language: String
         var isEphemeral: Bool
+        /// nil: as many as turns have; 0: one model call without tools.
+        var toolRounds: Int?
     }
 
     enum Ended {
@@ -46,6 +48,7 @@ struct TurnRunner: Sendable {
                     usage: nil))
         }
         var limits = TurnLimits(deadline: setting.deadline)
+        if let rounds = plan.toolRounds { limits.toolRounds = rounds }
         limits.modelCallSeconds = max(limits.modelCallSeconds, Double(setting.request.timeout) / 2)
         var turn = Turn(
             jobID: job.id.description, user: setting.request.userID, session: plan.session,

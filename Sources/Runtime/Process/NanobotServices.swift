@@ -148,13 +148,17 @@ public final class NanobotServices: Sendable {
                 diskBytes: { [budgets] in budgets.limits(of: $0).diskMB << 20 }, now: now),
             logger: logger)
         let runner = TurnRunner(loop: loop, factory: factory, budgets: budgets, now: now)
+        let memory = MemoryDesk(
+            client: client, isOn: settings.memory.isOn, maxTokens: settings.memory.maxTokens, now: now)
         return JobRouter(
             chat: ChatJobHandler(
                 runner: runner,
                 commands: ChatCommandHandler(
-                    budgets: budgets, defaultModel: settings.model, now: now)),
+                    budgets: budgets, defaultModel: settings.model, now: now),
+                memory: memory),
             report: ReportJobHandler(runner: runner, renderer: renderer, now: now),
-            heartbeat: HeartbeatJobHandler(runner: runner), workspaces: workspaces, configs: configs, now: now,
+            heartbeat: HeartbeatJobHandler(runner: runner), memory: MemoryJobHandler(runner: runner, desk: memory),
+            workspaces: workspaces, configs: configs, now: now,
             logger: logger)
     }
 

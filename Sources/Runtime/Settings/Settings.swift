@@ -40,6 +40,8 @@ public struct Settings: Sendable {
     public var dataSources: JSONObject = [:]
     /// Minutes between looks at the users' HEARTBEAT.md; 0: none.
     public var heartbeatMinutes = 30
+    /// Whether older parts of conversations are brought into the history, and tokens MEMORY.md may have.
+    public var memory = (isOn: true, maxTokens: MemoryDesk.defaultMaxTokens)
     public var logLevel = "info"
     /// Folder of Swagger UI and ReDoc (deploy/fetch-docs-assets.sh).
     public var documentationAssets: String?

@@ -74,6 +74,11 @@ public struct SettingsReader: Sendable {
             try heartbeat.finish()
             settings.heartbeatMinutes = isOn ? minutes : 0
         }
+        if var memory = try reader.object("memory") {
+            settings.memory.isOn = try memory.bool("enabled") ?? true
+            settings.memory.maxTokens = try memory.int("max_tokens", in: 200...20_000) ?? MemoryDesk.defaultMaxTokens
+            try memory.finish()
+        }
         settings.logLevel = try reader.string("log_level") ?? settings.logLevel
         settings.documentationAssets = try reader.string("documentation_assets")
         if var server = try reader.object("server") {

@@ -76,6 +76,11 @@ struct ConversationShelf: ConversationDirectory {
 
     func delete(_ session: SessionID, user: UserID) throws -> Bool {
         let store = try store(user)
-        return try found { () throws(AgentError) in try store.delete(session) } ?? false
+        let history = HistoryLog(workspace: try workspaces.open(user))
+        return try found { () throws(AgentError) in
+            // What was made of its messages first: a crash in between leaves a conversation that can be deleted again.
+            try history.forget(session)
+            return try store.delete(session)
+        } ?? false
     }
 }
