@@ -45,11 +45,13 @@ let rooms: [Room] = [
     Room(name: "Tenants", imports: ["TextFormats", "DurableFiles"], products: [crypto]),
     Room(name: "Identity", imports: ["TextFormats", "DurableFiles", "Tenants"], products: [crypto, cryptoExtras]),
     Room(name: "Providers", imports: ["TextFormats", "HTTPTransport"], products: [logging]),
+    Room(name: "MCP", imports: ["TextFormats", "HTTPTransport", "Subprocesses"]),
     Room(name: "MarketData", imports: ["TextFormats", "HTTPTransport", "DurableFiles"]),
     Room(
         name: "Agent",
         imports: [
-            "TextFormats", "WebText", "Providers", "HTTPTransport", "Subprocesses", "MarketData", "Tenants", "DurableFiles",
+            "TextFormats", "WebText", "Providers", "HTTPTransport", "Subprocesses", "MCP", "MarketData", "Tenants",
+            "DurableFiles",
         ],
         products: [logging, yams],
         resources: [
@@ -75,7 +77,7 @@ let rooms: [Room] = [
         name: "Runtime",
         imports: [
             "TextFormats", "WireTypes", "API", "Accounts", "Scheduler", "Jobs", "Reports", "Agent", "MarketData",
-            "Providers", "Identity", "Tenants", "Workers", "Spool", "HTTPTransport", "Subprocesses", "DurableFiles",
+            "Providers", "Identity", "Tenants", "Workers", "Spool", "HTTPTransport", "Subprocesses", "MCP", "DurableFiles",
         ],
         products: [lifecycle, unixSignals, logging, metrics]),
     Room(

@@ -65,6 +65,11 @@ int nb_o_path(void) { return O_PATH; }
 int nb_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int nb_spawn(int *pid, const char *program, char *const *arguments, char *const *environment, int output) {
+    return nb_spawn_talking(pid, program, arguments, environment, -1, output, output);
+}
+
+int nb_spawn_talking(
+    int *pid, const char *program, char *const *arguments, char *const *environment, int input, int output, int errors) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
@@ -78,9 +83,10 @@ int nb_spawn(int *pid, const char *program, char *const *arguments, char *const 
     }
     sigemptyset(&none);
     sigfillset(&all);
-    if (!failure) failure = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (!failure && input < 0) failure = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (!failure && input >= 0) failure = posix_spawn_file_actions_adddup2(&actions, input, 0);
     if (!failure) failure = posix_spawn_file_actions_adddup2(&actions, output, 1);
-    if (!failure) failure = posix_spawn_file_actions_adddup2(&actions, output, 2);
+    if (!failure) failure = posix_spawn_file_actions_adddup2(&actions, errors, 2);
     if (!failure) failure = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
     if (!failure)
         failure = posix_spawnattr_setflags(

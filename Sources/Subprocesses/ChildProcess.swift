@@ -148,7 +148,7 @@ struct BoundedOutput {
 }
 
 /// Strings as C wants them for exec; freed with the object.
-private final class CStrings {
+final class CStrings {
     let pointers: [UnsafeMutablePointer<CChar>?]
 
     init(_ strings: [String]) { pointers = strings.map { strdup($0) } + [nil] }

@@ -59,6 +59,11 @@ import TextFormats
         (#"{"providers": {"x": {"base_url": "http://a"}}}"#, "providers.x.type"),
         (#"{"providers": {"openai": {"thinking_tokens": 2048}}}"#, "providers.openai.thinking_tokens"),
         (#"{"providers": {"anthropic": {"thinking_tokens": 5}}}"#, "providers.anthropic.thinking_tokens"),
+        (#"{"tools": {"mcp_servers": {"A b": {"command": "/x"}}}}"#, "tools.mcp_servers.A b"),
+        (#"{"tools": {"mcp_servers": {"a": {"command": "x"}}}}"#, "tools.mcp_servers.a.command"),
+        (#"{"tools": {"mcp_servers": {"a": {"command": "/x", "url": "http://x"}}}}"#, "tools.mcp_servers.a.command"),
+        (#"{"tools": {"mcp_servers": {"a": {"url": "ftp://x"}}}}"#, "tools.mcp_servers.a.url"),
+        (#"{"tools": {"mcp_servers": {"a": {"comand": "/x"}}}}"#, "did you mean \"command\""),
         (#"{"limits": {"user": {"running": -1}}}"#, "limits.user.running"), ("{", "JSON"),
     ])
     func mistakes(_ text: String, _ words: String) throws {

@@ -1,5 +1,5 @@
 // The tools of the house by name, and the one way to run them: whatever a tool does, the model gets a bounded text.
-// Immutable after it is made; any thread.
+// Any thread.
 import DurableFiles
 import Foundation
 import Logging
@@ -7,28 +7,30 @@ import Providers
 import TextFormats
 
 public final class ToolRegistry: Sendable {
-    private let tools: [String: any Tool]
-    /// What reports may call.
-    private let readingTools: [String: any Tool]
+    private let own: [String: any Tool]
+    /// Those of servers, which may come and go.
+    private let toolbox: MCPToolbox?
     private let logger: Logger
 
     /// - Parameter tools: of two with one name the later wins.
-    public init(_ tools: [any Tool], logger: Logger) {
-        self.tools = Dictionary(tools.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
-        readingTools = self.tools.compactMapValues(\.readingForm)
+    public init(_ tools: [any Tool], toolbox: MCPToolbox? = nil, logger: Logger) {
+        own = Dictionary(tools.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+        self.toolbox = toolbox
         self.logger = logger
     }
 
     /// The tools that need nothing but a workspace and `AgentServices`.
     /// - Parameter more: those that need settings; of two with one name theirs win.
-    public static func standard(adding more: [any Tool] = [], logger: Logger) -> ToolRegistry {
+    public static func standard(
+        adding more: [any Tool] = [], toolbox: MCPToolbox? = nil, logger: Logger
+    ) -> ToolRegistry {
         let own: [any Tool] =
             [
                 ReadFileTool(), WriteFileTool(), EditFileTool(), ListDirTool(), FindFilesTool(), GrepTool(),
                 WatchlistTool(), MemoryTool(), QuotesTool(), FeedsTool(), ProfileTool(), PreferencesTool(),
                 ScheduleTool(), MessageTool(),
             ]
-        return ToolRegistry(own + more, logger: logger)
+        return ToolRegistry(own + more, toolbox: toolbox, logger: logger)
     }
 
     /// What a turn of that kind may call, sorted by name so that the request's bytes are the same every time.
@@ -41,11 +43,11 @@ public final class ToolRegistry: Sendable {
     func names(for kind: TurnKind) -> Set<String> { Set(offered(for: kind).map(\.name)) }
 
     /// Whether the call, as a turn of that kind may make it, changes nothing.
-    func leavesWords(_ name: String) -> Bool { tools[name]?.leavesWords ?? false }
+    func leavesWords(_ name: String) -> Bool { own[name]?.leavesWords ?? false }
     func isReadOnly(_ name: String, in kind: TurnKind) -> Bool { callable(in: kind)[name]?.isReadOnly ?? false }
 
     /// False for unknown names: what nobody knows must not be run again.
-    func isIdempotent(_ name: String) -> Bool { tools[name]?.isIdempotent ?? false }
+    func isIdempotent(_ name: String) -> Bool { all[name]?.isIdempotent ?? false }
 
     /// A report's words come from data files and feeds that others write: they must not reach anything that changes
     /// the user's data.
@@ -53,7 +55,15 @@ public final class ToolRegistry: Sendable {
         callable(in: kind).values.sorted { $0.name < $1.name }
     }
 
-    private func callable(in kind: TurnKind) -> [String: any Tool] { kind == .report ? readingTools : tools }
+    private func callable(in kind: TurnKind) -> [String: any Tool] {
+        kind == .report ? all.compactMapValues(\.readingForm) : all
+    }
+
+    /// No server's tool takes the place of one of ours.
+    private var all: [String: any Tool] {
+        guard let toolbox else { return own }
+        return own.merging(toolbox.tools().map { ($0.name, $0) }) { first, _ in first }
+    }
 
     /// Runs one call. Never fails: a failure is a text for the model.
     func run(_ planned: PlannedCall, _ context: ToolContext) -> String {

@@ -30,6 +30,10 @@ int nb_pipe(int ends[2]);
 /// descriptor closed, all signals as at birth. Returns 0 or an errno.
 int nb_spawn(int *pid, const char *program, char *const *arguments, char *const *environment, int output);
 
+/// The same with three descriptors of its own; `input` below 0 is /dev/null.
+int nb_spawn_talking(
+    int *pid, const char *program, char *const *arguments, char *const *environment, int input, int output, int errors);
+
 /// Name of the calling thread, at most 15 bytes.
 int nb_set_thread_name(const char *name);
 

@@ -9,6 +9,7 @@ import Foundation
 import Identity
 import Jobs
 import Logging
+import MCP
 import Providers
 import Reports
 import Scheduler
@@ -142,7 +143,7 @@ public final class NanobotServices: Sendable {
             logger.error("jobs of a provider will fail", metadata: ["error": "\(problem.detail)"])
         }
         let loop = AgentLoop(
-            tools: .standard(adding: moreTools(), logger: logger),
+            tools: .standard(adding: moreTools(), toolbox: toolbox(), logger: logger),
             services: AgentServices(
                 configs: configs, schedules: SchedulerBook(accounts: accounts, scheduler: scheduler),
                 diskBytes: { [budgets] in budgets.limits(of: $0).diskMB << 20 }, now: now),
@@ -160,6 +161,18 @@ public final class NanobotServices: Sendable {
             heartbeat: HeartbeatJobHandler(runner: runner), memory: MemoryJobHandler(runner: runner, desk: memory),
             workspaces: workspaces, configs: configs, now: now,
             logger: logger)
+    }
+
+    /// The tools of MCP servers; what cannot be used is in the log.
+    private func toolbox() -> MCPToolbox? {
+        let servers = settings.mcpServers.compactMap { $0.settings(environment) }
+        guard !servers.isEmpty else { return nil }
+        let all = MCPServers(servers) { [logger] server, problem in
+            logger.warning("an MCP server cannot be used", metadata: ["server": "\(server)", "error": "\(problem)"])
+        }
+        // Asked while the process starts, so that the first turn need not wait.
+        all.look()
+        return MCPToolbox(all)
     }
 
     /// What the settings add to the tools that need nothing but a workspace.

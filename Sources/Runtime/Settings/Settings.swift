@@ -36,6 +36,8 @@ public struct Settings: Sendable {
     public var web = WebSettings()
     /// `tools.exec`; nil: off.
     public var exec: ExecOptions?
+    /// `tools.mcp_servers`.
+    public var mcpServers: [MCPEntry] = []
     /// Kept as written: its meaning comes with the part that uses it.
     public var dataSources: JSONObject = [:]
     /// Minutes between looks at the users' HEARTBEAT.md; 0: none.

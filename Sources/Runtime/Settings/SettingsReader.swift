@@ -106,6 +106,7 @@ public struct SettingsReader: Sendable {
         if var tools = try reader.object("tools") {
             settings.web = try WebSettings(&tools)
             settings.exec = try ExecSettings.read(&tools)
+            settings.mcpServers = try MCPSettings.read(&tools)
             try tools.finish()
         }
         settings.dataSources = try reader.object("data_sources")?.members ?? [:]

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Providers
+@testable import TextFormats
 
 @Suite("The event stream parser")
 struct EventStreamParserTests {

@@ -1,0 +1,124 @@
+// A server behind one address: each message is a POST, answered with JSON or with a stream of events. The session's id goes
+// along once the server has named one. Any thread, one exchange at a time.
+// Source: Model Context Protocol, revision 2025-06-18, "Transports: Streamable HTTP".
+import HTTPTransport
+import TextFormats
+
+final class HTTPChannel: MCPChannel {
+    /// The answer is there: the rest of the stream is not waited for.
+    private struct Found: Error {}
+
+    private let server: String
+    private let address: MCPAddress
+    private let client: HTTPClient
+    private var session: String?
+    private var version: String?
+
+    init(server: String, address: MCPAddress, client: HTTPClient) {
+        self.server = server
+        self.address = address
+        self.client = client
+    }
+
+    func agreed(on version: String) { self.version = version }
+
+    func exchange(
+        _ request: JSON, id: Int, seconds: Double, cancellation: CancellationToken?, other: @escaping (JSON) -> JSON?
+    ) throws(MCPError) -> JSON {
+        var found: JSON?
+        var replies: [JSON] = []
+        let body = try post(request, seconds: seconds, cancellation: cancellation) { message in
+            if message["method"] == nil, message["id"]?.int == id {
+                found = message
+                return true
+            }
+            if let reply = other(message) { replies.append(reply) }
+            return false
+        }
+        for reply in replies { try notify(reply) }
+        if let found { return found }
+        if let message = try? JSON.parse(body, limits: JSON.Limits(maxBytes: MCPBounds.message)),
+            message["id"]?.int == id
+        {
+            return message
+        }
+        throw MCPError(.protocolError, "\(server) did not answer the request", mayHaveRun: true)
+    }
+
+    func notify(_ message: JSON) throws(MCPError) {
+        _ = try post(message, seconds: 10, cancellation: nil) { _ in false }
+    }
+
+    /// The server is told that the session is over; whether it cares does not matter.
+    func close() {
+        guard session != nil, let headers = try? headers() else { return }
+        _ = try? client.send(HTTPRequest(method: "DELETE", url: address.url, headers: headers, deadline: 2))
+        session = nil
+    }
+
+    private func headers() throws(MCPError) -> [HTTPRequest.Header] {
+        var headers = try address.headers()
+        headers.append((name: "Content-Type", value: "application/json"))
+        headers.append((name: "Accept", value: "application/json, text/event-stream"))
+        if let session { headers.append((name: "Mcp-Session-Id", value: session)) }
+        if let version { headers.append((name: "MCP-Protocol-Version", value: version)) }
+        return headers
+    }
+
+    /// - Parameter take: gets each message of a stream; true: that is all.
+    /// - Returns: the body of an answer that is no stream.
+    private func post(
+        _ message: JSON, seconds: Double, cancellation: CancellationToken?, take: @escaping (JSON) -> Bool
+    ) throws(MCPError) -> [UInt8] {
+        let request = HTTPRequest(
+            method: "POST", url: address.url, headers: try headers(), body: message.bytes(), deadline: seconds,
+            idleTimeout: seconds, maxResponseBytes: MCPBounds.message)
+        var parser = EventStreamParser()
+        var isStream = false
+        var body: [UInt8] = []
+        var isFound = false
+        do throws(TransportError) {
+            let response = try client.send(
+                request, cancellation: cancellation,
+                onHead: { head in
+                    if let id = head.header("mcp-session-id") { self.session = id }
+                    isStream = head.header("content-type")?.lowercased().hasPrefix("text/event-stream") ?? false
+                },
+                onBody: { bytes in
+                    guard isStream else {
+                        body += bytes
+                        return
+                    }
+                    for event in try parser.feed(bytes) {
+                        // An event that is no message is skipped, as a line of a log would be.
+                        guard let message = try? JSON.parse(Array(event.data.utf8)) else { continue }
+                        if take(message) {
+                            isFound = true
+                            throw Found()
+                        }
+                    }
+                })
+            guard response.isSuccess else { throw TransportError(.other, status(response)) }
+        } catch {
+            if isFound { return [] }
+            throw translated(error)
+        }
+        return body
+    }
+
+    private func status(_ response: HTTPResponse) -> String {
+        if response.status == 404 { session = nil }
+        let text = String(decoding: response.body.prefix(200), as: UTF8.self)
+        return "it answered \(response.status)" + (text.isEmpty ? "" : ": \(text)")
+    }
+
+    private func translated(_ error: TransportError) -> MCPError {
+        switch error.code {
+        case .timeout, .idle: MCPError(.timeout, "\(server) did not answer in time", mayHaveRun: true)
+        case .cancelled: MCPError(.cancelled, "cancelled while \(server) was working", mayHaveRun: true)
+        case .connect, .dns, .tls, .refusedAddress, .invalidURL, .invalidRequest:
+            MCPError(.unavailable, "\(server): \(error.detail)")
+        default: MCPError(.unavailable, "\(server): \(error.detail)", mayHaveRun: true)
+        }
+    }
+}

@@ -1,0 +1,258 @@
+// All configured servers: which tools they have, and connections to them. A connection belongs to one user, unless the
+// server is shared: what a server keeps of a conversation must not reach another tenant. Connections are made when they are
+// needed and closed when nobody has used them for a while; nothing happens in between. Any thread; calls block.
+import Foundation
+import HTTPTransport
+import Synchronization
+import TextFormats
+
+public final class MCPServers: Sendable {
+    /// A tool and whose it is.
+    public struct Offer: Sendable, Hashable {
+        public var server: String
+        public var tool: MCPToolInfo
+    }
+
+    private struct Connection {
+        var session: MCPSession
+        var uses = 0
+        var lastUse: TimeInterval
+    }
+
+    private struct State {
+        /// nil: not asked yet, or to be asked again.
+        var tools: [String: [MCPToolInfo]] = [:]
+        var problems: [String: String] = [:]
+        var nextLook: [String: TimeInterval] = [:]
+        var failures: [String: Int] = [:]
+        var isLooking: Set<String> = []
+        /// By server and user.
+        var connections: [String: [String: Connection]] = [:]
+    }
+
+    /// Seconds until a server that failed is asked again, doubled each time.
+    private static let firstWait = 10.0
+    private static let longestWait = 600.0
+    /// Everybody, at a server that is shared.
+    private static let everybody = ""
+
+    private let settings: [MCPServerSettings]
+    private let client: HTTPClient
+    private let onProblem: @Sendable (String, String) -> Void
+    private let state = Mutex(State())
+    private let looked = NSCondition()
+
+    /// - Parameter onProblem: a server that was asked what it has cannot be used; called on any thread.
+    public init(
+        _ settings: [MCPServerSettings], client: HTTPClient = HTTPClient(policy: .anywhere),
+        onProblem: @escaping @Sendable (_ server: String, _ problem: String) -> Void = { _, _ in }
+    ) {
+        self.settings = settings
+        self.client = client
+        self.onProblem = onProblem
+    }
+
+    private static var now: TimeInterval { ProcessInfo.processInfo.systemUptime }
+
+    // MARK: - What there is
+
+    /// Begins to ask those that have not said yet what they have, each on a thread of its own.
+    public func look() {
+        for server in settings {
+            let isDue = state.withLock { state -> Bool in
+                guard state.tools[server.name] == nil, !state.isLooking.contains(server.name),
+                    Self.now >= state.nextLook[server.name] ?? 0
+                else { return false }
+                state.isLooking.insert(server.name)
+                return true
+            }
+            if isDue { Thread.detachNewThread { self.ask(server) } }
+        }
+    }
+
+    /// The tools of all servers that have answered. Servers that never answered so far are waited for.
+    /// - Parameter seconds: the longest wait.
+    public func offers(waiting seconds: Double) -> [Offer] {
+        guard !settings.isEmpty else { return [] }
+        look()
+        let end = Date(timeIntervalSinceNow: seconds)
+        looked.withLock {
+            while state.withLock({ state in
+                settings.contains { state.isLooking.contains($0.name) && state.failures[$0.name] == nil }
+            }) {
+                guard looked.wait(until: end) else { break }
+            }
+        }
+        return state.withLock { state in
+            settings.flatMap { server in (state.tools[server.name] ?? []).map { Offer(server: server.name, tool: $0) } }
+        }
+    }
+
+    /// By server: how many tools it has, or why it cannot be used.
+    public func report() -> [(server: String, tools: Int?, problem: String?)] {
+        state.withLock { state in
+            settings.map { ($0.name, state.tools[$0.name]?.count, state.problems[$0.name]) }
+        }
+    }
+
+    private func ask(_ server: MCPServerSettings) {
+        var found: [MCPToolInfo]?
+        var problem: String?
+        do throws(MCPError) {
+            let session = try connect(server)
+            found = try session.tools().filter { server.enabledTools?.contains($0.name) ?? true }
+            if server.isShared {
+                keep(session, of: server, user: Self.everybody)
+            } else {
+                session.close()
+            }
+        } catch {
+            problem = error.description
+        }
+        state.withLock { state in
+            state.isLooking.remove(server.name)
+            state.problems[server.name] = problem
+            if let found {
+                state.tools[server.name] = found
+                state.failures[server.name] = nil
+            } else {
+                let failures = state.failures[server.name, default: 0]
+                state.failures[server.name] = failures + 1
+                let wait = min(Self.longestWait, Self.firstWait * pow(2, Double(min(failures, 10))))
+                state.nextLook[server.name] = Self.now + wait
+            }
+        }
+        if let problem { onProblem(server.name, problem) }
+        looked.withLock { looked.broadcast() }
+    }
+
+    // MARK: - Calls
+
+    /// - Throws: `MCPError`. A connection that turns out to be gone before the call was sent is made anew, once.
+    public func call(
+        _ offer: Offer, _ arguments: JSON, user: String, cancellation: CancellationToken?
+    ) throws(MCPError) -> MCPCallResult {
+        guard let server = settings.first(where: { $0.name == offer.server }) else {
+            throw MCPError(.unavailable, "there is no server \(offer.server)")
+        }
+        let owner = server.isShared ? Self.everybody : user
+        var isFirst = true
+        while true {
+            let session = try take(server, owner, cancellation)
+            defer { giveBack(server, owner, session) }
+            do throws(MCPError) {
+                return try session.call(
+                    offer.tool.name, arguments, seconds: server.timeout, cancellation: cancellation)
+            } catch {
+                let isWorthAnother = error.code == .unavailable && (!error.mayHaveRun || offer.tool.isIdempotent)
+                guard isFirst, isWorthAnother else { throw error }
+                isFirst = false
+            }
+        }
+    }
+
+    public func isIdempotent(_ offer: Offer) -> Bool {
+        offer.tool.isIdempotent
+            || settings.first { $0.name == offer.server }?.idempotentTools.contains(offer.tool.name) ?? false
+    }
+
+    /// Ends all connections.
+    public func close() {
+        let sessions = state.withLock { state in
+            defer { state.connections = [:] }
+            return state.connections.values.flatMap { $0.values.map(\.session) }
+        }
+        for session in sessions { session.close() }
+    }
+
+    // MARK: - Connections
+
+    private func connect(
+        _ server: MCPServerSettings, cancellation: CancellationToken? = nil
+    ) throws(MCPError) -> MCPSession {
+        let channel: any MCPChannel
+        switch server.place {
+        case .command(let command): channel = try StdioChannel(server: server.name, command: command)
+        case .address(let address): channel = HTTPChannel(server: server.name, address: address, client: client)
+        }
+        return try MCPSession(server: server.name, channel: channel, cancellation: cancellation)
+    }
+
+    private func take(
+        _ server: MCPServerSettings, _ owner: String, _ cancellation: CancellationToken?
+    ) throws(MCPError) -> MCPSession {
+        var idle: [MCPSession] = []
+        let known = try state.withLock { state throws(MCPError) -> MCPSession? in
+            idle = Self.removeIdle(server, &state)
+            if var connection = state.connections[server.name]?[owner] {
+                connection.uses += 1
+                state.connections[server.name]?[owner] = connection
+                return connection.session
+            }
+            guard state.connections[server.name, default: [:]].count >= server.maxConnections else { return nil }
+            // Room is made by whoever has rested longest.
+            let resting = state.connections[server.name]?.filter { $0.value.uses == 0 }
+            guard let oldest = resting?.min(by: { $0.value.lastUse < $1.value.lastUse })?.key else {
+                throw MCPError(
+                    .busy, "all \(server.maxConnections) connections to \(server.name) are in use; try again later")
+            }
+            if let connection = state.connections[server.name]?.removeValue(forKey: oldest) {
+                idle.append(connection.session)
+            }
+            return nil
+        }
+        for session in idle { session.close() }
+        if let known { return known }
+        let session = try connect(server, cancellation: cancellation)
+        return keep(session, of: server, user: owner, uses: 1)
+    }
+
+    /// - Returns: the session to use: another thread may have made one for the same user meanwhile.
+    @discardableResult
+    private func keep(_ session: MCPSession, of server: MCPServerSettings, user: String, uses: Int = 0) -> MCPSession {
+        let kept = state.withLock { state -> MCPSession in
+            if var connection = state.connections[server.name]?[user], !connection.session.isBroken {
+                connection.uses += uses
+                state.connections[server.name]?[user] = connection
+                return connection.session
+            }
+            state.connections[server.name, default: [:]][user] = Connection(
+                session: session, uses: uses, lastUse: Self.now)
+            return session
+        }
+        if kept !== session { session.close() }
+        closeLater(server)
+        return kept
+    }
+
+    private func giveBack(_ server: MCPServerSettings, _ owner: String, _ session: MCPSession) {
+        let isBroken = session.isBroken
+        if session.hasChangedTools { state.withLock { $0.tools[server.name] = nil } }
+        state.withLock { state in
+            guard var connection = state.connections[server.name]?[owner], connection.session === session else {
+                return
+            }
+            connection.uses -= 1
+            connection.lastUse = Self.now
+            state.connections[server.name]?[owner] = isBroken ? nil : connection
+        }
+        closeLater(server)
+    }
+
+    /// One look after the time a connection may rest: nothing is done while there are none.
+    private func closeLater(_ server: MCPServerSettings) {
+        DispatchQueue.global().asyncAfter(deadline: .now() + server.idleSeconds + 1) { [weak self] in
+            guard let self else { return }
+            let idle = self.state.withLock { Self.removeIdle(server, &$0) }
+            for session in idle { session.close() }
+        }
+    }
+
+    private static func removeIdle(_ server: MCPServerSettings, _ state: inout State) -> [MCPSession] {
+        let old = (state.connections[server.name] ?? [:]).filter {
+            $0.value.uses == 0 && now - $0.value.lastUse >= server.idleSeconds
+        }
+        for key in old.keys { state.connections[server.name]?[key] = nil }
+        return old.values.map(\.session)
+    }
+}

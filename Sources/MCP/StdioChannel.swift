@@ -1,0 +1,86 @@
+// A server as a child process: one JSON message a line. The child is ended when the channel goes.
+// Source: Model Context Protocol, revision 2025-06-18, "Transports: stdio".
+import Foundation
+import HTTPTransport
+import Subprocesses
+import TextFormats
+
+final class StdioChannel: MCPChannel {
+    private let process: TalkingProcess
+    private let server: String
+
+    /// - Throws: `unavailable` when it cannot be started.
+    init(server: String, command: MCPCommand) throws(MCPError) {
+        self.server = server
+        do throws(SubprocessError) {
+            process = try TalkingProcess(
+                program: command.program, arguments: command.arguments, environment: command.environment())
+        } catch {
+            throw MCPError(.unavailable, "\(server): \(error)")
+        }
+    }
+
+    func exchange(
+        _ request: JSON, id: Int, seconds: Double, cancellation: CancellationToken?, other: @escaping (JSON) -> JSON?
+    ) throws(MCPError) -> JSON {
+        let deadline = ProcessInfo.processInfo.systemUptime + seconds
+        let isStopped = { cancellation?.isCancelled ?? false }
+        try translated(id) { () throws(TalkingError) in try send(request, deadline, isStopped) }
+        while true {
+            let line = try translated(id) { () throws(TalkingError) in
+                try process.line(until: deadline, maxBytes: MCPBounds.message, isStopped: isStopped)
+            }
+            // Some servers print to their output what belongs into a log.
+            guard let message = try? JSON.parse(line, limits: JSON.Limits(maxBytes: MCPBounds.message)),
+                message.object != nil
+            else { continue }
+            if message["method"] == nil, message["id"]?.int == id { return message }
+            guard let answer = other(message) else { continue }
+            try translated(id) { () throws(TalkingError) in try send(answer, deadline, isStopped) }
+        }
+    }
+
+    func notify(_ message: JSON) throws(MCPError) {
+        try translated(nil) { () throws(TalkingError) in
+            try send(message, ProcessInfo.processInfo.systemUptime + 5) { false }
+        }
+    }
+
+    func agreed(on version: String) {}
+
+    func close() { process.stop() }
+
+    private func send(_ message: JSON, _ deadline: TimeInterval, _ isStopped: () -> Bool) throws(TalkingError) {
+        try process.send(message.bytes() + [UInt8(ascii: "\n")], until: deadline, isStopped: isStopped)
+    }
+
+    /// - Parameter id: of the request to take back when nobody waits for it any more.
+    private func translated<Value>(_ id: Int?, _ body: () throws(TalkingError) -> Value) throws(MCPError) -> Value {
+        do throws(TalkingError) {
+            return try body()
+        } catch {
+            switch error {
+            case .ended:
+                let said = process.complaints
+                throw MCPError(
+                    .unavailable, "\(server) has ended" + (said.isEmpty ? "" : ": \(said.suffix(300))"),
+                    mayHaveRun: true)
+            case .tooLong:
+                throw MCPError(
+                    .protocolError, "\(server) sent a line of more than \(MCPBounds.message) bytes", mayHaveRun: true)
+            case .timeout:
+                withdraw(id)
+                throw MCPError(.timeout, "\(server) did not answer in time", mayHaveRun: true)
+            case .stopped:
+                withdraw(id)
+                throw MCPError(.cancelled, "cancelled while \(server) was working", mayHaveRun: true)
+            }
+        }
+    }
+
+    private func withdraw(_ id: Int?) {
+        guard let id else { return }
+        // Only politeness: a server that reads nothing will not read this either.
+        try? send(MCPMessage.cancelled(id), ProcessInfo.processInfo.systemUptime + 0.2) { false }
+    }
+}
