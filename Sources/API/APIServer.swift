@@ -99,6 +99,7 @@ public struct APIServer: Sendable {
                 options: options, jobs: services.jobs, bridge: bridge, waiter: waiter, streams: streams),
             ReportRoutes(options: options, services: services, bridge: bridge, waiter: waiter),
             ScheduleRoutes(options: options, services: services, bridge: bridge),
+            FileRoutes(options: options, services: services, bridge: bridge),
             SessionRoutes(options: options, services: services, bridge: bridge),
             JobRoutes(options: options, services: services, bridge: bridge, waiter: waiter, streams: streams),
             QueueRoutes(jobs: services.jobs, bridge: bridge),

@@ -22,6 +22,7 @@ extension ProblemDetails {
         case let error as JSONError:
             self.init(status: 400, code: "invalid_json", detail: "the body is not valid JSON: \(error.description)")
         case let error as TenantError: self.init(error)
+        case let error as WorkspaceFileError: self.init(error)
         case let error as JobError: self.init(error)
         case let error as ScheduleError: self.init(error)
         case let error as IdentityError: self.init(error)

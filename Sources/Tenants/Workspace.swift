@@ -127,6 +127,11 @@ public final class Workspace: Sendable {
         return usage
     }
 
+    /// The files an export of the user holds: all but locks and what is being written.
+    public func exportedFiles() throws(TenantError) -> [String] {
+        try visible().filter { $0.kind == .regular }.map(\.path)
+    }
+
     /// Files and folders that are not hidden (locks, files being written). Links and special files are not ours.
     func visible() throws(TenantError) -> [SealedEntry] {
         try walk().filter { !$0.name.hasPrefix(".") && ($0.kind == .regular || $0.kind == .directory) }

@@ -76,6 +76,8 @@ private struct Row: Sendable, CustomTestStringConvertible {
         .read("GET /users/{user_id}/sessions/{session_id}"),
         .write("PATCH /users/{user_id}/sessions/{session_id}", 200) { _ in ["title": "t"] },
         .write("DELETE /users/{user_id}/sessions/{session_id}", 204),
+        .read("GET /users/{user_id}/files"), .read("GET /users/{user_id}/file"), .read("GET /users/{user_id}/export"),
+        .write("PUT /users/{user_id}/file", 200) { _ in ["a": 1] }, .write("DELETE /users/{user_id}/file", 204),
         .read("GET /users/{user_id}/sessions/{session_id}/messages"), .read("GET /users/{user_id}/usage"),
         .read("GET /jobs"), .read("GET /users/{user_id}/jobs"),
         .write("POST /jobs", 202) { ["kind": "report", "user_id": .string($0)] }, .read("GET /jobs/{job_id}"),
@@ -124,6 +126,7 @@ private struct Row: Sendable, CustomTestStringConvertible {
             try fixture.work(dead) { _, _ in .fail(code: "model_error") }
             values["dead"] = "\(dead)"
             values["done"] = "\(done)"
+            try fixture.workspaces.open(alice).writeText("data/x.json", "{}")
             let chat = try JobRequest.parse(["kind": "chat", "user_id": "alice", "message": "hi"], now: Date())
             values["response_id"] = "resp_\(try fixture.jobs.submit(chat, source: .api, route: "test").id)"
         }
@@ -140,6 +143,7 @@ private struct Row: Sendable, CustomTestStringConvertible {
             let parts = row.call.split(separator: " ").map(String.init)
             var path = parts[1].replacingOccurrences(of: "{user_id}", with: user)
             if path == "/schedule" || path == "/jobs", parts[0] == "GET" { path += "?user_id=\(user)" }
+            if path.hasSuffix("/file") { path += "?path=data/x.json" }
             if path == "/v1/chat/completions" { path += "?wait=0" }
             let kind = path.hasSuffix("/retry") ? "dead" : path.hasSuffix("/events") ? "done" : "waiting"
             let job = absent ? "\(JobID.make(now: Date()))" : values[kind]!

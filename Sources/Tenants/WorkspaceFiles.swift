@@ -1,0 +1,200 @@
+// A workspace as files that its user may read and change: the one rule of which, for the agent's tools and for HTTP. Paths are
+// resolved by the kernel beneath the workspace; a file with several names is not read or replaced, since it may belong
+// elsewhere. Any thread; blocks. Failure: WorkspaceFileError.
+import DurableFiles
+import Foundation
+
+/// Why a file cannot be had or changed.
+public struct WorkspaceFileError: Error, Sendable, Hashable {
+    public enum Code: String, Sendable, CaseIterable {
+        /// It leads out of the workspace, or is no path.
+        case pathNotAllowed = "path_not_allowed"
+        /// Kept by other parts of the house, with calls of its own.
+        case protected = "protected_file"
+        case notFound = "file_not_found"
+        /// A folder, a link, something special.
+        case notAFile = "not_a_file"
+        case tooLarge = "file_too_large"
+        case diskQuota = "disk_quota"
+        /// It is not what the caller took it for.
+        case versionConflict = "version_conflict"
+        case storage
+    }
+
+    public var code: Code
+    public var detail: String
+
+    public init(_ code: Code, _ detail: String) {
+        self.code = code
+        self.detail = detail
+    }
+}
+
+public struct WorkspaceFiles: Sendable {
+    /// Bytes of one file that is read or written as a whole.
+    public static let maximumFile = 16 << 20
+    /// Characters of a path.
+    public static let maximumPath = 1_024
+    /// Owned by other parts of the house: changed by their own tools and calls, never as text.
+    private static let protectedFiles: Set<String> = ["config.json", "account.json", "schedules.json", "usage.jsonl"]
+    private static let protectedFolders: Set<String> = ["sessions"]
+    /// The operator's, not the user's.
+    private static let hiddenFiles: Set<String> = ["account.json"]
+    private static let lock = ".files.lock"
+
+    private let workspace: Workspace
+    /// Bytes of the whole workspace; 0: no bound.
+    private let allowedBytes: Int
+
+    public init(_ workspace: Workspace, allowedBytes: Int) {
+        self.workspace = workspace
+        self.allowedBytes = allowedBytes
+    }
+
+    // MARK: - Which
+
+    /// The path without redundant parts; "" is the root.
+    public static func normal(_ path: String) throws(WorkspaceFileError) -> String {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init).filter { $0 != "." }
+        guard !path.hasPrefix("/"), !parts.contains(".."), !path.unicodeScalars.contains("\0"),
+            path.count <= maximumPath
+        else {
+            throw WorkspaceFileError(
+                .pathNotAllowed,
+                "\"\(path.prefix(200))\" leads out of the workspace; use a relative path such as data/notes.md")
+        }
+        return parts.joined(separator: "/")
+    }
+
+    /// The path of a file that may be changed as one.
+    public static func writable(_ path: String) throws(WorkspaceFileError) -> String {
+        let normal = try normal(path)
+        guard !normal.isEmpty else { throw WorkspaceFileError(.notAFile, "the path must name a file") }
+        let parts = normal.split(separator: "/").map(String.init)
+        // Compared without case, so that the rule also holds on file systems that ignore case.
+        let first = parts[0].lowercased()
+        let isProtected =
+            parts.contains { $0.hasPrefix(".") } || protectedFolders.contains(first)
+            || (parts.count == 1 && protectedFiles.contains(first))
+        guard !isProtected else {
+            throw WorkspaceFileError(.protected, "\(normal) is kept by nanobot and is not written as a file")
+        }
+        return normal
+    }
+
+    /// The path of what may be looked at.
+    private static func readable(_ path: String) throws(WorkspaceFileError) -> String {
+        let normal = try normal(path)
+        guard isVisible(normal) else { throw absent(normal) }
+        return normal
+    }
+
+    private static func isVisible(_ normal: String) -> Bool {
+        !normal.split(separator: "/").contains { $0.hasPrefix(".") } && !hiddenFiles.contains(normal.lowercased())
+    }
+
+    // MARK: - Reading
+
+    /// Files and folders right below a folder, by name.
+    public func list(_ folder: String) throws(WorkspaceFileError) -> [SealedEntry] {
+        let path = try Self.readable(folder)
+        do throws(FileError) {
+            return try workspace.directory.list(path).filter {
+                Self.isVisible($0.path) && ($0.kind == .regular || $0.kind == .directory)
+            }
+        } catch {
+            throw Self.failure(error, path)
+        }
+    }
+
+    public func read(_ path: String) throws(WorkspaceFileError) -> [UInt8] {
+        let path = try Self.readable(path)
+        guard !path.isEmpty else { throw WorkspaceFileError(.notAFile, "the path must name a file") }
+        do throws(FileError) {
+            return try workspace.directory.read(path, maxBytes: Self.maximumFile, singleName: true)
+        } catch {
+            throw Self.failure(error, path)
+        }
+    }
+
+    // MARK: - Changing
+
+    /// Creates or replaces a file, durably and at once.
+    /// - Parameter check: gets what stands there now, nil for nothing; may refuse.
+    /// - Returns: whether it is new.
+    public func write(
+        _ path: String, _ bytes: [UInt8], check: ([UInt8]?) throws -> Void
+    ) throws -> Bool {
+        let path = try Self.writable(path)
+        guard bytes.count <= Self.maximumFile else {
+            throw WorkspaceFileError(.tooLarge, "a file has at most \(Self.maximumFile) bytes")
+        }
+        return try workspace.directory.withLock(Self.lock) {
+            let before = try current(path)
+            try check(before)
+            try checkSpace(for: bytes.count)
+            do throws(FileError) {
+                try workspace.directory.write(path, bytes)
+            } catch {
+                throw Self.failure(error, path)
+            }
+            return before == nil
+        }
+    }
+
+    /// Removes a file, or an empty folder.
+    public func remove(_ path: String, check: ([UInt8]?) throws -> Void) throws {
+        let path = try Self.writable(path)
+        try workspace.directory.withLock(Self.lock) {
+            try check(try current(path))
+            do throws(FileError) {
+                try workspace.directory.remove(path)
+            } catch {
+                throw Self.failure(error, path)
+            }
+        }
+    }
+
+    /// What stands there; nil for nothing, an empty content for a folder.
+    private func current(_ path: String) throws(WorkspaceFileError) -> [UInt8]? {
+        do throws(WorkspaceFileError) {
+            return try read(path)
+        } catch {
+            switch error.code {
+            case .notFound: return nil
+            case .notAFile where (try? workspace.directory.list(path)) != nil: return []
+            case .tooLarge: return []
+            default: throw error
+            }
+        }
+    }
+
+    /// - Parameter bytes: what is to be written; what it replaces is not taken off, for both stand on the disk for a moment.
+    private func checkSpace(for bytes: Int) throws(WorkspaceFileError) {
+        guard allowedBytes > 0 else { return }
+        let used: Int
+        do throws(TenantError) {
+            used = try workspace.diskUsage().bytes
+        } catch {
+            throw WorkspaceFileError(.storage, error.detail)
+        }
+        guard used + bytes > allowedBytes else { return }
+        throw WorkspaceFileError(.diskQuota, "the workspace holds \(used) bytes of the \(allowedBytes) it may hold")
+    }
+
+    private static func absent(_ path: String) -> WorkspaceFileError {
+        WorkspaceFileError(.notFound, "there is no file \"\(path.prefix(200))\"")
+    }
+
+    private static func failure(_ error: FileError, _ path: String) -> WorkspaceFileError {
+        switch error.code {
+        case .notFound, .notDirectory: absent(path)
+        case .escapes, .symlink:
+            WorkspaceFileError(.pathNotAllowed, "\"\(path.prefix(200))\" is not a file of this workspace alone")
+        case .invalid, .nameTooLong: WorkspaceFileError(.pathNotAllowed, "\"\(path.prefix(200))\" is no path of a file")
+        case .isDirectory, .notEmpty: WorkspaceFileError(.notAFile, "\"\(path.prefix(200))\" is a folder")
+        case .tooLarge: WorkspaceFileError(.tooLarge, "\"\(path.prefix(200))\" has more than \(maximumFile) bytes")
+        default: WorkspaceFileError(.storage, error.description)
+        }
+    }
+}

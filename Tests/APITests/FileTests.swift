@@ -1,0 +1,142 @@
+// Files of a workspace over HTTP, and the export of a user.
+import DurableFiles
+import Foundation
+import Identity
+import Jobs
+import Tenants
+import Testing
+import TextFormats
+
+@testable import API
+
+@Suite struct FileTests {
+    private func served(
+        _ body: @escaping @Sendable (ServiceFixture, ProbeClient, Workspace) async throws -> Void
+    ) async throws {
+        let fixture = try ServiceFixture()
+        let alice = try fixture.makeUser("alice")
+        let workspace = try fixture.workspaces.open(alice)
+        try await fixture.serve { http in try await body(fixture, http, workspace) }
+    }
+
+    private static func file(_ path: String) -> String {
+        "/users/alice/file?path=" + (path.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "")
+    }
+
+    @Test("a file is written, listed, read, replaced only as it is known, and removed")
+    func life() async throws {
+        try await served { _, http, _ in
+            let made = try await http.send(
+                "PUT", Self.file("data/行情.csv"), [("Content-Type", "text/csv")], body: "symbol,price\nA,1\n")
+            #expect(made.status == 201)
+            let tag = try #require(made.header("etag"))
+            let rows = try await http.get("/users/alice/files?path=data").json
+            #expect(rows.array?.contains { $0["path"] == "data/行情.csv" && $0["size"] == 17 } == true)
+            let read = try await http.get(Self.file("data/行情.csv"))
+            #expect(read.body == "symbol,price\nA,1\n" && read.header("etag") == tag)
+            #expect(read.header("content-disposition")?.hasPrefix("attachment") == true)
+            #expect(read.header("content-security-policy")?.contains("sandbox") == true)
+            #expect(try await http.get(Self.file("data/行情.csv"), [("If-None-Match", tag)]).status == 304)
+            #expect(
+                try await http.send("PUT", Self.file("data/行情.csv"), [("If-None-Match", "*")], body: "x").status == 412)
+            #expect(
+                try await http.send("PUT", Self.file("data/行情.csv"), [("If-Match", "\"other\"")], body: "x").status
+                    == 412)
+            #expect(try await http.send("PUT", Self.file("data/行情.csv"), [("If-Match", tag)], body: "x").status == 200)
+            #expect(try await http.send("DELETE", Self.file("data/行情.csv"), [("If-Match", tag)]).status == 412)
+            #expect(try await http.send("DELETE", Self.file("data/行情.csv")).status == 204)
+            #expect(try await http.send("DELETE", Self.file("data/行情.csv")).code == "file_not_found")
+        }
+    }
+
+    @Test("pages of a folder")
+    func pages() async throws {
+        try await served { _, http, workspace in
+            for number in 0..<5 { try workspace.writeText("data/p\(number).txt", "x") }
+            let first = try await http.get("/users/alice/files?path=data&limit=3")
+            #expect(try first.json.array?.count == 3)
+            #expect(first.header("link")?.contains("after=p2.txt") == true)
+            #expect(try await http.get("/users/alice/files?path=data&limit=3&after=p2.txt").json.array?.count == 2)
+        }
+    }
+
+    @Test(
+        "what is kept by nanobot is not written as a file, what is the operator's not even seen",
+        arguments: [
+            "config.json", "CONFIG.json", "./config.json", "usage.jsonl", "schedules.json", "account.json",
+            "sessions/default.jsonl",
+            "Sessions/x", "data/.hidden", ".files.lock", "sessions/../sessions/x",
+        ])
+    func kept(path: String) async throws {
+        try await served { _, http, workspace in
+            _ = try workspace.changeStanding { $0.suspension = "secret reason" }
+            let put = try await http.send("PUT", Self.file(path), [], body: "{}")
+            #expect(put.code == "protected_file" || put.code == "path_not_allowed")
+            #expect(try await http.send("DELETE", Self.file(path)).status >= 400)
+            #expect(try await !http.get(Self.file("account.json")).body.contains("secret"))
+            #expect(try await !http.get("/users/alice/files").body.contains("account.json"))
+        }
+    }
+
+    @Test(
+        "nothing outside is read, written or removed",
+        arguments: [
+            "../bob/AGENTS.md", "/etc/passwd", "data/../../bob/AGENTS.md", "link", "link/AGENTS.md",
+            "folder-link/AGENTS.md", "hard.md",
+            "data/\u{0}x", "fifo", "..", "a/../../..", "data//../../bob/AGENTS.md", "/proc/self/environ",
+            "data/./../../bob/AGENTS.md",
+            "%2e%2e/bob/AGENTS.md", "..%2fbob%2fAGENTS.md", "..\\bob\\AGENTS.md", String(repeating: "x", count: 300),
+            String(repeating: "d/", count: 600) + "x",
+        ])
+    func outside(path: String) async throws {
+        try await served { fixture, http, workspace in
+            let bob = try fixture.workspaces.open(try fixture.makeUser("bob"))
+            try bob.writeText("AGENTS.md", "bob's words")
+            let root = workspace.path
+            symlink(bob.path, root + "/link")
+            symlink(bob.path, root + "/folder-link")
+            link(bob.path + "/AGENTS.md", root + "/hard.md")
+            mkfifo(root + "/fifo", 0o600)
+            for method in ["GET", "PUT", "DELETE"] {
+                let reply = try await http.send(method, Self.file(path), [], body: method == "PUT" ? "gone" : nil)
+                #expect(!reply.body.contains("bob's words"))
+                #expect(reply.status < 500)
+            }
+            #expect(try bob.readText("AGENTS.md", maxBytes: 100) == "bob's words")
+            #expect(try bob.directory.list("").count { $0.name == "AGENTS.md" } == 1)
+        }
+    }
+
+    @Test(
+        "a table that cannot be read is refused when it is brought",
+        arguments: [
+            ("data/a.json", "{", "not_json"), ("data/a.csv", "\u{0}\u{fffd}", nil), ("data/a.bin", "{", nil),
+        ] as [(String, String, String?)])
+    func text(path: String, body: String, code: String?) async throws {
+        try await served { _, http, _ in
+            let reply = try await http.send("PUT", Self.file(path), [], body: body)
+            #expect(reply.code == code)
+        }
+    }
+
+    @Test("the export holds what is kept of the user, and nothing that opens anything")
+    func export() async throws {
+        try await served { fixture, http, workspace in
+            try workspace.writeText("data/notes.md", "my words")
+            let made = try fixture.tokens.create(.user, user: try UserID("alice"))
+            let request = try JobRequest.parse(["kind": "report", "user_id": "alice"], now: Date())
+            let job = try fixture.jobs.submit(request, source: .api, route: "t").id
+            let bearer = [("Authorization", "Bearer \(made.token)")]
+            let reply = try await http.get("/users/alice/export", bearer)
+            #expect(reply.status == 200 && reply.header("content-type") == "application/x-tar")
+            for part in [
+                "alice/manifest.json", "alice/workspace/data/notes.md", "my words", "alice/jobs/1.jsonl", "\(job)",
+                made.record.id,
+            ] {
+                #expect(reply.body.contains(part), "\(part)")
+            }
+            #expect(!reply.body.contains(made.token))
+            #expect(reply.body.utf8.count % 512 == 0)
+        }
+    }
+}
