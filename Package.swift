@@ -46,7 +46,7 @@ let rooms: [Room] = [
     Room(name: "Identity", imports: ["TextFormats", "DurableFiles", "Tenants"], products: [crypto, cryptoExtras]),
     Room(name: "Providers", imports: ["TextFormats", "HTTPTransport"], products: [logging]),
     Room(name: "MCP", imports: ["TextFormats", "HTTPTransport", "Subprocesses"]),
-    Room(name: "MarketData", imports: ["TextFormats", "HTTPTransport", "DurableFiles"]),
+    Room(name: "MarketData", imports: ["TextFormats", "WebText", "HTTPTransport", "DurableFiles"]),
     Room(
         name: "Agent",
         imports: [

@@ -70,9 +70,13 @@ struct DataTable<Column: DataColumn>: Sendable {
     ///   - required: columns without which no row of the file means anything.
     ///   - key: the column that holds the key of a JSON object of objects (`{"AAPL": {…}}`).
     ///   - scalar: the column that holds the value where such an object has plain values (`{"AAPL": 189.5}`).
-    init(_ bytes: [UInt8], file: String, required: Set<Column>, key: Column? = nil, scalar: Column? = nil) {
+    ///   - isJSON: nil: as the file's ending says.
+    init(
+        _ bytes: [UInt8], file: String, isJSON: Bool? = nil, required: Set<Column>, key: Column? = nil,
+        scalar: Column? = nil
+    ) {
         self.file = file
-        if file.lowercased().hasSuffix(".json") {
+        if isJSON ?? file.lowercased().hasSuffix(".json") {
             readJSON(bytes, key: key, scalar: scalar)
         } else {
             readCSV(bytes, required: required)

@@ -39,9 +39,14 @@ public final class FeedShelf: Sendable {
 
     /// The items that hold every word of `query` in title, summary, source or tags (letter case ignored; ASCII words
     /// match whole words, so "AI" does not find "said"), newest first, undated ones last.
-    public func items(query: String? = nil, limit: Int = 20) -> (items: [FeedItem], problems: [MarketDataError]) {
-        var all: [FeedItem] = []
-        var problems: [MarketDataError] = []
+    /// - Parameters:
+    ///   - more: items of other origins, to be searched with them.
+    ///   - known: problems of theirs.
+    public func items(
+        query: String? = nil, limit: Int = 20, more: [FeedItem] = [], known: [MarketDataError] = []
+    ) -> (items: [FeedItem], problems: [MarketDataError]) {
+        var all = more
+        var problems = known
         folder.forEachFile { _, path, result in
             switch result {
             case .success(let bytes): Self.read(bytes, file: path, into: &all, &problems)
@@ -58,10 +63,10 @@ public final class FeedShelf: Sendable {
         return (sorted.prefix(max(0, min(limit, Self.maxItems))).map(\.element), problems)
     }
 
-    private static func read(
-        _ bytes: [UInt8], file: String, into items: inout [FeedItem], _ problems: inout [MarketDataError]
+    static func read(
+        _ bytes: [UInt8], file: String, isJSON: Bool? = nil, into items: inout [FeedItem], _ problems: inout [MarketDataError]
     ) {
-        let table = DataTable<FeedColumn>(bytes, file: file, required: [.title])
+        let table = DataTable<FeedColumn>(bytes, file: file, isJSON: isJSON, required: [.title])
         problems += table.problems
         for record in table.records {
             switch item(record, file: file) {
@@ -86,7 +91,7 @@ public final class FeedShelf: Sendable {
         return .success(item)
     }
 
-    private static func link(_ raw: String) -> String? {
+    static func link(_ raw: String) -> String? {
         let text = raw.trimmingCharacters(in: .whitespacesAndNewlines)
         let lower = text.lowercased()
         let isWeb = lower.hasPrefix("https://") || lower.hasPrefix("http://")

@@ -19,8 +19,8 @@ public final class QuoteBook: Sendable {
             beginnings: ["quote", "price", "history", "market", "stock", "行情", "价格", "股价"])
     }
 
-    /// Everything the files say now.
-    public func read() -> QuoteTable {
+    /// Everything the files say now, and what sources beside them have said: of two prices of a symbol the later counts.
+    public func read(with pieces: [SourcePiece] = [], problems: [MarketDataError] = []) -> QuoteTable {
         var table = QuoteTable()
         folder.forEachFile { name, path, result in
             switch result {
@@ -28,6 +28,10 @@ public final class QuoteBook: Sendable {
             case .failure(let problem): table.report(problem)
             }
         }
+        for piece in pieces {
+            table.add(piece.bytes, file: piece.label, isJSON: piece.format == .json, symbolFromName: piece.symbol)
+        }
+        for problem in problems { table.report(problem) }
         table.finish()
         return table
     }

@@ -92,9 +92,10 @@ public struct QuoteTable: Sendable {
 
     /// Takes a file's rows in. Of two rows for one symbol the later time wins; a row with a time beats one without;
     /// between equals the row read last.
-    mutating func add(_ bytes: [UInt8], file: String, symbolFromName: String?) {
+    mutating func add(_ bytes: [UInt8], file: String, isJSON: Bool? = nil, symbolFromName: String?) {
         let required: Set<QuoteColumn> = symbolFromName == nil ? [.symbol, .price] : [.price]
-        let table = DataTable<QuoteColumn>(bytes, file: file, required: required, key: .symbol, scalar: .price)
+        let table = DataTable<QuoteColumn>(
+            bytes, file: file, isJSON: isJSON, required: required, key: .symbol, scalar: .price)
         problems += table.problems
         for record in table.records {
             switch Self.quote(record, file: file, symbolFromName: symbolFromName) {

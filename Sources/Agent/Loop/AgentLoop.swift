@@ -8,7 +8,7 @@ import Tenants
 
 public final class AgentLoop: Sendable {
     private let tools: ToolRegistry
-    private let services: AgentServices
+    public let services: AgentServices
     private let logger: Logger
 
     public init(tools: ToolRegistry, services: AgentServices, logger: Logger) {

@@ -1,4 +1,5 @@
-// Prices from the user's data files, each with its time and origin; what is not there is named as missing. Stateless.
+// Prices from the data files of the user and the sources of the operator, each with its time and origin; what is not there is named
+// as missing. Stateless.
 import MarketData
 import Tenants
 import TextFormats
@@ -27,7 +28,8 @@ struct QuotesTool: Tool {
         guard !symbols.isEmpty else {
             throw ToolFailure(code: "invalid_arguments", detail: "symbols: name at least one symbol")
         }
-        let table = QuoteBook(directory: context.turn.workspace.directory).read()
+        let (pieces, problems) = context.services.sources.quotes(symbols, cancellation: context.cancellation)
+        let table = QuoteBook(directory: context.turn.workspace.directory).read(with: pieces, problems: problems)
         let (found, missing) = table.quotes(symbols)
         var fields: JSONObject = ["quotes": .array(found.map(\.json)), "missing": JSON(missing)]
         if !table.problems.isEmpty {

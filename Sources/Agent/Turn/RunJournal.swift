@@ -1,6 +1,7 @@
 // What a turn needs from outside: a record that survives the process, a way to tell how far it is, and the schedules.
 // Implemented by Runtime. Journal and events are used by the turn's own thread only.
 import Foundation
+import MarketData
 import Providers
 import Tenants
 import TextFormats
@@ -66,12 +67,15 @@ public struct AgentServices: Sendable {
     public var now: @Sendable () -> Date
     /// Bytes a workspace may hold before the file tools write no more; 0: no limit.
     public var diskBytes: @Sendable (UserID) -> Int
+    /// The operator's sources of quotes and feeds.
+    public var sources: DataSources
 
     public init(
         configs: UserConfigManager, schedules: any ScheduleBook, diskBytes: @escaping @Sendable (UserID) -> Int = { _ in 0 },
-        now: @escaping @Sendable () -> Date
+        sources: DataSources = DataSources([]), now: @escaping @Sendable () -> Date
     ) {
         self.diskBytes = diskBytes
+        self.sources = sources
         self.configs = configs
         self.schedules = schedules
         self.now = now

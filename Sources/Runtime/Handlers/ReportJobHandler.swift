@@ -44,7 +44,8 @@ struct ReportJobHandler: Sendable {
     private func store(_ result: TurnResult, _ brief: ReportBrief, _ job: ClaimedJob, _ setting: JobSetting)
         -> JobOutcome
     {
-        let table = QuoteBook(directory: setting.workspace.directory).read()
+        let (pieces, _) = runner.loop.services.sources.quotes(setting.config.watchlist.stocks)
+        let table = QuoteBook(directory: setting.workspace.directory).read(with: pieces)
         let quotes = table.quotes(setting.config.watchlist.stocks).found
         let histories = Dictionary(
             quotes.map { ($0.symbol, table.history($0.symbol)) }, uniquingKeysWith: { first, _ in first })

@@ -10,6 +10,7 @@ import Identity
 import Jobs
 import Logging
 import MCP
+import MarketData
 import Providers
 import Reports
 import Scheduler
@@ -146,7 +147,8 @@ public final class NanobotServices: Sendable {
             tools: .standard(adding: moreTools(), toolbox: toolbox(), logger: logger),
             services: AgentServices(
                 configs: configs, schedules: SchedulerBook(accounts: accounts, scheduler: scheduler),
-                diskBytes: { [budgets] in budgets.limits(of: $0).diskMB << 20 }, now: now),
+                diskBytes: { [budgets] in budgets.limits(of: $0).diskMB << 20 },
+                sources: DataSources(settings.dataSources.map { $0.source(environment) }), now: now),
             logger: logger)
         let runner = TurnRunner(loop: loop, factory: factory, budgets: budgets, now: now)
         let memory = MemoryDesk(

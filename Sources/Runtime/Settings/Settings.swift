@@ -38,8 +38,8 @@ public struct Settings: Sendable {
     public var exec: ExecOptions?
     /// `tools.mcp_servers`.
     public var mcpServers: [MCPEntry] = []
-    /// Kept as written: its meaning comes with the part that uses it.
-    public var dataSources: JSONObject = [:]
+    /// `data_sources`.
+    public var dataSources: [DataSourceEntry] = []
     /// Minutes between looks at the users' HEARTBEAT.md; 0: none.
     public var heartbeatMinutes = 30
     /// Whether older parts of conversations are brought into the history, and tokens MEMORY.md may have.

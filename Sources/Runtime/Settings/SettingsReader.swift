@@ -109,7 +109,11 @@ public struct SettingsReader: Sendable {
             settings.mcpServers = try MCPSettings.read(&tools)
             try tools.finish()
         }
-        settings.dataSources = try reader.object("data_sources")?.members ?? [:]
+        if let sources = try reader.object("data_sources") {
+            for (name, entry) in sources.members {
+                settings.dataSources.append(try DataSourceEntry(name, entry, path: sources.name(name)))
+            }
+        }
         try reader.finish()
     }
 
