@@ -49,6 +49,8 @@ public struct APIOptions: Sendable {
     public var maxWait = 60.0
     /// Most open event streams; beyond it: 503.
     public var maxStreams = 2_000
+    /// Of one user's tokens.
+    public var maxStreamsOfUser = 64
     /// Most open connections; beyond it the system's backlog holds new ones.
     public var maxConnections = 10_000
     /// Seconds after which a connection without a request in progress, or with one that no longer arrives, is closed.

@@ -34,7 +34,7 @@ public struct APIServer: Sendable {
     public func makeApplication() throws(ProblemDetails) -> some ApplicationProtocol {
         let bridge = BlockingBridge(threads: options.blockingThreads, limit: options.maxBlockingCalls)
         let meter = RequestMeter()
-        let slots = StreamSlots(limit: options.maxStreams)
+        let slots = StreamSlots(limit: options.maxStreams, userLimit: options.maxStreamsOfUser)
         let directory = directory(bridge, meter, slots)
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
         router.add(

@@ -30,7 +30,7 @@ struct EventStream: Sendable {
         format: (any StreamFormat)? = nil
     ) throws -> Response {
         let format = format ?? HouseFormat(jobID: "\(id)")
-        let slot = try slots.take()
+        let slot = try slots.take(for: context.caller.user)
         var headers = headers
         headers[.contentType] = "text/event-stream"
         headers[.cacheControl] = "no-cache"

@@ -127,14 +127,14 @@ struct FileRoutes: RouteGroup {
         }
         guard String(validating: bytes, as: UTF8.self) != nil else {
             throw ProblemDetails(
-                status: 422, code: "not_text", detail: "a file of this name must be text in UTF-8", field: "body")
+                status: 409, code: "not_text", detail: "a file of this name must be text in UTF-8", field: "body")
         }
         guard name.hasSuffix(".json") else { return }
         do throws(JSONError) {
             _ = try JSON.parse(bytes, limits: JSON.Limits(maxBytes: WorkspaceFiles.maximumFile))
         } catch {
             throw ProblemDetails(
-                status: 422, code: "not_json", detail: "the file is not valid JSON: \(error)", field: "body")
+                status: 409, code: "not_json", detail: "the file is not valid JSON: \(error)", field: "body")
         }
     }
 
@@ -185,7 +185,8 @@ extension ProblemDetails {
     init(_ error: WorkspaceFileError) {
         let status: Int
         switch error.code {
-        case .pathNotAllowed, .notAFile: status = 422
+        case .pathNotAllowed: status = 422
+        case .notAFile: status = 409
         case .protected: status = 403
         case .notFound: status = 404
         case .tooLarge: status = 413

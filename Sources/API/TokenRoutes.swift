@@ -67,7 +67,7 @@ struct TokenRoutes: RouteGroup {
         var start = 0
         if let after = page.after {
             guard let index = all.firstIndex(where: { $0.id == after }) else {
-                throw FieldError(field: "after", detail: "must be the id of a token")
+                throw ProblemDetails.lostCursor
             }
             start = index + 1
         }

@@ -62,3 +62,10 @@ public struct ProblemDetails: Error, Sendable, Hashable, CustomStringConvertible
 
     public var description: String { "\(status) \(code): \(detail)" }
 }
+
+extension ProblemDetails {
+    /// What the cursor of a page names is not there any more, or never was.
+    public static let lostCursor = ProblemDetails(
+        status: 404, code: "cursor_not_found", detail: "after: what it names is not there; begin with the first page",
+        field: "after")
+}

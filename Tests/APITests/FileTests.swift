@@ -9,7 +9,7 @@ import TextFormats
 
 @testable import API
 
-@Suite struct FileTests {
+@Suite(.serialized) struct FileTests {
     private func served(
         _ body: @escaping @Sendable (ServiceFixture, ProbeClient, Workspace) async throws -> Void
     ) async throws {

@@ -16,6 +16,27 @@ import WireTypes
 @testable import API
 
 @Suite struct LimitTests {
+    @Test("streams are bounded in all and for each user; a place is free again when its stream is gone")
+    func streams() throws {
+        let slots = StreamSlots(limit: 3, userLimit: 1)
+        let (alice, bob) = (try UserID("alice"), try UserID("bob"))
+        var open = [try slots.take(for: alice)]
+        #expect(throws: ProblemDetails.self) { try slots.take(for: alice) }
+        open.append(try slots.take(for: bob))
+        open.append(try slots.take())
+        #expect(slots.count == 3)
+        do throws(ProblemDetails) {
+            _ = try slots.take()
+            Issue.record("a fourth stream")
+        } catch {
+            #expect(error.status == 503)
+        }
+        open.removeFirst()
+        open.append(try slots.take(for: alice))
+        open = []
+        #expect(slots.count == 0)
+    }
+
     @Test(
         "A token's requests a minute are bounded, with headers that say where it stands; others and admins are not touched"
     )

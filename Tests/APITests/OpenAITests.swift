@@ -10,7 +10,7 @@ import WireTypes
 
 @testable import API
 
-@Suite struct OpenAITests {
+@Suite(.serialized) struct OpenAITests {
     private static func chat(_ more: JSONObject = [:]) -> JSON {
         var body: JSONObject = [
             "model": "nanobot", "user": "alice", "messages": [["role": "user", "content": "hello"]],

@@ -59,6 +59,9 @@ final class ServiceFixture: Sendable {
             workspaces: workspaces, configs: configs, scheduler: scheduler, client: jobs, tokens: tokens)
     }
 
+    /// Its inotify instance is one of 128 there are for all tests of the machine's user.
+    deinit { watcher.stop() }
+
     var services: APIServices {
         APIServices(
             accounts: accounts, configs: configs, workspaces: workspaces, budgets: budgets, tokens: tokens,

@@ -33,7 +33,10 @@ struct OpenAICall {
     // MARK: Parameters
 
     /// nil also for `null`.
-    func value(_ name: String) -> JSON? { body[name].flatMap { $0.isNull ? nil : $0 } }
+    func value(_ name: String) -> JSON? {
+        guard let value = body[name], !value.isNull else { return Optional<JSON>.none }
+        return value
+    }
 
     func bool(_ name: String) throws(FieldError) -> Bool {
         guard let value = value(name) else { return false }

@@ -24,7 +24,6 @@ struct OpenAIWords {
         }
         var users: [String] = []
         var orders = instructions.map { [$0] } ?? []
-        var last = ""
         for (index, entry) in entries.enumerated() {
             let place = "\(field)[\(index)]"
             // A response's input may hold items that are no messages, as its output does.
@@ -37,7 +36,6 @@ struct OpenAIWords {
             guard let role = entry["role"]?.string else {
                 throw FieldError(field: "\(place).role", detail: "is required: system, developer, user or assistant")
             }
-            last = role
             switch role {
             case "system", "developer": orders.append(try Self.text(entry, place))
             case "user": users.append(try Self.text(entry, place))
@@ -48,8 +46,8 @@ struct OpenAIWords {
                     detail: "must be system, developer, user or assistant, not \"\(role.prefix(40))\"")
             }
         }
-        guard let message = users.last, last == "user" else {
-            throw FieldError(field: field, detail: "must end with the words of the user that are to be answered")
+        guard let message = users.last else {
+            throw FieldError(field: field, detail: "must hold the words of the user that are to be answered")
         }
         self.message = message
         self.instructions = orders.joined(separator: "\n\n")

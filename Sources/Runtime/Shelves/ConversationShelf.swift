@@ -6,6 +6,7 @@ import Foundation
 import Providers
 import Tenants
 import TextFormats
+import WireTypes
 
 struct ConversationShelf: ConversationDirectory {
     let workspaces: WorkspaceManager
@@ -33,15 +34,12 @@ struct ConversationShelf: ConversationDirectory {
             messageCount: found.messageCount)
     }
 
-    private static let lostPlace = FieldError(
-        field: "after", detail: "the conversation it names is not there any more; begin with the first page")
-
     func conversations(of user: UserID, limit: Int, after: String?) throws -> [ConversationSummary] {
         let store = try store(user)
         let all = try found { () throws(AgentError) in try store.list() } ?? []
         var start = 0
         if let after {
-            guard let place = all.firstIndex(where: { $0.id == after }) else { throw ConversationShelf.lostPlace }
+            guard let place = all.firstIndex(where: { $0.id == after }) else { throw ProblemDetails.lostCursor }
             start = place + 1
         }
         return all[start...].compactMap(summary).prefix(limit).map { $0 }
@@ -58,7 +56,7 @@ struct ConversationShelf: ConversationDirectory {
         do {
             entries = try found { () throws(AgentError) in try store.messages(session, limit: limit, after: after) }
         } catch {
-            if error.code == .invalidField { throw ConversationShelf.lostPlace }
+            if error.code == .invalidField { throw ProblemDetails.lostCursor }
             throw error
         }
         return entries?.map { entry in
