@@ -58,6 +58,8 @@ int nb_poll2(int first, int second, int timeout_ms) {
     return (watched[0].revents ? 1 : 0) | (watched[1].revents ? 2 : 0);
 }
 
+int nb_pidfd(int pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
 int nb_set_thread_name(const char *name) { return prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0); }
 
 int nb_o_path(void) { return O_PATH; }

@@ -26,16 +26,23 @@ final class HTTPChannel: MCPChannel {
         _ request: JSON, id: Int, seconds: Double, cancellation: CancellationToken?, other: @escaping (JSON) -> JSON?
     ) throws(MCPError) -> JSON {
         var found: JSON?
-        var replies: [JSON] = []
-        let body = try post(request, seconds: seconds, cancellation: cancellation) { message in
-            if message["method"] == nil, message["id"]?.int == id {
-                found = message
-                return true
+        let body: [UInt8]
+        do throws(MCPError) {
+            body = try post(request, seconds: seconds, cancellation: cancellation) { message in
+                if message["method"] == nil, message["id"]?.int == id {
+                    found = message
+                    return true
+                }
+                // At once: a server may wait for this before it goes on. What it is not told it asked for itself.
+                if let reply = other(message) { try? self.notify(reply) }
+                return false
             }
-            if let reply = other(message) { replies.append(reply) }
-            return false
+        } catch {
+            // To leave is no cancellation for this protocol. Whether the server hears it does not matter.
+            let tells = [.timeout, .cancelled].contains(error.code) && request["method"] != "initialize"
+            if tells { _ = try? post(MCPMessage.cancelled(id), seconds: 2, cancellation: nil) { _ in false } }
+            throw error
         }
-        for reply in replies { try notify(reply) }
         if let found { return found }
         if let message = try? JSON.parse(body, limits: JSON.Limits(maxBytes: MCPBounds.message)),
             message["id"]?.int == id
@@ -98,18 +105,22 @@ final class HTTPChannel: MCPChannel {
                         }
                     }
                 })
-            guard response.isSuccess else { throw TransportError(.other, status(response)) }
+            guard response.isSuccess else { throw TransportError(.aborted, "", cause: refusal(of: response)) }
         } catch {
             if isFound { return [] }
+            if let refusal = error.cause as? MCPError { throw refusal }
             throw translated(error)
         }
         return body
     }
 
-    private func status(_ response: HTTPResponse) -> String {
+    /// Who was turned away at the door (4xx, a redirect, a session that is not known any more) did nothing inside.
+    private func refusal(of response: HTTPResponse) -> MCPError {
         if response.status == 404 { session = nil }
         let text = String(decoding: response.body.prefix(200), as: UTF8.self)
-        return "it answered \(response.status)" + (text.isEmpty ? "" : ": \(text)")
+        return MCPError(
+            .unavailable, "\(server): it answered \(response.status)" + (text.isEmpty ? "" : ": \(text)"),
+            mayHaveRun: response.status >= 500)
     }
 
     private func translated(_ error: TransportError) -> MCPError {

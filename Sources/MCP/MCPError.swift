@@ -16,7 +16,7 @@ public struct MCPError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     public var code: Code
-    /// Never holds a key.
+    /// Never holds a key. May hold the server's own words, so it is for the operator; of `refused` it is those words alone.
     public var detail: String
     /// Whether the call may have been carried out all the same.
     public var mayHaveRun: Bool

@@ -20,8 +20,10 @@ public final class MCPServers: Sendable {
     }
 
     private struct State {
-        /// nil: not asked yet, or to be asked again.
+        /// nil: never answered so far.
         var tools: [String: [MCPToolInfo]] = [:]
+        /// Servers whose list is to be read again; until that is done the old one holds.
+        var stale: Set<String> = []
         var problems: [String: String] = [:]
         var nextLook: [String: TimeInterval] = [:]
         var failures: [String: Int] = [:]
@@ -42,7 +44,7 @@ public final class MCPServers: Sendable {
     private let state = Mutex(State())
     private let looked = NSCondition()
 
-    /// - Parameter onProblem: a server that was asked what it has cannot be used; called on any thread.
+    /// - Parameter onProblem: a server cannot be used, or a call failed; called on any thread.
     public init(
         _ settings: [MCPServerSettings], client: HTTPClient = HTTPClient(policy: .anywhere),
         onProblem: @escaping @Sendable (_ server: String, _ problem: String) -> Void = { _, _ in }
@@ -60,10 +62,13 @@ public final class MCPServers: Sendable {
     public func look() {
         for server in settings {
             let isDue = state.withLock { state -> Bool in
-                guard state.tools[server.name] == nil, !state.isLooking.contains(server.name),
+                guard state.tools[server.name] == nil || state.stale.contains(server.name),
+                    !state.isLooking.contains(server.name),
                     Self.now >= state.nextLook[server.name] ?? 0
                 else { return false }
                 state.isLooking.insert(server.name)
+                // What is said to have changed from now on is asked for once more.
+                state.stale.remove(server.name)
                 return true
             }
             if isDue { Thread.detachNewThread { self.ask(server) } }
@@ -78,7 +83,9 @@ public final class MCPServers: Sendable {
         let end = Date(timeIntervalSinceNow: seconds)
         looked.withLock {
             while state.withLock({ state in
-                settings.contains { state.isLooking.contains($0.name) && state.failures[$0.name] == nil }
+                settings.contains {
+                    state.isLooking.contains($0.name) && state.failures[$0.name] == nil && state.tools[$0.name] == nil
+                }
             }) {
                 guard looked.wait(until: end) else { break }
             }
@@ -116,6 +123,8 @@ public final class MCPServers: Sendable {
                 state.tools[server.name] = found
                 state.failures[server.name] = nil
             } else {
+                // An old list is better than none, and is asked for again.
+                if state.tools[server.name] != nil { state.stale.insert(server.name) }
                 let failures = state.failures[server.name, default: 0]
                 state.failures[server.name] = failures + 1
                 let wait = min(Self.longestWait, Self.firstWait * pow(2, Double(min(failures, 10))))
@@ -145,7 +154,10 @@ public final class MCPServers: Sendable {
                     offer.tool.name, arguments, seconds: server.timeout, cancellation: cancellation)
             } catch {
                 let isWorthAnother = error.code == .unavailable && (!error.mayHaveRun || offer.tool.isIdempotent)
-                guard isFirst, isWorthAnother else { throw error }
+                guard isFirst, isWorthAnother else {
+                    if ![.cancelled, .refused].contains(error.code) { onProblem(server.name, error.description) }
+                    throw error
+                }
                 isFirst = false
             }
         }
@@ -227,7 +239,7 @@ public final class MCPServers: Sendable {
 
     private func giveBack(_ server: MCPServerSettings, _ owner: String, _ session: MCPSession) {
         let isBroken = session.isBroken
-        if session.hasChangedTools { state.withLock { $0.tools[server.name] = nil } }
+        if session.takeChange() { state.withLock { _ = $0.stale.insert(server.name) } }
         state.withLock { state in
             guard var connection = state.connections[server.name]?[owner], connection.session === session else {
                 return

@@ -2,6 +2,7 @@
 // wait for each other. A session whose channel has failed is of no more use (`isBroken`). Failure: MCPError.
 import Foundation
 import HTTPTransport
+import Synchronization
 import TextFormats
 
 /// A tool as its server describes it.
@@ -25,16 +26,27 @@ public struct MCPCallResult: Sendable, Hashable {
 
 final class MCPSession: @unchecked Sendable {
     static let handshakeSeconds = 15.0
+    /// Seconds between looks at the cancellation while others are served.
+    private static let tick = 0.05
     private static let maxPages = 50
     private static let maxTools = 200
+    /// Bytes of one tool's schema.
+    private static let maxSchema = 32 << 10
 
     private let server: String
     private let channel: any MCPChannel
-    /// Guards everything below, and the channel.
+    /// What it says of itself; a list is asked for all the same, for some forget to say it.
+    private let hasTools: Bool
+    /// Held during an exchange; guards the channel and `lastID`.
     private let lock = NSLock()
     private var lastID = 0
-    private var hasChanged = false
-    private var broken = false
+    /// Asked and set without waiting for an exchange: others hold their own locks meanwhile.
+    private let marks = Mutex(Marks())
+
+    private struct Marks {
+        var hasChanged = false
+        var isBroken = false
+    }
 
     /// Carries out the handshake.
     init(server: String, channel: any MCPChannel, cancellation: CancellationToken? = nil) throws(MCPError) {
@@ -53,6 +65,7 @@ final class MCPSession: @unchecked Sendable {
                     "\(server) speaks revision \(answer["protocolVersion"]?.text() ?? "none"), not one of "
                         + MCPMessage.versions.joined(separator: ", "))
             }
+            hasTools = answer["capabilities"]?["tools"]?.object != nil
             channel.agreed(on: version)
             try channel.notify(MCPMessage.notification("notifications/initialized"))
         } catch {
@@ -63,15 +76,20 @@ final class MCPSession: @unchecked Sendable {
 
     deinit { channel.close() }
 
-    var isBroken: Bool { lock.withLock { broken } }
-    /// The server has said that its tools are others now.
-    var hasChangedTools: Bool { lock.withLock { hasChanged } }
+    var isBroken: Bool { marks.withLock { $0.isBroken } }
 
-    func close() {
-        lock.withLock {
-            broken = true
-            channel.close()
+    /// Whether the server has said, since this was last asked, that its tools are others now.
+    func takeChange() -> Bool {
+        marks.withLock { marks in
+            defer { marks.hasChanged = false }
+            return marks.hasChanged
         }
+    }
+
+    /// Waits for the exchange that is going on, if there is one.
+    func close() {
+        marks.withLock { $0.isBroken = true }
+        lock.withLock { channel.close() }
     }
 
     func tools(cancellation: CancellationToken? = nil) throws(MCPError) -> [MCPToolInfo] {
@@ -80,7 +98,13 @@ final class MCPSession: @unchecked Sendable {
         var seen: Set<String> = []
         for _ in 0..<Self.maxPages {
             let parameters: JSON = cursor.map { ["cursor": .string($0)] } ?? [:]
-            let page = try request("tools/list", parameters, seconds: Self.handshakeSeconds, cancellation)
+            let page: JSON
+            do throws(MCPError) {
+                page = try request("tools/list", parameters, seconds: Self.handshakeSeconds, cancellation)
+            } catch {
+                guard error.code == .refused, !hasTools else { throw error }
+                return []
+            }
             guard let tools = page["tools"]?.array else {
                 throw MCPError(.protocolError, "\(server) lists no tools")
             }
@@ -112,21 +136,35 @@ final class MCPSession: @unchecked Sendable {
     private func request(
         _ method: String, _ parameters: JSON, seconds: Double, _ cancellation: CancellationToken?
     ) throws(MCPError) -> JSON {
-        lock.lock()
+        let end = ProcessInfo.processInfo.systemUptime + seconds
+        try wait(until: end, cancellation)
         defer { lock.unlock() }
-        guard !broken else { throw MCPError(.unavailable, "the connection to \(server) was closed") }
+        guard !isBroken else { throw MCPError(.unavailable, "the connection to \(server) was closed") }
         lastID += 1
         do throws(MCPError) {
             let answer = try channel.exchange(
-                MCPMessage.request(lastID, method, parameters), id: lastID, seconds: seconds, cancellation: cancellation
+                MCPMessage.request(lastID, method, parameters), id: lastID,
+                seconds: max(0.1, end - ProcessInfo.processInfo.systemUptime), cancellation: cancellation
             ) { message in
-                if message["method"] == "notifications/tools/list_changed" { self.hasChanged = true }
+                if message["method"] == "notifications/tools/list_changed" { self.marks.withLock { $0.hasChanged = true } }
                 return MCPMessage.answer(to: message)
             }
             return try Self.result(of: answer, server)
         } catch {
-            if ![.timeout, .cancelled, .refused].contains(error.code) { broken = true }
+            if ![.timeout, .cancelled, .refused].contains(error.code) { marks.withLock { $0.isBroken = true } }
             throw error
+        }
+    }
+
+    /// Takes the lock. Who waits for others at a shared server has the same time limit, and can be stopped.
+    private func wait(until end: TimeInterval, _ cancellation: CancellationToken?) throws(MCPError) {
+        while !lock.lock(before: Date(timeIntervalSinceNow: Self.tick)) {
+            guard !(cancellation?.isCancelled ?? false) else {
+                throw MCPError(.cancelled, "cancelled while others were served by \(server)")
+            }
+            guard ProcessInfo.processInfo.systemUptime < end else {
+                throw MCPError(.busy, "\(server) is busy with the calls of others; try again later")
+            }
         }
     }
 
@@ -135,17 +173,29 @@ final class MCPSession: @unchecked Sendable {
         guard let error = answer["error"] else {
             throw MCPError(.protocolError, "\(server) answered with neither result nor error")
         }
-        throw MCPError(.refused, "\(server): \((error["message"]?.string ?? error.text()).prefix(500))")
+        throw MCPError(.refused, String((error["message"]?.string ?? error.text()).prefix(2_000)), mayHaveRun: true)
     }
 
     private static func tool(_ json: JSON) -> MCPToolInfo? {
         guard let name = json["name"]?.string, (1...128).contains(name.count) else { return nil }
-        let schema = json["inputSchema"].flatMap { $0.object == nil ? nil : $0 } ?? ["type": "object"]
+        guard let schema = schema(json["inputSchema"]) else { return nil }
         let hints = json["annotations"]
         let isReadOnly = hints?["readOnlyHint"]?.bool ?? false
         return MCPToolInfo(
             name: name, description: json["description"]?.string ?? json["title"]?.string ?? "", inputSchema: schema,
             isReadOnly: isReadOnly, isIdempotent: isReadOnly || hints?["idempotentHint"]?.bool ?? false)
+    }
+
+    /// One schema a model's interface does not take makes it refuse every request.
+    /// - Returns: nil for what is no schema of an object, or too large to be sent with every request.
+    private static func schema(_ json: JSON?) -> JSON? {
+        var members = json?.object ?? [:]
+        guard members["type"]?.string ?? "object" == "object" else { return nil }
+        members["type"] = "object"
+        if members["properties"]?.object == nil { members["properties"] = [:] }
+        let schema = JSON.object(members)
+        guard schema.bytes().count <= maxSchema else { return nil }
+        return schema
     }
 
     private static func text(_ part: JSON) -> String {

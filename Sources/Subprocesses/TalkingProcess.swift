@@ -20,12 +20,14 @@ public enum TalkingError: Error, Sendable, Hashable {
 public final class TalkingProcess {
     /// Milliseconds between looks at `isStopped` while the child says nothing.
     private static let tick: Int32 = 50
+    /// Milliseconds a child has to put its things in order.
+    private static let grace: Int32 = 500
     private static let chunk = 64 << 10
     private static let errorBytes = 4 << 10
     private static let setpriv = "/usr/bin/setpriv"
 
     private let pid: pid_t
-    private let input: Int32
+    private var input: Int32
     private let output: Int32
     private let errors: Int32
     private var pending: [UInt8] = []
@@ -76,7 +78,7 @@ public final class TalkingProcess {
 
     deinit {
         stop()
-        for end in [input, output, errors] { close(end) }
+        for end in [input, output, errors] where end >= 0 { close(end) }
     }
 
     /// What it wrote to its standard error last, for a log line.
@@ -86,10 +88,20 @@ public final class TalkingProcess {
 
     public var processID: Int32 { pid }
 
-    /// Kills it with all it has started. Doing it again changes nothing.
+    /// Ends it with all it has started: its input is closed, it gets SIGTERM and, if it is still there after `grace`,
+    /// SIGKILL. Doing it again changes nothing.
     public func stop() {
         guard !isEnded else { return }
         isEnded = true
+        close(input)
+        input = -1
+        kill(-pid, SIGTERM)
+        let over = nb_pidfd(pid)
+        if over >= 0 {
+            var watched = pollfd(fd: over, events: Int16(POLLIN), revents: 0)
+            _ = poll(&watched, 1, Self.grace)
+            close(over)
+        }
         kill(-pid, SIGKILL)
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}

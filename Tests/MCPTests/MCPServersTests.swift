@@ -252,7 +252,7 @@ struct MCPServersTests {
         #expect(call.header("accept")?.contains("text/event-stream") == true)
     }
 
-    @Test("over HTTP: a session the server has forgotten is begun anew only for what may be repeated")
+    @Test("over HTTP: a session the server has forgotten is begun anew, for it did not carry out what it was asked; what it failed at is not repeated")
     func forgotten() throws {
         let calls = Mutex(0)
         let server = try LoopbackHTTPServer { request in
@@ -271,15 +271,154 @@ struct MCPServersTests {
                     count += 1
                     return count % 2 == 1
                 }
-                return isFirst ? .json("gone", status: 404) : answer(["content": [["type": "text", "text": "ok"]]])
+                let status = message["params"]?["name"] == "put" ? 500 : 404
+                return isFirst ? .json("gone", status: status) : answer(["content": [["type": "text", "text": "ok"]]])
             }
         }
         let servers = MCPServers([MCPServerSettings(name: "web", place: .address(MCPAddress(url: server.url)))])
         let offers = servers.offers(waiting: 20)
         #expect(try servers.call(offers[0], [:], user: "a", cancellation: nil).text == "ok")
         let error = failure { () throws(MCPError) in try servers.call(offers[1], [:], user: "a", cancellation: nil) }
-        #expect(error?.code == .unavailable)
+        #expect(error?.code == .unavailable && error?.mayHaveRun == true)
+        let turnedAway = try LoopbackHTTPServer { _ in .json("who are you", status: 401) }
+        let closed = MCPServers([MCPServerSettings(name: "web", place: .address(MCPAddress(url: turnedAway.url)))])
+        let refused = failure { () throws(MCPError) in try closed.call(offers[1], [:], user: "a", cancellation: nil) }
+        #expect(refused?.mayHaveRun == false && refused?.detail.contains("401") == true)
     }
+
+    @Test("over HTTP: what a server asks meanwhile is answered while it waits, and it is told when nobody waits for it")
+    func asking() throws {
+        let isAnswered = WakeSignal()
+        let server = try LoopbackHTTPServer { request in
+            let message = (try? JSON.parse(request.body)) ?? .null
+            if message["id"] == "p" { isAnswered.signal() }
+            guard let id = message["id"]?.int else { return .json("", status: 202) }
+            let text = { (result: JSON) in JSON.object(["jsonrpc": "2.0", "id": JSON(id), "result": result]).text() }
+            switch message["method"]?.string {
+            case "initialize"?: return .json(text(["protocolVersion": "2025-06-18"]))
+            case "tools/list"?: return .json(text(["tools": [["name": "ask"]]]))
+            default:
+                guard message["params"]?["arguments"]?["hang"] == nil else {
+                    return ScriptedAnswer(pieces: [.stall], framing: .chunked)
+                }
+                let ping = "data: {\"jsonrpc\":\"2.0\",\"id\":\"p\",\"method\":\"ping\"}\n\n"
+                let answer = "data: \(text(["content": [["type": "text", "text": "ok"]]]))\n\n"
+                return ScriptedAnswer(
+                    headers: [("Content-Type", "text/event-stream")],
+                    pieces: [.bytes(Array(ping.utf8)), .hold(isAnswered), .bytes(Array(answer.utf8))],
+                    framing: .chunked)
+            }
+        }
+        var settings = MCPServerSettings(name: "web", place: .address(MCPAddress(url: server.url)))
+        settings.timeout = 1
+        let servers = MCPServers([settings])
+        let offer = try #require(servers.offers(waiting: 20).first)
+        #expect(try servers.call(offer, [:], user: "a", cancellation: nil).text == "ok")
+        let hung = failure { () throws(MCPError) in
+            try servers.call(offer, ["hang": true], user: "a", cancellation: nil)
+        }
+        #expect(hung?.code == .timeout)
+        #expect(server.requests.contains { $0.text.contains("notifications/cancelled") })
+    }
+
+    @Test("a list that has changed is read again once; until then, and if that fails, the old one holds")
+    func changed() throws {
+        let lists = Mutex(0)
+        let server = try LoopbackHTTPServer { request in
+            let message = (try? JSON.parse(request.body)) ?? .null
+            guard let id = message["id"]?.int else { return .json("", status: 202) }
+            let text = { (result: JSON) in JSON.object(["jsonrpc": "2.0", "id": JSON(id), "result": result]).text() }
+            switch message["method"]?.string {
+            case "initialize"?: return .json(text(["protocolVersion": "2025-06-18"]))
+            case "tools/list"?:
+                let count = lists.withLock { count -> Int in
+                    count += 1
+                    return count
+                }
+                return count == 1 ? .json(text(["tools": [["name": "old"]]])) : .json("broken", status: 500)
+            default:
+                return .events([
+                    "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n",
+                    "data: \(text(["content": []]))\n\n",
+                ])
+            }
+        }
+        let told = DispatchSemaphore(value: 0)
+        let servers = MCPServers([MCPServerSettings(name: "web", place: .address(MCPAddress(url: server.url)))]) { _, _ in
+            told.signal()
+        }
+        let offer = try #require(servers.offers(waiting: 20).first)
+        _ = try servers.call(offer, [:], user: "a", cancellation: nil)
+        #expect(servers.offers(waiting: 20) == [offer])
+        told.wait()
+        #expect(servers.offers(waiting: 20) == [offer])
+        #expect(lists.withLock { $0 } == 2)
+    }
+
+    @Test("who waits for others at a shared server has the same time limit, can be stopped, and holds up nobody else")
+    func waiting() throws {
+        let isThere = WakeSignal()
+        let goesOn = WakeSignal()
+        let channel = HeldChannel(isThere: isThere, goesOn: goesOn)
+        let session = try MCPSession(server: "s", channel: channel)
+        let isOver = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            _ = try? session.call("t", [:], seconds: 60, cancellation: nil)
+            isOver.signal()
+        }
+        isThere.wait()
+        #expect(!session.isBroken && !session.takeChange())
+        let busy = failure { () throws(MCPError) in try session.call("t", [:], seconds: 0.1, cancellation: nil) }
+        #expect(busy?.code == .busy && busy?.mayHaveRun == false)
+        let token = CancellationToken()
+        token.cancel()
+        let stopped = failure { () throws(MCPError) in try session.call("t", [:], seconds: 60, cancellation: token) }
+        #expect(stopped?.code == .cancelled && stopped?.mayHaveRun == false)
+        goesOn.signal()
+        isOver.wait()
+    }
+
+    @Test("what is no schema of an object is no tool, what lacks a part of one gets it")
+    func schemas() throws {
+        let long = JSON.string(String(repeating: "x", count: 40_000))
+        let channel = ScriptedChannel([
+            ["protocolVersion": "2025-06-18"],
+            [
+                "tools": [
+                    ["name": "a", "inputSchema": ["required": []]],
+                    ["name": "b", "inputSchema": ["type": "string"]],
+                    ["name": "c", "inputSchema": ["type": "object", "title": long]],
+                ]
+            ],
+        ])
+        let tools = try MCPSession(server: "s", channel: channel).tools()
+        #expect(tools.map(\.inputSchema) == [["required": [], "type": "object", "properties": [:]]])
+    }
+}
+
+/// Holds every call until the test lets it go on.
+private final class HeldChannel: MCPChannel {
+    private let isThere: WakeSignal
+    private let goesOn: WakeSignal
+
+    init(isThere: WakeSignal, goesOn: WakeSignal) {
+        self.isThere = isThere
+        self.goesOn = goesOn
+    }
+
+    func exchange(
+        _ request: JSON, id: Int, seconds: Double, cancellation: CancellationToken?, other: @escaping (JSON) -> JSON?
+    ) throws(MCPError) -> JSON {
+        if request["method"] == "tools/call" {
+            isThere.signal()
+            goesOn.wait()
+        }
+        return ["jsonrpc": "2.0", "id": JSON(id), "result": ["protocolVersion": "2025-06-18"]]
+    }
+
+    func notify(_ message: JSON) throws(MCPError) {}
+    func agreed(on version: String) {}
+    func close() {}
 }
 
 /// Answers in the order written down.

@@ -40,7 +40,7 @@ public struct TurnReplay: Sendable {
         limits: TurnLimits = TurnLimits()
     ) {
         var machine = TurnStateMachine(
-            limits: limits, toolNames: tools.names(for: kind),
+            limits: limits, toolNames: tools.names(for: kind).union(Self.serverTools(in: journal)),
             texts: HouseTexts(language: language, userMessage: userMessage, kind: kind))
         var action = machine.handle(.started)
         while true {
@@ -73,6 +73,19 @@ public struct TurnReplay: Sendable {
                 return
             }
         }
+    }
+
+    /// The servers' tools that ran then: which there are today the servers would have to be asked.
+    private static func serverTools(in journal: any RunJournal) -> Set<String> {
+        var names: Set<String> = []
+        var step = 0
+        while let (response, _) = answer(journal, step) {
+            for (index, call) in response.message.toolCalls.enumerated() where call.name.hasPrefix("mcp_") {
+                if case .result = journal.toolState(callKey: "\(step):\(index)") { names.insert(call.name) }
+            }
+            step += 1
+        }
+        return names
     }
 
     private static func answer(_ journal: any RunJournal, _ step: Int) -> (ChatResponse, Date)? {

@@ -186,7 +186,8 @@ struct TurnRun {
         let state = journal.toolState(callKey: planned.key)
         // What was recorded is what the model was told, whatever the rules say today.
         if case .result(let text) = state { return text }
-        if let refusal = planned.refusal { return refusal }
+        // A call that was about to run may have, also where a server's tool is not there today.
+        if state == .none, let refusal = planned.refusal { return refusal }
         if stopIfAsked() != nil { return nil }
         if let ready {
             return try recordedResult(ready, of: planned)

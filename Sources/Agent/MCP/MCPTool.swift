@@ -21,7 +21,8 @@ struct MCPTool: Tool {
     }
 
     var description: String {
-        String(offer.tool.description.prefix(Self.maxDescription)) + " (of the server \(offer.server))"
+        UntrustedContent.visible(String(offer.tool.description.prefix(Self.maxDescription)))
+            + " (of the server \(offer.server))"
     }
     var parameters: JSON { offer.tool.inputSchema }
     var isIdempotent: Bool { servers.isIdempotent(offer) }
@@ -31,20 +32,44 @@ struct MCPTool: Tool {
         let result: MCPCallResult
         do throws(MCPError) {
             result = try servers.call(
-                offer, arguments, user: context.turn.user.rawValue, cancellation: context.cancellation)
+                offer, arguments, user: Self.owner(context.turn), cancellation: context.cancellation)
         } catch {
-            throw ToolFailure(code: error.code.rawValue, detail: error.detail)
+            guard error.code != .refused else { return told(error.detail, isError: true, context) }
+            throw failure(error)
         }
+        return told(result.text, isError: result.isError, context)
+    }
+
+    /// A user who was deleted and made anew is another one: the connection of the first must not serve the second.
+    private static func owner(_ turn: Turn) -> String { "\(turn.user)\u{0}\(turn.config.incarnation)" }
+
+    private func told(_ text: String, isError: Bool, _ context: ToolContext) -> String {
         var fields: JSONObject = ["server": .string(offer.server)]
-        if result.isError { fields["is_error"] = true }
+        if isError { fields["is_error"] = true }
         let content = UntrustedContent(callID: context.callID)
-        return content.fitted(
-            result.text, key: "content", limit: context.turn.limits.toolResultCharacters
-        ) { shown in
+        return content.fitted(text, key: "content", limit: context.turn.limits.toolResultCharacters) { shown in
             var fields = fields
-            if shown < result.text.count { fields["characters_left_out"] = JSON(result.text.count - shown) }
+            if shown < text.count { fields["characters_left_out"] = JSON(text.count - shown) }
             return fields
         }
+    }
+
+    /// In the house's words: what the server wrote to its log or its answer is not the model's to read as ours.
+    private func failure(_ error: MCPError) -> ToolFailure {
+        let what =
+            switch error.code {
+            case .unavailable: "the server \(offer.server) cannot be used now, or has ended"
+            case .timeout: "the server \(offer.server) did not answer in time"
+            case .cancelled: "the turn was stopped"
+            case .protocolError: "the server \(offer.server) did not answer as it must"
+            case .refused: "the server \(offer.server) refused the call"
+            case .busy: "the server \(offer.server) is busy with other calls; try again later"
+            }
+        let effect =
+            error.mayHaveRun && !isReadOnly
+            ? ". The call may have taken effect or not: look before you repeat it, and tell the user if it matters"
+            : ". Nothing was changed"
+        return ToolFailure(code: error.code.rawValue, detail: what + effect)
     }
 
     /// Names that do not fit are shortened and told apart by a hash: different tools have different names.
@@ -68,9 +93,16 @@ struct MCPTool: Tool {
 public struct MCPToolbox: Sendable {
     /// Seconds a turn waits for servers that have never said what they have.
     private static let patience = 10.0
+    /// Of all servers together: models' interfaces take 128, ours included.
+    private static let maxTools = 100
     private let servers: MCPServers
 
     public init(_ servers: MCPServers) { self.servers = servers }
 
-    func tools() -> [any Tool] { servers.offers(waiting: Self.patience).map { MCPTool($0, servers) } }
+    /// Of two with one name the first is kept.
+    func tools() -> [any Tool] {
+        var names: Set<String> = []
+        let tools = servers.offers(waiting: Self.patience).map { MCPTool($0, servers) }
+        return Array(tools.filter { names.insert($0.name).inserted }.prefix(Self.maxTools))
+    }
 }

@@ -33,6 +33,13 @@ public final class ToolRegistry: Sendable {
         return ToolRegistry(own + more, toolbox: toolbox, logger: logger)
     }
 
+    /// This registry with the servers' tools as they are now: what one turn uses from its beginning to its end, so that
+    /// what it was offered is what it can call, and nothing it asks for waits for a server again.
+    func settled() -> ToolRegistry {
+        guard toolbox != nil else { return self }
+        return ToolRegistry(Array(all.values), logger: logger)
+    }
+
     /// What a turn of that kind may call, sorted by name so that the request's bytes are the same every time.
     public func definitions(for kind: TurnKind) -> [ToolDefinition] {
         offered(for: kind).map {

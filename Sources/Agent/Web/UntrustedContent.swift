@@ -61,6 +61,11 @@ struct UntrustedContent: Sendable {
 
     // MARK: -
 
+    /// Without the characters nobody sees and models read.
+    static func visible(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.filter { !isInvisible($0) }))
+    }
+
     /// Without the marker, without anything that looks like a marked line, and without characters nobody sees.
     private static func clean(_ text: String, without marker: String) -> String {
         var scalars = String.UnicodeScalarView()

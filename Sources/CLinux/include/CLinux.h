@@ -34,6 +34,9 @@ int nb_spawn(int *pid, const char *program, char *const *arguments, char *const 
 int nb_spawn_talking(
     int *pid, const char *program, char *const *arguments, char *const *environment, int input, int output, int errors);
 
+/// pidfd_open(2): a descriptor that is readable once that child of ours has ended.
+int nb_pidfd(int pid);
+
 /// Name of the calling thread, at most 15 bytes.
 int nb_set_thread_name(const char *name);
 
