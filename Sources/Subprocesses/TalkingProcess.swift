@@ -117,7 +117,7 @@ public final class TalkingProcess {
                 sent += count
                 continue
             }
-            guard count < 0, errno == EAGAIN || errno == EINTR else { throw .ended }
+            guard count < 0, errno == EAGAIN || errno == EINTR else { throw ended() }
             try wait(forInput: true, until: deadline, isStopped)
         }
     }
@@ -154,7 +154,13 @@ public final class TalkingProcess {
         _ = poll(&watched, 3, Self.tick)
         drain(errors) { lastErrors.add($0) }
         let isOpen = drain(output) { pending += $0 }
-        if !isOpen, !pending[scanned...].contains(UInt8(ascii: "\n")) { throw .ended }
+        if !isOpen, !pending[scanned...].contains(UInt8(ascii: "\n")) { throw ended() }
+    }
+
+    /// With what it complained of at its end.
+    private func ended() -> TalkingError {
+        drain(errors) { lastErrors.add($0) }
+        return .ended
     }
 
     /// - Returns: false at the stream's end.
