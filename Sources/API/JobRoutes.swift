@@ -33,7 +33,11 @@ struct JobRoutes: RouteGroup {
             Route(.post, "/jobs", for: .owner) { request, context in try await submit(request, context) },
             Route(.get, "/jobs/{job_id}", for: .owner) { request, context in
                 let wait = try request.wait(max: options.maxWait) ?? 0
-                let view = try await waiter.view(try context.pathJob(), waiting: wait, context: context)
+                let id = try context.pathJob()
+                if let job = services.jobs.settled(id), context.caller.reaches(job.view.userID) {
+                    return .tagged(job.json, mediaType: "application/json", tag: job.tag, for: request)
+                }
+                let view = try await waiter.view(id, waiting: wait, context: context)
                 return .tagged(view.json.bytes(), mediaType: "application/json", for: request)
             },
             Route(.post, "/jobs/{job_id}/cancel", for: .owner) { request, context in
