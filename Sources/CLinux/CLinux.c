@@ -64,6 +64,8 @@ int nb_set_thread_name(const char *name) { return prctl(PR_SET_NAME, (unsigned l
 
 int nb_o_path(void) { return O_PATH; }
 
+int nb_o_direct(void) { return O_DIRECT; }
+
 int nb_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int nb_spawn(int *pid, const char *program, char *const *arguments, char *const *environment, int output) {

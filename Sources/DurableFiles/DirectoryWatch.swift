@@ -86,9 +86,12 @@ public final class DirectoryWatch: Sendable {
         _ = Glibc.write(wakeUp, &one, 8)
     }
 
-    /// - Parameter timeout: seconds; nil waits for an event or `wake`.
+    /// - Parameters:
+    ///   - timeout: seconds; nil waits for an event or `wake`.
+    ///   - gathering: seconds more to wait once something has happened, so that a stream of events is read in one go and
+    ///     does not wake the thread for each; `wake` ends it.
     /// - Returns: what happened; empty after a timeout or a wake-up.
-    public func wait(timeout: TimeInterval?) throws(FileError) -> [Event] {
+    public func wait(timeout: TimeInterval?, gathering: TimeInterval = 0) throws(FileError) -> [Event] {
         let milliseconds = timeout.map { Int32(min(max($0 * 1000, 0).rounded(.up), 86_400_000)) } ?? -1
         let ready = nb_poll2(descriptor, wakeUp, milliseconds)
         if ready < 0 {
@@ -99,7 +102,10 @@ public final class DirectoryWatch: Sendable {
             var count: UInt64 = 0
             _ = Glibc.read(wakeUp, &count, 8)
         }
-        return ready & 1 != 0 ? readEvents() : []
+        guard ready & 1 != 0 else { return [] }
+        // The wake-up stays for the next wait; an interrupted pause is only a shorter one.
+        if gathering > 0, ready & 2 == 0 { _ = nb_poll2(-1, wakeUp, Int32((gathering * 1000).rounded(.up))) }
+        return readEvents()
     }
 
     private func readEvents() -> [Event] {

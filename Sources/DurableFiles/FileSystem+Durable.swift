@@ -158,7 +158,7 @@ extension FileSystem {
     }
 
     /// mkdir -p; the entry of each folder it makes is fsynced before it returns.
-    public func ensureDirectory(_ path: String, mode: UInt32 = 0o700) throws(FileError) {
+    public func ensureDirectory(_ path: String, mode: UInt32 = 0o700, syncLast: Bool = true) throws(FileError) {
         do {
             try makeDirectory(path, mode: mode)
         } catch {
@@ -182,7 +182,7 @@ extension FileSystem {
             default: throw error
             }
         }
-        try syncDirectory(PathParts.split(path).folder)
+        if syncLast { try syncDirectory(PathParts.split(path).folder) }
     }
 
     /// Removes a folder with all that is in it; links are removed, not followed. Nothing there: no error.

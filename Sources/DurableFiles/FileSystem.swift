@@ -21,6 +21,8 @@ public struct OpenFlags: OptionSet, Sendable, Hashable {
     public static let truncate = OpenFlags(rawValue: 128)
     /// Follow a link as the last part of the path: for the system's own files, never for a user's.
     public static let followLinks = OpenFlags(rawValue: 256)
+    /// Past the page cache (O_DIRECT): memory, offsets and sizes must be those of whole pages. Refused by some file systems.
+    public static let direct = OpenFlags(rawValue: 512)
     public static let readWrite: OpenFlags = [.read, .write]
 }
 

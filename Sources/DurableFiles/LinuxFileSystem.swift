@@ -26,6 +26,7 @@ public struct LinuxFileSystem: FileSystem {
         if flags.contains(.directory) { raw |= O_DIRECTORY }
         if flags.contains(.nonBlocking) { raw |= O_NONBLOCK }
         if flags.contains(.truncate) { raw |= O_TRUNC }
+        if flags.contains(.direct) { raw |= nb_o_direct() }
         return raw
     }
 
@@ -48,7 +49,8 @@ public struct LinuxFileSystem: FileSystem {
 
     private func checkedName(_ path: String, _ operation: String) throws(FileError) {
         // A NUL would silently end the path for the kernel.
-        if path.utf8.contains(0) { throw FileError(code: .invalid, operation: operation, path: path) }
+        let hasNUL = path.utf8.withContiguousStorageIfAvailable { memchr($0.baseAddress!, 0, $0.count) != nil }
+        if hasNUL ?? path.utf8.contains(0) { throw FileError(code: .invalid, operation: operation, path: path) }
     }
 
     public func open(_ path: String, _ flags: OpenFlags, mode: UInt32) throws(FileError) -> Int32 {

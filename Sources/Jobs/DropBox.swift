@@ -27,6 +27,9 @@ public final class DropBox: Sendable {
     private static let foreignInterval: TimeInterval = 5
     private static let foreignRestFactor = 50.0
 
+    /// Seconds in which notifications are gathered while they tell only of jobs that others have put into queued/.
+    private static let gathering: TimeInterval = 0.005
+
     private let spool: JobSpool
     private let options: DropBoxOptions
     private let watch: DirectoryWatch?
@@ -97,15 +100,18 @@ public final class DropBox: Sendable {
     /// Waits for something that concerns us; jobs renamed into queued/ do not.
     private func rest(_ seconds: TimeInterval) {
         let end = ContinuousClock.now + .seconds(seconds)
+        var pause: TimeInterval = 0
         while !isStopped.withLock({ $0 }) {
             let left = ContinuousClock.now.duration(to: end) / .seconds(1)
             guard left > 0 else { return }
-            let events = heard(left).filter(isOurs)
+            let all = heard(left, gathering: pause)
+            let events = all.filter(isOurs)
             guard events.isEmpty else { return unseen.withLock { $0 += events } }
+            pause = all.isEmpty ? 0 : Self.gathering
         }
     }
 
-    private func heard(_ seconds: TimeInterval) -> [DirectoryWatch.Event] {
+    private func heard(_ seconds: TimeInterval, gathering: TimeInterval = 0) -> [DirectoryWatch.Event] {
         guard let watch else {
             bell.lock()
             if seconds > 0 { _ = bell.wait(until: Date(timeIntervalSinceNow: seconds)) }
@@ -113,7 +119,7 @@ public final class DropBox: Sendable {
             return []
         }
         do throws(FileError) {
-            return try watch.wait(timeout: seconds)
+            return try watch.wait(timeout: seconds, gathering: gathering)
         } catch {
             // The looks go on without it.
             return []

@@ -89,6 +89,16 @@ public final class JobClient: Sendable {
     public func submit(
         _ request: JobRequest, source: JobSource, route: String? = nil, proposedID: JobID? = nil
     ) throws(JobError) -> SubmittedJob {
+        let job = try submit(request, source: source, route: route, proposedID: proposedID, in: nil)
+        guard let job else { throw JobError(.outcomeUnknown, "the job was not answered; ask again with the same id or key") }
+        return job
+    }
+
+    /// - Parameter batch: what becomes durable together with the job.
+    /// - Returns: nil when the job waits for the batch's commit.
+    func submit(
+        _ request: JobRequest, source: JobSource, route: String?, proposedID: JobID? = nil, in batch: BatchRun?
+    ) throws(JobError) -> SubmittedJob? {
         let incarnation = try incarnation(of: request.userID)
         var draft = JobDraft(request, incarnation: incarnation, source: source)
         if let key = request.idempotencyKey {
@@ -101,51 +111,58 @@ public final class JobClient: Sendable {
             }
         }
         if draft.request.id == nil, let proposedID { draft.proposedID = proposedID }
-        if let id = draft.request.id ?? draft.proposedID, try isAdmitted(id) { return try admit(draft, id) }
+        if let id = draft.request.id ?? draft.proposedID {
+            if batch?.isPending(id) == true { batch?.commit() }
+            if try isAdmitted(id) { return try admit(draft, id, nil) }
+        }
         // A command asks no model; whoever has used up a budget may still stop what runs.
         if request.command == nil, let refusal = try options.refusal(request, source) { throw refusal }
-        return try submitNew(draft)
+        return try submitNew(draft, batch)
     }
 
-    /// Several jobs, answered one by one in the order given. Jobs of one session are admitted in that order; the others
-    /// side by side, so that they share their fsyncs.
-    public func submitBatch(
-        _ requests: [JobRequest], source: JobSource, route: String? = nil
-    ) -> [Result<SubmittedJob, JobError>] {
-        BatchSubmission(requests).run { request throws(JobError) in
-            try self.submit(request, source: source, route: route)
-        }
-    }
-
-    private func submitNew(_ draft: JobDraft) throws(JobError) -> SubmittedJob {
+    private func submitNew(_ draft: JobDraft, _ batch: BatchRun?) throws(JobError) -> SubmittedJob? {
         let user = draft.request.userID.rawValue
         try census.reserve(
             user, userLimit: options.userWaitingLimit(draft.request.userID), totalLimit: options.totalWaitingLimit)
-        var isAdmitted = false
-        defer { census.settle(user, isAdmitted: isAdmitted) }
-        let job = try gates.pass(draft.request.onBusy == .reject ? draft.orderKey : nil) { () throws(JobError) in
-            try refuseIfBusy(draft)
-            return try admitReserved(draft)
+        let job: SubmittedJob?
+        do throws(JobError) {
+            job = try gates.pass(draft.request.onBusy == .reject ? draft.orderKey : nil) { () throws(JobError) in
+                try refuseIfBusy(draft)
+                return try admitReserved(draft, batch)
+            }
+        } catch {
+            census.settle(user, isAdmitted: false)
+            throw error
         }
-        isAdmitted = job.isNew
+        // A pending one keeps its place until the commit.
+        if let job { census.settle(user, isAdmitted: job.isNew) }
         return job
     }
 
     /// Fixes the id under the idempotency key, if there is one, then admits.
-    private func admitReserved(_ draft: JobDraft) throws(JobError) -> SubmittedJob {
+    private func admitReserved(_ draft: JobDraft, _ batch: BatchRun?) throws(JobError) -> SubmittedJob? {
         var draft = draft
         let id = draft.request.id ?? draft.proposedID ?? JobID.make(now: now())
-        guard let name = draft.keyName else { return try admit(draft, id) }
+        guard let name = draft.keyName else { return try admit(draft, id, batch) }
         let mine = IdempotencyKeys.Entry(id: id, fingerprint: draft.request.fingerprint, at: now())
         let standing = try keys.reserve(name, mine)
         // Somebody else used the key a moment ago: theirs is the job.
         if standing != mine { try draft.adopt(standing) }
-        return try admit(draft, standing.id)
+        return try admit(draft, standing.id, batch)
     }
 
-    private func admit(_ draft: JobDraft, _ id: JobID) throws(JobError) -> SubmittedJob {
-        let submission = draft.submission(id: id, now: now(), holdKey: options.holdKey(draft.request))
-        let outcome = try spoolCall(id) { () throws(SpoolError) in try spool.submit(submission) }
+    private func admit(_ draft: JobDraft, _ id: JobID, _ batch: BatchRun?) throws(JobError) -> SubmittedJob? {
+        if let batch { return try batch.admit(draft, id) }
+        let submission = submission(draft, id)
+        return conclude(draft, id, try spoolCall(id) { () throws(SpoolError) in try spool.submit(submission) })
+    }
+
+    func submission(_ draft: JobDraft, _ id: JobID) -> Submission {
+        draft.submission(id: id, now: now(), holdKey: options.holdKey(draft.request))
+    }
+
+    /// What follows from an admission, once it is durable.
+    func conclude(_ draft: JobDraft, _ id: JobID, _ outcome: Submitted) -> SubmittedJob {
         let record = outcome.record
         if !record.state.isFinal {
             if draft.request.command == .stop {

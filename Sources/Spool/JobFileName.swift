@@ -66,12 +66,32 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
 
     public var due: Date { Date(timeIntervalSince1970: Double(dueMilliseconds) / 1000) }
 
+    /// Bytes of most names, but for the user.
+    private static let usualLength = 140
+
     public var description: String {
         let due = String(max(0, dueMilliseconds))
-        var text = String(repeating: "0", count: max(0, 13 - due.count)) + due
-        text += ".\(lane.letter)\(priority).\(user)."
+        var text = ""
+        text.reserveCapacity(JobFileName.usualLength + user.utf8.count)
+        for _ in 0..<max(0, 13 - due.utf8.count) { text += "0" }
+        text += due
+        text += "."
+        text.append(lane.letter)
+        text += String(priority)
+        text += "."
+        text += user
+        text += "."
         text += orderKey?.description ?? "-"
-        text += ".\(holdKey).\(run)-\(attempt)-\(crashes).\(id)"
+        text += "."
+        text += holdKey
+        text += "."
+        text += String(run)
+        text += "-"
+        text += String(attempt)
+        text += "-"
+        text += String(crashes)
+        text += "."
+        text += id.description
         if isDead { text += ".dead" }
         text += ".json"
         if isFinishing { text += ".fin" }
@@ -80,47 +100,41 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
 
     /// - Returns: nil for any name that is none of ours.
     public init?(_ text: String) {
-        var parts = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-        isFinishing = parts.last == "fin"
-        if isFinishing { parts.removeLast() }
-        guard parts.popLast() == "json" else { return nil }
-        isDead = parts.last == "dead"
-        if isDead { parts.removeLast() }
-        guard parts.count == 7, parts[0].utf8.count >= 13, let due = JobFileName.number(parts[0]),
-            parts[1].count == 2, let lane = Lane(letter: parts[1].first),
-            let priority = parts[1].last?.wholeNumberValue, JobFileName.isKey(parts[2], JobFileName.maximumUserLength),
-            JobFileName.isKey(parts[4], JobFileName.maximumHoldKeyLength), let id = JobID(parts[6])
+        var text = text
+        guard let name = text.withUTF8({ JobFileName(bytes: $0) }) else { return nil }
+        self = name
+    }
+
+    private init?(bytes: UnsafeBufferPointer<UInt8>) {
+        var fields = NameFields(bytes)
+        guard let due = fields.number(minimumDigits: 13), fields.take("."), let lane = fields.next().flatMap(Lane.init(letter:)),
+            let priority = fields.digit(), fields.take("."), let user = fields.key(JobFileName.maximumUserLength),
+            fields.take(".")
         else { return nil }
-        if parts[3] == "-" {
+        if fields.take("-") {
             orderKey = nil
         } else {
-            guard let key = OrderKey(parts[3]) else { return nil }
+            guard let key = OrderKey(fields.text(32)) else { return nil }
             orderKey = key
         }
-        let counts = parts[5].split(separator: "-", omittingEmptySubsequences: false).map {
-            JobFileName.number(String($0))
-        }
-        guard counts.count == 3, let run = counts[0], run >= 1, let attempt = counts[1], let crashes = counts[2],
-            max(run, attempt, crashes) < JobFileName.countLimit
+        guard fields.take("."), let holdKey = fields.key(JobFileName.maximumHoldKeyLength), fields.take("."),
+            let run = fields.number(), run >= 1, fields.take("-"), let attempt = fields.number(), fields.take("-"),
+            let crashes = fields.number(), max(run, attempt, crashes) < JobFileName.countLimit, fields.take("."),
+            let id = JobID(fields.text(36))
         else { return nil }
+        isDead = fields.take(".dead")
+        guard fields.take(".json") else { return nil }
+        isFinishing = fields.take(".fin")
+        guard fields.isAtEnd else { return nil }
         self.id = id
         self.dueMilliseconds = due
         self.lane = lane
         self.priority = priority
-        self.user = parts[2]
-        self.holdKey = parts[4]
+        self.user = user
+        self.holdKey = holdKey
         self.run = Int(run)
         self.attempt = Int(attempt)
         self.crashes = Int(crashes)
-        // Another spelling of the same facts would be found under a name that does not exist.
-        guard description == text else { return nil }
-    }
-
-    private static func number(_ text: String) -> Int64? {
-        guard !text.isEmpty, text.utf8.count <= 15, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-            return nil
-        }
-        return Int64(text)
     }
 
     /// Letters that stay inside one path component and one field of the name.
@@ -180,5 +194,55 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
         var next = settled
         if countingCrash { next.crashes += 1 }
         return next
+    }
+}
+
+/// Reads a name from left to right. Only the one spelling that `description` writes is taken: another one of the same
+/// facts would be looked for under a name that does not exist.
+private struct NameFields {
+    private var rest: Slice<UnsafeBufferPointer<UInt8>>
+
+    init(_ bytes: UnsafeBufferPointer<UInt8>) { rest = bytes[...] }
+
+    var isAtEnd: Bool { rest.isEmpty }
+
+    mutating func next() -> UInt8? { rest.popFirst() }
+
+    mutating func take(_ text: StaticString) -> Bool {
+        let matches = text.withUTF8Buffer { rest.starts(with: $0) }
+        if matches { rest = rest.dropFirst(text.utf8CodeUnitCount) }
+        return matches
+    }
+
+    mutating func digit() -> Int? {
+        guard let byte = rest.first, (0x30...0x39).contains(byte) else { return nil }
+        rest = rest.dropFirst()
+        return Int(byte - 0x30)
+    }
+
+    /// At most 15 digits; more than `minimumDigits` only where the first is no zero.
+    mutating func number(minimumDigits: Int = 1) -> Int64? {
+        let start = rest
+        var value: Int64 = 0
+        while let digit = digit() {
+            value = value * 10 + Int64(digit)
+            guard start.count - rest.count <= 15 else { return nil }
+        }
+        let count = start.count - rest.count
+        guard count == minimumDigits || (count > minimumDigits && start.first != 0x30) else { return nil }
+        return value
+    }
+
+    mutating func text(_ count: Int) -> String {
+        defer { rest = rest.dropFirst(count) }
+        return String(decoding: rest.prefix(count), as: UTF8.self)
+    }
+
+    mutating func key(_ maximum: Int) -> String? {
+        let end = rest.firstIndex(of: UInt8(ascii: ".")) ?? rest.endIndex
+        let text = String(decoding: rest[..<end], as: UTF8.self)
+        guard JobFileName.isKey(text, maximum) else { return nil }
+        rest = rest[end...]
+        return text
     }
 }

@@ -69,10 +69,19 @@ public struct JobID: Hashable, Sendable, Comparable, CustomStringConvertible {
     public var shard: String { Hex.text(low & 0xFF, digits: 2) }
 
     public var description: String {
-        let left = Hex.text(high, digits: 16)
-        let right = Hex.text(low, digits: 16)
-        return left.prefix(8) + "-" + left.dropFirst(8).prefix(4) + "-" + left.suffix(4) + "-" + right.prefix(4) + "-"
-            + right.suffix(12)
+        String(unsafeUninitializedCapacity: 36) { text in
+            var place = 0
+            for index in 0..<32 {
+                if index == 8 || index == 12 || index == 16 || index == 20 {
+                    text[place] = UInt8(ascii: "-")
+                    place += 1
+                }
+                let word = index < 16 ? high : low
+                text[place] = Hex.digit(word >> UInt64(60 - 4 * (index % 16)))
+                place += 1
+            }
+            return place
+        }
     }
 
     public static func < (left: JobID, right: JobID) -> Bool { (left.high, left.low) < (right.high, right.low) }
@@ -109,8 +118,17 @@ enum Hex {
         }
     }
 
+    /// The digit of the lowest four bits.
+    static func digit(_ value: UInt64) -> UInt8 {
+        let nibble = UInt8(truncatingIfNeeded: value & 0xF)
+        return nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
+    }
+
+    /// The lowest `digits` digits of a number; 1 to 16.
     static func text(_ value: UInt64, digits: Int) -> String {
-        let text = String(value, radix: 16)
-        return String(repeating: "0", count: max(0, digits - text.count)) + text
+        String(unsafeUninitializedCapacity: digits) { text in
+            for place in 0..<digits { text[place] = digit(value >> UInt64(4 * (digits - 1 - place))) }
+            return digits
+        }
     }
 }

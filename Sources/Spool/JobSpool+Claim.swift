@@ -56,13 +56,13 @@ extension JobSpool {
         case .busy: return nil
         case .absent:
             // Its record was lost, or the file was put here by hand: begin a new record.
-            try stored(id) { () throws(FileError) in try ensureFolder(layout.statusFolder(id)) }
+            try stored(id) { () throws(FileError) in try ensureShard(.status, id) }
             switch try StatusFile.create(id, path, files) {
             case .locked(let file):
                 try stored(id) { () throws(FileError) in try syncer.sync(layout.statusFolder(id)) }
                 return file
             case .busy, .absent:
-                forgetFolder(layout.statusFolder(id))
+                forgetShard(.status, id)
                 return nil
             }
         }

@@ -46,11 +46,11 @@ extension JobSpool {
             if state == .failed {
                 try files.rename(source, layout.path(.dead, name.buried))
             } else {
-                try ensureFolder(layout.doneFolder(name.id))
+                try ensureShard(.done, name.id)
                 try files.rename(source, layout.donePath(name))
             }
         } catch {
-            forgetFolder(layout.doneFolder(name.id))
+            forgetShard(.done, name.id)
         }
     }
 

@@ -109,9 +109,12 @@ extension JobSpool {
     }
 
     private func removeIfEmptyFolder(_ path: String) {
-        // Not empty, or gone: both are fine.
-        try? files.removeDirectory(path)
-        forgetFolder(path)
+        do throws(FileError) {
+            try files.removeDirectory(path)
+            forgetFolder(path)
+        } catch {
+            // Not empty, or gone: both are fine.
+        }
     }
 
     // MARK: Erasure

@@ -79,18 +79,77 @@ extension JobSpool {
     ///
     /// - Throws: `.conflict` (the id has other content), `.storage` (nothing was admitted), `.outcomeUnknown`, `.invalid`.
     public func submit(_ submission: Submission) throws(SpoolError) -> Submitted {
+        switch try begin(submission) {
+        case .answered(let answer): return answer
+        case .prepared(let admission):
+            for (_, answer) in conclude([admission]) { return try answer.get() }
+            throw SpoolError(.outcomeUnknown, "The submission was not answered.", id: submission.id)
+        }
+    }
+
+    /// Submissions that become durable together.
+    public func batch() -> SubmissionBatch { SubmissionBatch(spool: self) }
+
+    /// A submission whose files stand under its lock and are not durable yet.
+    struct PreparedAdmission {
+        let submission: Submission
+        fileprivate let file: StatusFile
+        fileprivate let record: JobRecord
+        fileprivate let admission: Admission
+        fileprivate let entries: [LogRecord]
+    }
+
+    enum Begun {
+        case answered(Submitted)
+        /// `conclude` must follow: until then the job is locked.
+        case prepared(PreparedAdmission)
+    }
+
+    /// All of an admission before its commit point; with no shared log the whole of it.
+    func begin(_ submission: Submission) throws(SpoolError) -> Begun {
         try check(submission)
         let id = submission.id
         let path = layout.statusPath(id)
         for _ in 0..<3 {
-            try stored(id) { () throws(FileError) in try ensureFolder(layout.statusFolder(id)) }
+            try stored(id) { () throws(FileError) in try ensureShard(.status, id) }
             switch try StatusFile.create(id, path, files) {
-            case .locked(let file): return .created(try admit(submission, file))
-            case .absent: forgetFolder(layout.statusFolder(id))
+            case .locked(let file): return try admit(submission, file)
+            case .absent: forgetShard(.status, id)
             case .busy: return try submitAgain(submission)
             }
         }
         throw SpoolError(.storage, "The folder of \(path) keeps disappearing.", id: id)
+    }
+
+    /// The commit point of prepared submissions: one entry of the log for all of them.
+    func conclude(_ all: [PreparedAdmission]) -> [(PreparedAdmission, Result<Submitted, SpoolError>)] {
+        guard let log, !all.isEmpty else { return [] }
+        var failure: SharedLog.Failure?
+        do throws(SharedLog.Failure) {
+            try log.commit(all.flatMap(\.entries))
+        } catch {
+            failure = error
+        }
+        return all.map { one in
+            do throws(SpoolError) {
+                if let failure { try secure(one, failure) }
+                one.file.close()
+                notify(.queued(one.submission.fileName))
+                return (one, .success(.created(one.record)))
+            } catch {
+                return (one, .failure(error))
+            }
+        }
+    }
+
+    /// The log has failed: the job's own files are made durable, or it is withdrawn.
+    private func secure(_ one: PreparedAdmission, _ failure: SharedLog.Failure) throws(SpoolError) {
+        do throws(SpoolError) {
+            try syncFiles(one.submission, one.file, one.admission)
+        } catch {
+            ownNews.forget(one.submission.fileName)
+            throw withdraw(one.submission, one.file, one.admission.order, error, isKnown: failure.isKnown)
+        }
     }
 
     private func check(_ submission: Submission) throws(SpoolError) {
@@ -107,7 +166,7 @@ extension JobSpool {
     }
 
     /// The id's status file exists: the job does, or somebody is admitting it, or died while doing so.
-    private func submitAgain(_ submission: Submission) throws(SpoolError) -> Submitted {
+    private func submitAgain(_ submission: Submission) throws(SpoolError) -> Begun {
         let id = submission.id
         let path = layout.statusPath(id)
         while true {
@@ -115,10 +174,10 @@ extension JobSpool {
                 // Its job file stood once; what remains is to make sure that this is on disk.
                 try check(record, submission)
                 try syncExisting(id, path)
-                return .existing(record)
+                return .answered(.existing(record))
             }
             switch try StatusFile.openLocked(id, path, files) {
-            case .absent: return try submit(submission)
+            case .absent: return try begin(submission)
             case .locked(let file): return try completeAdmission(submission, file)
             case .busy: JobSpool.waitForCreator()
             }
@@ -147,18 +206,18 @@ extension JobSpool {
     }
 
     /// We hold the lock and nobody has claimed the job: whatever step of its admission is missing is done now.
-    private func completeAdmission(_ submission: Submission, _ file: StatusFile) throws(SpoolError) -> Submitted {
+    private func completeAdmission(_ submission: Submission, _ file: StatusFile) throws(SpoolError) -> Begun {
         let id = submission.id
         let history = StatusHistory(try file.readAll(repairing: true))
         guard let name = try standing(submission, history) else {
             // Never admitted, or removed by hand since: from the beginning.
-            if history.last == nil, try finished(id) { return .existing(try lostRecord(submission, file)) }
-            return .created(try admit(submission, file))
+            if history.last == nil, try finished(id) { return .answered(.existing(try lostRecord(submission, file))) }
+            return try admit(submission, file)
         }
         if let fingerprint = history.fingerprint, fingerprint != submission.fingerprint {
             throw SpoolError(.conflict, "A job of other content has the id \(id).", id: id)
         }
-        if history.last == nil, try removeIfBlank(name) { return .created(try admit(submission, file)) }
+        if history.last == nil, try removeIfBlank(name) { return try admit(submission, file) }
         try stored(id) { () throws(FileError) in
             // Its submitter may have died before its log was synced.
             if let path = try queuedPath(name, id) { try syncJobFile(path) }
@@ -173,7 +232,7 @@ extension JobSpool {
             file.close()
             notify(.queued(name))
         }
-        return .existing(record)
+        return .answered(.existing(record))
     }
 
     /// Of an admission that a power cut ended only the name may be left, without the content.
@@ -217,7 +276,7 @@ extension JobSpool {
     }
 
     /// What an admission has done so far, so that it can be taken back.
-    private struct Admission {
+    fileprivate struct Admission {
         var order: OrderFile?
         var orderOffset: Int?
         /// False between the rename into queued/ and a finished fsync of it, or when the log itself cannot say.
@@ -225,22 +284,19 @@ extension JobSpool {
     }
 
     /// `file` is locked by us and nobody has claimed the job.
-    private func admit(_ submission: Submission, _ file: StatusFile) throws(SpoolError) -> JobRecord {
+    private func admit(_ submission: Submission, _ file: StatusFile) throws(SpoolError) -> Begun {
         var admission = Admission()
         let record: JobRecord
         do throws(SpoolError) {
-            if let log {
-                record = try admit(submission, file, by: log, &admission)
-            } else {
-                record = try admitDirectly(submission, file, &admission)
-            }
+            if log != nil { return .prepared(try prepare(submission, file, &admission)) }
+            record = try admitDirectly(submission, file, &admission)
         } catch {
             ownNews.forget(submission.fileName)
             throw withdraw(submission, file, admission.order, error, isKnown: admission.isKnown)
         }
         file.close()
         notify(.queued(submission.fileName))
-        return record
+        return .answered(.created(record))
     }
 
     private func admitDirectly(_ submission: Submission, _ file: StatusFile, _ admission: inout Admission)
@@ -258,10 +314,10 @@ extension JobSpool {
         return record
     }
 
-    /// All files are written and none is synced; one entry of the log, synced together with those of other threads, can
-    /// bring them back. Commit point: that sync.
-    private func admit(_ submission: Submission, _ file: StatusFile, by log: SharedLog, _ admission: inout Admission)
-        throws(SpoolError) -> JobRecord
+    /// All files are written and none is synced; one entry of the log, synced together with those of other submissions,
+    /// can bring them back. Commit point: that sync, in `conclude`.
+    private func prepare(_ submission: Submission, _ file: StatusFile, _ admission: inout Admission)
+        throws(SpoolError) -> PreparedAdmission
     {
         let name = submission.fileName
         try file.append(submission.admissionLine, .none)
@@ -275,18 +331,12 @@ extension JobSpool {
         if let key = submission.orderKey, let offset = admission.orderOffset {
             entries.append(.order(key, submission.id, offset: offset))
         }
-        do throws(SharedLog.Failure) {
-            try log.commit(entries)
-        } catch {
-            admission.isKnown = error.isKnown
-            try syncFiles(submission, file, admission)
-            admission.isKnown = true
-        }
-        return record
+        return PreparedAdmission(
+            submission: submission, file: file, record: record, admission: admission, entries: entries)
     }
 
     /// The log failed: the files themselves are made durable.
-    private func syncFiles(_ submission: Submission, _ file: StatusFile, _ admission: Admission) throws(SpoolError) {
+    fileprivate func syncFiles(_ submission: Submission, _ file: StatusFile, _ admission: Admission) throws(SpoolError) {
         try admission.order?.sync()
         try stored(submission.id) { () throws(FileError) in
             try syncJobFile(layout.path(.queued, submission.fileName))

@@ -27,6 +27,7 @@ public final class JobSpool: Sendable {
     /// What the last start found in the logs of processes that had died.
     public let replayed: ReplayReport
     private let knownFolders = Mutex<Set<String>>([])
+    private let shardFolders = ShardFolders()
     /// Folders inside queued/, as scans have seen them: looking a file up must not list a million others.
     private let queuedShards = Mutex<Set<String>>([])
     private let listeners = Mutex<[@Sendable (SpoolEvent) -> Void]>([])
@@ -86,9 +87,11 @@ public final class JobSpool: Sendable {
     private static func startCheckpoints(of log: SharedLog, _ onFailure: @escaping @Sendable (FileError) -> Void) {
         let thread = Thread {
             var isFailing = false
-            while log.waitForCheckpoint() {
+            while true {
+                let due = log.waitForCheckpoint()
+                guard due != .never else { return }
                 do throws(FileError) {
-                    try log.checkpoint()
+                    try log.checkpoint(scrubbing: due == .time)
                     isFailing = false
                 } catch {
                     // The segments stay: nothing is lost, and the next try may succeed. Said once.
@@ -189,5 +192,36 @@ public final class JobSpool: Sendable {
     /// A folder that was there is gone (pruned, removed by hand).
     func forgetFolder(_ path: String) {
         knownFolders.withLock { _ = $0.remove(path) }
+        shardFolders.forgetAll()
+    }
+
+    /// The folder of a job's record (`.status`) or of its finished job file (`.done`), its entry on disk.
+    func ensureShard(_ folder: Folder, _ id: JobID) throws(FileError) {
+        if shardFolders.isKnown(folder, id) { return }
+        let day = "\(layout.path(folder))/\(id.day)"
+        try ensureFolder(day)
+        // Syncs the entry of every folder above that it had to make; this one's even if another process has made it.
+        try files.ensureDirectory("\(day)/\(id.shard)", mode: 0o750, syncLast: false)
+        try syncer.sync(day)
+        if shardFolders.note(folder, id) { makeShards(folder, id, day) }
+    }
+
+    /// A busy day: its other shards in one go. What fails here is made again by whoever needs it.
+    private func makeShards(_ folder: Folder, _ id: JobID, _ day: String) {
+        do throws(FileError) {
+            for shard in 0..<256 {
+                try files.ensureDirectory("\(day)/\(Hex.text(UInt64(shard), digits: 2))", mode: 0o750, syncLast: false)
+            }
+            try syncer.sync(day)
+            shardFolders.noteAll(folder, id)
+        } catch {
+            // A full disk, say: the shards that do not stand stay unknown.
+        }
+    }
+
+    func forgetShard(_ folder: Folder, _ id: JobID) {
+        let day = "\(layout.path(folder))/\(id.day)"
+        knownFolders.withLock { _ = $0.remove(day) }
+        shardFolders.forget(folder, id)
     }
 }

@@ -19,11 +19,11 @@ public enum Lane: String, Sendable, CaseIterable, Comparable {
         }
     }
 
-    init?(letter: Character?) {
+    init?(letter: UInt8) {
         switch letter {
-        case "i": self = .interactive
-        case "s": self = .scheduled
-        case "b": self = .background
+        case UInt8(ascii: "i"): self = .interactive
+        case UInt8(ascii: "s"): self = .scheduled
+        case UInt8(ascii: "b"): self = .background
         default: return nil
         }
     }

@@ -51,7 +51,7 @@ public struct OrphanReaper: Sendable {
         case .locked(let opened): file = opened
         case .absent:
             // The record is lost with all it held: the job begins anew.
-            try stored(id) { () throws(FileError) in try spool.ensureFolder(spool.layout.statusFolder(id)) }
+            try stored(id) { () throws(FileError) in try spool.ensureShard(.status, id) }
             guard case .locked(let created) = try StatusFile.create(id, spool.layout.statusPath(id), files) else {
                 return
             }

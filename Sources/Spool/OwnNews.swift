@@ -5,9 +5,22 @@
 import Synchronization
 
 final class OwnNews: Sendable {
+    /// What can differ between two names of one job in queued/: cheap to hash, as it is done under the lock.
+    private struct Key: Hashable {
+        var id: JobID
+        var due: Int64
+        var counts: SIMD4<Int>
+
+        init(_ name: JobFileName) {
+            id = name.id
+            due = name.dueMilliseconds
+            counts = SIMD4(name.run, name.attempt, name.crashes, name.isDead ? 1 : 0)
+        }
+    }
+
     private struct State {
-        var expected: Set<JobFileName> = []
-        var order: [JobFileName] = []
+        var expected: Set<Key> = []
+        var order: [Key] = []
         var oldest = 0
     }
 
@@ -17,18 +30,19 @@ final class OwnNews: Sendable {
 
     /// To be called before the rename.
     func expect(_ name: JobFileName) {
+        let key = Key(name)
         state.withLock { state in
-            guard state.expected.insert(name).inserted else { return }
-            if state.order.count < OwnNews.bound { return state.order.append(name) }
+            guard state.expected.insert(key).inserted else { return }
+            if state.order.count < OwnNews.bound { return state.order.append(key) }
             state.expected.remove(state.order[state.oldest])
-            state.order[state.oldest] = name
+            state.order[state.oldest] = key
             state.oldest = (state.oldest + 1) % OwnNews.bound
         }
     }
 
     /// The rename did not happen: the name may come from somebody else.
-    func forget(_ name: JobFileName) { state.withLock { _ = $0.expected.remove(name) } }
+    func forget(_ name: JobFileName) { state.withLock { _ = $0.expected.remove(Key(name)) } }
 
     /// - Returns: whether a notification of this name is the one that was expected.
-    func take(_ name: JobFileName) -> Bool { state.withLock { $0.expected.remove(name) != nil } }
+    func take(_ name: JobFileName) -> Bool { state.withLock { $0.expected.remove(Key(name)) != nil } }
 }

@@ -29,10 +29,14 @@ public struct StatusLine: Sendable {
 
     /// The line with its checksum and newline.
     func encoded() -> [UInt8] {
-        var object: JSONObject = ["t": .string(type.rawValue)]
-        object.merge(fields)
-        var bytes = JSON.object(object).bytes()
-        bytes.removeLast()
+        var bytes: [UInt8] = []
+        bytes += "{\"t\":\"".utf8
+        bytes += type.rawValue.utf8
+        bytes.append(UInt8(ascii: "\""))
+        if !fields.isEmpty {
+            bytes.append(UInt8(ascii: ","))
+            bytes += JSON.object(fields).bytes().dropFirst().dropLast()
+        }
         let checksum = CRC32C.checksum(bytes[...])
         bytes += StatusLine.checksumPrefix
         bytes += Hex.text(UInt64(checksum), digits: 8).utf8
@@ -90,23 +94,23 @@ enum CRC32C {
         return tables
     }()
 
-    static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-        bytes.withUnsafeBytes { buffer in
-            tables.withUnsafeBufferPointer { table in
-                var value: UInt32 = 0xFFFF_FFFF
-                var place = 0
-                while place + 8 <= buffer.count {
-                    let word = buffer.loadUnaligned(fromByteOffset: place, as: UInt64.self).littleEndian ^ UInt64(value)
-                    value = 0
-                    for step in 0..<8 { value ^= table[(7 - step) * 256 + Int(word >> UInt64(step * 8) & 0xFF)] }
-                    place += 8
-                }
-                while place < buffer.count {
-                    value = value >> 8 ^ table[Int((value ^ UInt32(buffer[place])) & 0xFF)]
-                    place += 1
-                }
-                return value ^ 0xFFFF_FFFF
+    static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 { bytes.withUnsafeBytes { checksum($0) } }
+
+    static func checksum(_ buffer: UnsafeRawBufferPointer) -> UInt32 {
+        tables.withUnsafeBufferPointer { table in
+            var value: UInt32 = 0xFFFF_FFFF
+            var place = 0
+            while place + 8 <= buffer.count {
+                let word = buffer.loadUnaligned(fromByteOffset: place, as: UInt64.self).littleEndian ^ UInt64(value)
+                value = 0
+                for step in 0..<8 { value ^= table[(7 - step) * 256 + Int(word >> UInt64(step * 8) & 0xFF)] }
+                place += 8
             }
+            while place < buffer.count {
+                value = value >> 8 ^ table[Int((value ^ UInt32(buffer[place])) & 0xFF)]
+                place += 1
+            }
+            return value ^ 0xFFFF_FFFF
         }
     }
 }

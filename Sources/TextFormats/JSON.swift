@@ -158,14 +158,24 @@ public struct JSONObject: Sendable, Hashable, Sequence, ExpressibleByDictionaryL
         for (key, value) in other { self[key] = value }
     }
 
-    public func makeIterator() -> AnyIterator<Element> {
-        var index = 0
-        return AnyIterator {
+    public struct Iterator: IteratorProtocol {
+        fileprivate let names: [String]
+        fileprivate let values: [JSON]
+        private var index = 0
+
+        fileprivate init(names: [String], values: [JSON]) {
+            self.names = names
+            self.values = values
+        }
+
+        public mutating func next() -> Element? {
             guard index < names.count else { return nil }
             defer { index += 1 }
             return (names[index], values[index])
         }
     }
+
+    public func makeIterator() -> Iterator { Iterator(names: names, values: values) }
 
     /// Two objects with the same members are equal, whatever the order.
     public static func == (left: JSONObject, right: JSONObject) -> Bool {

@@ -37,7 +37,7 @@ struct JSONWriter {
         case .array(let values):
             list(values, brackets: ("[", "]"), indent: indent) { $0.write($1, indent: indent + 1) }
         case .object(let members):
-            list(Array(members), brackets: ("{", "}"), indent: indent) {
+            list(members, brackets: ("{", "}"), indent: indent) {
                 $0.write($1.key)
                 $0.append($0.pretty ? ": " : ":")
                 $0.write($1.value, indent: indent + 1)
@@ -50,16 +50,18 @@ struct JSONWriter {
 
     mutating func append(_ text: String) { out.append(contentsOf: text.utf8) }
 
-    private mutating func list<Item>(
-        _ items: [Item], brackets: (String, String), indent: Int, _ body: (inout JSONWriter, Item) -> Void
+    private mutating func list<Items: Sequence>(
+        _ items: Items, brackets: (String, String), indent: Int, _ body: (inout JSONWriter, Items.Element) -> Void
     ) {
         append(brackets.0)
-        for (index, item) in items.enumerated() {
-            if index > 0 { append(",") }
+        var isFirst = true
+        for item in items {
+            if !isFirst { append(",") }
+            isFirst = false
             newline(indent + 1)
             body(&self, item)
         }
-        if !items.isEmpty { newline(indent) }
+        if !isFirst { newline(indent) }
         append(brackets.1)
     }
 
@@ -75,6 +77,8 @@ struct JSONWriter {
         string.withUTF8 { bytes in
             var start = 0
             for index in bytes.indices {
+                let byte = bytes[index]
+                if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") { continue }
                 guard let escape = JSONWriter.escape(bytes[index]) else { continue }
                 out.append(contentsOf: bytes[start..<index])
                 out.append(contentsOf: escape.utf8)

@@ -9,14 +9,14 @@ public enum RFC3339 {
         let (days, inDay) = floorDivide(milliseconds, 86_400_000)
         let (year, month, day) = civil(days: days)
         let seconds = inDay / 1000
-        return pad(year, 4) + "-" + pad(month, 2) + "-" + pad(day, 2) + "T" + pad(seconds / 3600, 2) + ":"
-            + pad(seconds / 60 % 60, 2) + ":" + pad(seconds % 60, 2) + "." + pad(inDay % 1000, 3) + "Z"
+        let fields = [year, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60, inDay % 1000]
+        return fixed(fields, "0000-00-00T00:00:00.000Z")
     }
 
     /// The UTC day of a time in milliseconds since 1970, as in "2026-11-24".
     public static func day(_ milliseconds: Int64) -> String {
         let (year, month, day) = civil(days: floorDivide(milliseconds, 86_400_000).quotient)
-        return pad(year, 4) + "-" + pad(month, 2) + "-" + pad(day, 2)
+        return fixed([year, month, day], "0000-00-00")
     }
 
     /// Accepts any offset, "T" or a space between date and time, and up to nine decimals of a second.
@@ -73,9 +73,30 @@ public enum RFC3339 {
         return ((value - remainder) / by, remainder)
     }
 
-    private static func pad(_ value: Int64, _ width: Int) -> String {
-        let text = String(value)
-        return text.count >= width ? text : String(repeating: "0", count: width - text.count) + text
+    /// The fields, each in as many digits as the pattern has zeros for it. A year of other than four digits stands in front.
+    private static func fixed(_ fields: [Int64], _ pattern: StaticString) -> String {
+        guard (0...9999).contains(fields[0]) else {
+            return String(fields[0]) + fixed([0] + fields.dropFirst(), pattern).dropFirst(4)
+        }
+        return pattern.withUTF8Buffer { pattern in
+            String(unsafeUninitializedCapacity: pattern.count) { text in
+                var field = fields.count - 1
+                var rest = fields[field]
+                for place in pattern.indices.reversed() {
+                    if pattern[place] == UInt8(ascii: "0") {
+                        text[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                        rest /= 10
+                    } else {
+                        text[place] = pattern[place]
+                        // "Z" stands behind the last field, every other sign in front of one.
+                        guard place < pattern.count - 1 || pattern[place] != UInt8(ascii: "Z") else { continue }
+                        field -= 1
+                        rest = fields[field]
+                    }
+                }
+                return pattern.count
+            }
+        }
     }
 }
 

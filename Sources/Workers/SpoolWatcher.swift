@@ -31,6 +31,8 @@ final class SpoolWatcher: Sendable {
     private struct Watched {
         var folders: [Int32: Folder] = [:]
         var areComplete = false
+        /// What was heard last told nothing that was not known.
+        var heardNothingNew = false
     }
 
     enum Folder {
@@ -51,6 +53,8 @@ final class SpoolWatcher: Sendable {
     static let longestRestFactor = 1_000.0
     /// Seconds between looks at jobs of other processes, while there are any.
     static let foreignInterval: TimeInterval = 0.25
+    /// Seconds in which notifications are gathered while they tell only of this process's own work.
+    private static let gathering: TimeInterval = 0.002
     /// Names inserted per turn of the dispatcher's lock.
     private static let chunk = 1_000
 
@@ -140,7 +144,7 @@ final class SpoolWatcher: Sendable {
             if takeOrphanWish() || hasForeign { hasForeign = recover() }
             let wait = sleep(until: nextScan, hasForeign: hasForeign)
             guard let wait else { return }
-            if hear(watch, wait, watched, &scanned) { hasForeign = true }
+            if hear(watch, wait, &watched, &scanned) { hasForeign = true }
         }
     }
 
@@ -207,16 +211,17 @@ final class SpoolWatcher: Sendable {
 
     /// Waits for events and passes them on. - Returns: whether somebody else's job was seen in running/.
     private func hear(
-        _ watch: DirectoryWatch, _ wait: TimeInterval, _ watched: Watched, _ scanned: inout Scanned?
+        _ watch: DirectoryWatch, _ wait: TimeInterval, _ watched: inout Watched, _ scanned: inout Scanned?
     ) -> Bool {
         let events: [DirectoryWatch.Event]
         do throws(FileError) {
-            events = try watch.wait(timeout: wait)
+            events = try watch.wait(timeout: wait, gathering: watched.heardNothingNew ? SpoolWatcher.gathering : 0)
         } catch {
             logger.error("watching the spool failed", metadata: ["error": "\(error)"])
             return true
         }
         var sawForeign = false
+        watched.heardNothingNew = !events.isEmpty
         for event in events {
             if event.isOverflow {
                 scanned = nil
@@ -224,17 +229,26 @@ final class SpoolWatcher: Sendable {
                 sawForeign = true
                 continue
             }
-            let name = event.name.flatMap(JobFileName.init)
-            switch watched.folders[event.watch] {
-            case .queued: if let name, !spool.isOwnNews(name) { dispatcher.insert(name, isCertain: false) }
-            case .running: if let name, !dispatcher.isHandedOut(name.id) { sawForeign = true }
-            case .control: readMarks()
-            case .cancel:
-                if let mark = event.name.flatMap({ CancelRequest($0) }) { cancel(mark) }
-            case nil: break
-            }
+            if note(event, watched.folders[event.watch], &sawForeign) { watched.heardNothingNew = false }
         }
         return sawForeign
+    }
+
+    /// - Returns: whether it tells anything that is not known yet.
+    private func note(_ event: DirectoryWatch.Event, _ folder: Folder?, _ sawForeign: inout Bool) -> Bool {
+        switch folder {
+        case .queued:
+            guard let name = event.name.flatMap(JobFileName.init), !spool.isOwnNews(name) else { return false }
+            dispatcher.insert(name, isCertain: false)
+        case .running:
+            guard let name = event.name.flatMap(JobFileName.init), !dispatcher.isHandedOut(name.id) else { return false }
+            sawForeign = true
+        case .control: readMarks()
+        case .cancel:
+            if let mark = event.name.flatMap({ CancelRequest($0) }) { cancel(mark) }
+        case nil: return false
+        }
+        return true
     }
 
     /// Tells the job to stop if it runs here; ends it if it waits (it went back while it was being cancelled).

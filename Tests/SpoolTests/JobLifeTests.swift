@@ -1,6 +1,6 @@
 import DurableFiles
 import Foundation
-import Spool
+@testable import Spool
 import TestSupport
 import Testing
 import TextFormats
@@ -146,6 +146,30 @@ import TextFormats
         }
         #expect(try fixture.finalLines(id).map(\.state) == [.failed, .completed])
         #expect(try fixture.places(id) == ["done"])
+    }
+
+    @Test("a busy day gets all its folders at once, and no job pays for them any more")
+    func shards() throws {
+        let fixture = try SpoolFixture(log: true)
+        let files = fixture.files
+        let status = fixture.spool.layout.path(.status)
+        var made = 0
+        while made <= ShardFolders.busyAfter {
+            _ = try fixture.spool.submit(fixture.submission())
+            let day = try #require(try files.list(status).first)
+            let standing = try files.list("\(status)/\(day.name)").count
+            #expect(standing < ShardFolders.busyAfter || standing == 256)
+            made = standing
+        }
+        #expect(made == 256)
+        files.set(.none)
+        for _ in 0..<100 { _ = try fixture.spool.submit(fixture.submission()) }
+        // The log itself still makes and syncs its segments.
+        #expect(files.log.allSatisfy { !$0.hasPrefix("mkdir") && !($0.hasPrefix("fsync") && $0.contains(status)) })
+        // Removed by somebody: made again.
+        let day = try #require(try files.list(status).first)
+        try files.removeTree("\(status)/\(day.name)")
+        for _ in 0..<10 { _ = try fixture.spool.submit(fixture.submission()) }
     }
 
     @Test("cancelling a waiting job ends it at once; a running one by its mark")

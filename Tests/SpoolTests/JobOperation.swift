@@ -9,14 +9,14 @@ import TextFormats
 
 /// One life of a job, all of it through `spool`.
 enum JobOperation: String, CaseIterable {
-    case submit, submitOrdered, complete, journal, retry, hold, release, bury, cancelWaiting, cancelRunning, retryDead
+    case submit, submitOrdered, submitBatch, complete, journal, retry, hold, release, bury, cancelWaiting, cancelRunning, retryDead
     case recover, prune
 
     /// Brings the spool to where the operation begins.
     func prepare(_ fixture: SpoolFixture, _ submission: Submission) throws {
         let spool = try fixture.another()
         switch self {
-        case .submit, .submitOrdered: break
+        case .submit, .submitOrdered, .submitBatch: break
         case .complete, .journal, .retry, .hold, .release, .bury, .cancelWaiting, .cancelRunning:
             _ = try spool.submit(submission)
         case .prune:
@@ -39,6 +39,7 @@ enum JobOperation: String, CaseIterable {
         let failure = JobFailure(code: "x", detail: "", isRetryable: true)
         switch self {
         case .submit, .submitOrdered: _ = try spool.submit(submission)
+        case .submitBatch: try submitBatch(spool, submission)
         case .complete:
             _ = try claimFirst(spool) { claim in
                 try claim.record.journal(.model, ["text": "paid for"])
@@ -67,6 +68,24 @@ enum JobOperation: String, CaseIterable {
             let pass = try spool.recoverOrphans()
             if let failure = pass.failures.first { throw failure }
         }
+    }
+
+    /// The job between two others of its batch.
+    private func submitBatch(_ spool: JobSpool, _ submission: Submission) throws {
+        var answers: [JobID: SubmissionBatch.Answer] = [:]
+        let batch = spool.batch()
+        for neighbour in [false, true, false] {
+            var one = submission
+            if neighbour == false { one.id = JobID.make(now: submission.due) }
+            // A neighbour that is refused must not keep the job itself from being admitted.
+            do throws(SpoolError) {
+                if let answer = try batch.add(one) { answers[one.id] = .success(answer) }
+            } catch {
+                answers[one.id] = .failure(error)
+            }
+        }
+        answers.merge(batch.commit()) { $1 }
+        _ = try #require(answers[submission.id]).get()
     }
 
     /// Stops the process model at the call with this number. - Returns: whether the operation had been acknowledged.
@@ -104,7 +123,7 @@ enum JobOperation: String, CaseIterable {
         let context: Comment = "\(operation) \(how) at call \(call)"
         let id = submission.id
         let spool = try other ?? fixture.another()
-        let isAdmission = operation == .submit || operation == .submitOrdered
+        let isAdmission = [.submit, .submitOrdered, .submitBatch].contains(operation)
         // The client asks again with the same id, as it must after an answer it did not get.
         if isAdmission, !acknowledged { _ = try spool.submit(submission) }
         var rounds = 0

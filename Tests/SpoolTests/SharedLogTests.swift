@@ -17,7 +17,8 @@ import TextFormats
             let key = number % 3 == 0 ? SpoolFixture.key : nil
             let id = try spool.submit(fixture.submission("payload \(number)", key: key)).record.id
             states[id] = .queued
-            if number == checkpointAt { try spool.log?.checkpoint() }
+            // Segments that are used again unscrubbed still hold what they held before.
+            if number == checkpointAt { try spool.log?.checkpoint(scrubbing: number == 0) }
             guard number % 4 != 0, key == nil else { continue }
             let name = try #require(try spool.names(in: .queued).first { $0.id == id })
             guard case .claimed(let claim) = try spool.claim(name) else {
@@ -149,6 +150,95 @@ import TextFormats
         #expect((1...3).contains(segments.count))
         #expect(try fixture.another().replayed.jobs == 1)
         #expect(try fixture.spool.layout.root.isEmpty == false)
+    }
+
+    @Test("segments used again without scrubbing replay only what is new; a scrub leaves one, of zeros")
+    func spares() throws {
+        let fixture = try SpoolFixture(log: true)
+        let log = try #require(fixture.spool.log)
+        let folder = fixture.spool.layout.path(.log)
+        func segments() throws -> [[UInt8]] {
+            let files = LinuxFileSystem()
+            return try files.list(folder).filter { $0.kind == .directory }.flatMap { writer in
+                try files.list("\(folder)/\(writer.name)").filter { $0.name.hasSuffix(".wal") }.map {
+                    try files.readFile("\(folder)/\(writer.name)/\($0.name)")
+                }
+            }
+        }
+        func holdsPast() throws -> Bool {
+            try segments().contains { String(decoding: $0, as: UTF8.self).contains("of secret") }
+        }
+        for _ in 0..<20 { _ = try fixture.spool.submit(fixture.submission("secret")) }
+        try log.checkpoint(scrubbing: false)
+        #expect(try segments().count > 1)
+        #expect(try holdsPast())
+        let ids = try (0..<3).map { try fixture.spool.submit(fixture.submission("new \($0)")).record.id }
+        #expect(try holdsPast())
+        // What a replay would read of all segments, the used and the spare ones.
+        let replayed = try segments().flatMap { LogSegment.content(of: $0).bodies }
+            .flatMap { LogRecord.parse($0) ?? [] }.compactMap { record -> JobID? in
+                if case .job(let name, _) = record { return name.id }
+                return nil
+            }
+        #expect(Set(replayed) == Set(ids))
+        #expect(try segments().allSatisfy { !LogSegment.content(of: $0).isCorrupt })
+        try log.checkpoint()
+        #expect(try segments().count == 1)
+        #expect(try !holdsPast())
+    }
+
+    @Test("a batch becomes durable by one sync, whatever became of some of it")
+    func batches() throws {
+        let fixture = try SpoolFixture(powerCut: true, log: true)
+        let standing = fixture.submission("standing")
+        _ = try fixture.spool.submit(standing)
+        fixture.files.set(.none)
+        let batch = fixture.spool.batch()
+        let all = (0..<6).map { fixture.submission("\($0)", key: $0 % 2 == 0 ? SpoolFixture.key : nil) }
+        for one in all {
+            #expect(try batch.add(one) == nil)
+            #expect(batch.isPending(one.id))
+        }
+        guard case .existing = try batch.add(standing) else {
+            Issue.record("the job exists")
+            return
+        }
+        var other = standing
+        other.fingerprint = "other"
+        #expect(throws: SpoolError.self) { try batch.add(other) }
+        // Locked until they are durable: a worker comes again.
+        guard case .busy = try fixture.another().claim(all[0].fileName) else {
+            Issue.record("claimed before it was durable")
+            return
+        }
+        let answers = batch.commit()
+        #expect(Set(answers.keys) == Set(all.map(\.id)))
+        #expect(answers.values.allSatisfy { (try? $0.get()) != nil })
+        #expect(fixture.files.log.count { $0.hasPrefix("fdatasync") && $0.contains(".wal") } == 1)
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let spool = try fixture.afterPowerCut(.strict, "batch")
+        defer { fixture.removeAfterPowerCut("batch") }
+        #expect(Set(try spool.names(in: .queued).map(\.id)) == Set(all.map(\.id) + [standing.id]))
+        #expect(try spool.liveJobs(orderKey: #require(SpoolFixture.key)).map(\.id) == [0, 2, 4].map { all[$0].id })
+    }
+
+    @Test("a file system that refuses writes past its cache gets a log all the same")
+    func refusesDirect() throws {
+        let folder = try TemporaryDirectory()
+        let files = FaultyFileSystem()
+        try files.makeDirectory(folder.path + "/log", mode: 0o700)
+        files.set(.none)
+        try SharedLog(root: folder.path, writer: "a", files: files).close()
+        let opens = files.log.indices.filter { files.log[$0].hasPrefix("open ") && files.log[$0].hasSuffix("1.wal") }
+        let writes = files.log.indices.filter { files.log[$0].hasPrefix("write ") && files.log[$0].hasSuffix("1.wal") }
+        // The second open is the direct one; the write of the first page is the last before anything else.
+        for call in [opens[1], try #require(writes.first { $0 > opens[1] })] {
+            files.set(.fail(call: call + 1, errno: EINVAL))
+            let log = try SharedLog(root: folder.path, writer: "b", files: files)
+            try log.commit([.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])])
+            try log.close()
+        }
     }
 
     @Test("checksums are CRC-32C, at every length and alignment")

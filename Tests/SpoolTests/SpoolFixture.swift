@@ -98,3 +98,19 @@ func claimFirst(_ spool: JobSpool, _ body: (consuming Claim) throws -> Void) thr
     }
     return "nothing"
 }
+
+extension LogSegment {
+    /// The first page of a segment, as bytes.
+    static func head(nonce: UInt64) -> [UInt8] {
+        let buffer = LogBuffer()
+        fill(buffer, headWith: nonce)
+        return Array(buffer.pages)
+    }
+
+    /// A frame, as bytes.
+    static func frame(nonce: UInt64, number: Int, body: [UInt8]) -> [UInt8] {
+        let buffer = LogBuffer()
+        fill(buffer, nonce: nonce, number: number, parts: [body])
+        return Array(buffer.pages)
+    }
+}

@@ -36,7 +36,7 @@ func startPool(
 ) throws -> WorkerPool {
     var options = WorkerOptions()
     options.count = workers
-    options.userLimit = userLimit
+    options.userLimit = { _ in userLimit }
     var logger = Logger(label: "bench")
     logger.logLevel = .error
     let pool = WorkerPool(spool: spool, handler: NoOp(onRun: onRun), options: options, logger: logger)

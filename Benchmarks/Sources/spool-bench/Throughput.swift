@@ -74,7 +74,7 @@ struct Throughput {
         defer { remove(spool) }
         var workers = WorkerOptions()
         workers.count = options.number("workers", 16)
-        workers.userLimit = 0
+        workers.userLimit = { _ in 0 }
         var logger = Logger(label: "bench")
         logger.logLevel = .error
         let ended = Countdown(jobs / clients * clients)

@@ -42,3 +42,4 @@ int nb_set_thread_name(const char *name);
 
 /// Flags Swift cannot import because they are macros over expressions.
 int nb_o_path(void);
+int nb_o_direct(void);

@@ -18,13 +18,13 @@ struct LogSegment {
     /// Pages of a frame with a body of so many bytes, in bytes.
     static func space(for body: Int) -> Int { (frameHead + body + page - 1) / page * page }
 
-    static func head(nonce: UInt64) -> [UInt8] {
-        var bytes = title
+    /// Puts the first page of a segment into the buffer.
+    static func fill(_ buffer: LogBuffer, headWith nonce: UInt64) {
         var number = LogWriter(bytes: [])
         number.number(Int(nonce))
-        bytes += number.bytes
-        append(CRC32C.checksum(number.bytes[...]), to: &bytes)
-        return bytes + Array(repeating: 0, count: page - bytes.count)
+        buffer.clear()
+        buffer.append(title + number.bytes + bytes(of: CRC32C.checksum(number.bytes[...])))
+        buffer.seal()
     }
 
     /// - Returns: nil when the file was never used, or its first page is damaged.
@@ -37,20 +37,24 @@ struct LogSegment {
         return UInt64(nonce)
     }
 
-    static func frame(nonce: UInt64, number: Int, body: [UInt8]) -> [UInt8] {
-        var tail = LogWriter(bytes: [])
-        tail.number(Int(nonce))
-        tail.number(number)
-        tail.number(body.count)
-        tail.bytes += body
-        var bytes = magic
-        append(CRC32C.checksum(tail.bytes[...]), to: &bytes)
-        bytes += tail.bytes
-        return bytes + Array(repeating: 0, count: space(for: body.count) - bytes.count)
+    /// Puts a frame into the buffer; its body is the parts one after the other.
+    static func fill(_ buffer: LogBuffer, nonce: UInt64, number: Int, parts: [[UInt8]]) {
+        let length = parts.reduce(0) { $0 + $1.count }
+        var head = LogWriter(bytes: magic + [0, 0, 0, 0])
+        head.number(Int(nonce))
+        head.number(number)
+        head.number(length)
+        buffer.clear()
+        buffer.reserve(space(for: length))
+        buffer.append(head.bytes)
+        for part in parts { buffer.append(part) }
+        let start = magic.count + 4
+        buffer.replace(at: magic.count, with: bytes(of: CRC32C.checksum(buffer.bytes(from: start))))
+        buffer.seal()
     }
 
-    private static func append(_ checksum: UInt32, to bytes: inout [UInt8]) {
-        for shift in [0, 8, 16, 24] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: checksum >> shift)) }
+    private static func bytes(of checksum: UInt32) -> [UInt8] {
+        withUnsafeBytes(of: checksum.littleEndian) { Array($0) }
     }
 
     private static func checksum(in bytes: ArraySlice<UInt8>) -> UInt32 {

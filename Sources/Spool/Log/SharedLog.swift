@@ -3,7 +3,7 @@
 // answered: the log adds durability, not visibility. docs/decisions/0007-shared-log.md says why.
 //
 //   spool/log/<writer>/lock           held (flock) as long as the process lives
-//   spool/log/<writer>/<n>.wal        segments: one is written, one is spare, the others wait for their checkpoint
+//   spool/log/<writer>/<n>.wal        segments: one is written, others are full and wait for their checkpoint, or spare
 //
 // A segment goes only after a syncfs that began after its last frame: then all files it speaks of are on disk. A failed
 // fdatasync fails its batch and retires the segment: it is never written again, and kept until a checkpoint succeeds.
@@ -19,8 +19,13 @@ final class SharedLog: Sendable {
         var segment = 8 << 20
         /// Bytes of records one caller may commit at once; more is synced file by file instead.
         var commit = 4 << 20
+        /// Full segments that are checkpointed together: what is written into a file three times in a second then goes
+        /// to the disk once. More would make a replay longer.
+        var full = 4
         /// Segments waiting for their checkpoint before commits have to wait too.
         var waiting = 32
+        /// Segments kept to be used again while the log is busy; at rest there is one.
+        var spares = 5
         /// Seconds without a commit after which what there is is checkpointed: a short log is a short replay.
         var rest: TimeInterval = 3
         /// Seconds between checkpoints while commits go on.
@@ -57,13 +62,16 @@ final class SharedLog: Sendable {
 
     private struct State {
         var current: Segment?
-        var spare: Int?
+        /// Checkpointed segments to be used again, and how far the last use of each has left something behind.
+        var spares: [(number: Int, used: Int)] = []
         /// Those written no more, and how far they were.
         var retired: [(number: Int, used: Int)] = []
         var nextSegment = 1
         /// Those who wait, in order; the first one writes, for as many as fit into a frame.
         var pending: [Waiter] = []
         var isWriting = false
+        /// A segment whose sync failed is among the retired ones: not to wait for others.
+        var isFaulty = false
         /// A checkpoint waits for the writer to let the current segment go.
         var wantsRetirement = false
         var isClosed = false
@@ -82,6 +90,8 @@ final class SharedLog: Sendable {
     private let condition = NSCondition()
     /// Guarded by `condition`.
     nonisolated(unsafe) private var state = State()
+    /// Of the one who writes.
+    nonisolated(unsafe) private let buffer = LogBuffer()
     private let checkpointing = NSLock()
     /// Rung when a checkpoint may have become due; not with every commit.
     private let bell = NSCondition()
@@ -142,11 +152,11 @@ final class SharedLog: Sendable {
     /// writer. The caller is the first who is pending.
     private func writeBatch() {
         condition.lock()
-        var body: [UInt8] = []
+        var size = 0
         var count = 0
         for waiter in state.pending {
-            guard count == 0 || body.count + waiter.bytes.count <= bounds.commit else { break }
-            body += waiter.bytes
+            guard count == 0 || size + waiter.bytes.count <= bounds.commit else { break }
+            size += waiter.bytes.count
             count += 1
         }
         let batch = Array(state.pending.prefix(count))
@@ -156,7 +166,7 @@ final class SharedLog: Sendable {
         var written = segment
         var failure: Failure?
         do throws(Failure) {
-            written = try write(body, into: segment)
+            written = try write(batch.map(\.bytes), size, into: segment)
         } catch {
             failure = error
         }
@@ -168,7 +178,10 @@ final class SharedLog: Sendable {
         if let failure {
             let bytes = batch.reduce(0) { $0 + $1.bytes.count }
             state.failedFrame = max(state.failedFrame, LogSegment.space(for: bytes))
-            if !failure.isKnown { retire() }
+            if !failure.isKnown {
+                state.isFaulty = true
+                retire()
+            }
         } else {
             state.current = written
             state.lastCommit = Date()
@@ -192,11 +205,11 @@ final class SharedLog: Sendable {
         for waiter in batch.dropFirst() { waiter.bell.signal() }
     }
 
-    private func write(_ body: [UInt8], into segment: Segment?) throws(Failure) -> Segment {
-        var segment = try room(for: LogSegment.space(for: body.count), in: segment)
-        let frame = LogSegment.frame(nonce: segment.nonce, number: segment.frames, body: body)
+    private func write(_ parts: [[UInt8]], _ size: Int, into segment: Segment?) throws(Failure) -> Segment {
+        var segment = try room(for: LogSegment.space(for: size), in: segment)
+        LogSegment.fill(buffer, nonce: segment.nonce, number: segment.frames, parts: parts)
         do throws(FileError) {
-            try files.writeAll(segment.descriptor, frame, at: segment.offset, path: path(segment.number))
+            try buffer.write(to: segment.descriptor, at: segment.offset, files, path: path(segment.number))
         } catch {
             // A torn frame: it does not check, and the next one is written over it.
             throw Failure(cause: error, isKnown: true)
@@ -206,7 +219,7 @@ final class SharedLog: Sendable {
         } catch {
             throw Failure(cause: error, isKnown: false)
         }
-        segment.offset += frame.count
+        segment.offset += buffer.pages.count
         segment.frames += 1
         return segment
     }
@@ -259,22 +272,31 @@ final class SharedLog: Sendable {
     /// A segment ready to be written: the spare one, or a new one.
     private func take() throws(FileError) -> Segment {
         condition.lock()
-        let spare = state.spare
-        state.spare = nil
+        let spare = state.spares.popLast()?.number
         condition.unlock()
         let number: Int
         if let spare { number = spare } else { number = try make() }
-        let descriptor = try files.open(path(number), [.read, .write], mode: 0o640)
-        var segment = Segment(number: number, descriptor: descriptor, nonce: UInt64.random(in: 1...UInt64(Int64.max)))
-        segment.frames = 0
+        let nonce = UInt64.random(in: 1...UInt64(Int64.max))
         do throws(FileError) {
-            // Durable with the first frame: one fdatasync covers both.
-            try files.writeAll(descriptor, LogSegment.head(nonce: segment.nonce), at: 0, path: path(number))
+            return try begin(number, nonce, [.read, .write, .direct])
+        } catch {
+            // Not every file system writes past the page cache.
+            guard error.code == .invalid || error.code == .unsupported else { throw error }
+            return try begin(number, nonce, [.read, .write])
+        }
+    }
+
+    /// Opens a segment and writes its first page, which becomes durable with the first frame: one fdatasync covers both.
+    private func begin(_ number: Int, _ nonce: UInt64, _ flags: OpenFlags) throws(FileError) -> Segment {
+        let descriptor = try files.open(path(number), flags, mode: 0o640)
+        LogSegment.fill(buffer, headWith: nonce)
+        do throws(FileError) {
+            try buffer.write(to: descriptor, at: 0, files, path: path(number))
         } catch {
             files.closeQuietly(descriptor)
             throw error
         }
-        return segment
+        return Segment(number: number, descriptor: descriptor, nonce: nonce)
     }
 
     /// A new file full of zeros, on disk.
@@ -310,7 +332,10 @@ final class SharedLog: Sendable {
     // MARK: - Checkpoints
 
     /// Makes everything the log speaks of durable in its own files, then lets the log go.
-    func checkpoint() throws(FileError) {
+    ///
+    /// - Parameter scrubbing: false leaves old frames in the segments that are used again, which nobody can replay, until
+    ///   new ones are written over them or the next checkpoint scrubs: what a user who was deleted has said must go.
+    func checkpoint(scrubbing: Bool = true) throws(FileError) {
         checkpointing.lock()
         defer { checkpointing.unlock() }
         condition.lock()
@@ -322,48 +347,80 @@ final class SharedLog: Sendable {
         }
         let retired = state.retired
         state.firstCommit = nil
+        state.isFaulty = false
         condition.unlock()
-        guard !retired.isEmpty else { return }
-        try files.syncAll(root)
-        for segment in retired { try letGo(segment.number, used: min(segment.used, bounds.segment)) }
+        if !retired.isEmpty {
+            do throws(FileError) {
+                try files.syncAll(root)
+                for segment in retired { try letGo(segment.number, used: min(segment.used, bounds.segment)) }
+            } catch {
+                condition.withLock { state.isFaulty = true }
+                throw error
+            }
+        }
+        if scrubbing { try scrub() }
     }
 
-    /// Keeps one segment as the spare and removes the others. Its frames are overwritten with zeros: they must not be
-    /// replayed any more, and what a user who was deleted has said must not lie around.
+    /// Keeps a segment to be used again, its first page blank so that none of its frames is replayed any more, or removes
+    /// it where there are enough.
     private func letGo(_ number: Int, used: Int) throws(FileError) {
-        condition.lock()
-        let isSpare = state.spare == nil
-        condition.unlock()
+        let isSpare = condition.withLock { state.spares.count < bounds.spares }
         if isSpare {
-            let file = try files.open(path(number), [.read, .write], mode: 0o640)
-            defer { files.closeQuietly(file) }
-            // The head first: half a blank segment is none.
-            try files.writeAll(file, [UInt8](repeating: 0, count: LogSegment.page), at: 0, path: path(number))
-            try files.dataSync(file, path: path(number))
-            try files.writeAll(file, [UInt8](repeating: 0, count: used), at: 0, path: path(number))
-            try files.dataSync(file, path: path(number))
+            try files.withFile(path(number), [.read, .write], mode: 0o640) { (file) throws(FileError) in
+                try files.writeAll(file, [UInt8](repeating: 0, count: LogSegment.page), at: 0, path: path(number))
+                try files.dataSync(file, path: path(number))
+            }
         } else {
             try files.remove(path(number))
         }
         condition.lock()
         state.retired.removeAll { $0.number == number }
-        if isSpare { state.spare = number }
+        if isSpare { state.spares.append((number, used)) }
         condition.broadcast()
         condition.unlock()
     }
 
+    /// Of the spare segments one stays, full of zeros.
+    private func scrub() throws(FileError) {
+        var taken = condition.withLock {
+            defer { state.spares = [] }
+            return state.spares
+        }
+        // What fails stays in the list, and is tried again.
+        defer { condition.withLock { state.spares += taken } }
+        while taken.count > 1, let spare = taken.last {
+            try files.remove(path(spare.number))
+            taken.removeLast()
+        }
+        guard let spare = taken.first, spare.used > 0 else { return }
+        try files.withFile(path(spare.number), [.read, .write], mode: 0o640) { (file) throws(FileError) in
+            try files.writeAll(file, [UInt8](repeating: 0, count: spare.used), at: 0, path: path(spare.number))
+            try files.dataSync(file, path: path(spare.number))
+        }
+        taken[0].used = 0
+    }
+
+    enum Due {
+        /// Segments are full: commits go on.
+        case full
+        /// The log is at rest, or has been written to for long enough.
+        case time
+        case never
+    }
+
     /// Waits until a checkpoint is due. For the one thread that makes them.
-    /// - Returns: false once the log is closed.
-    func waitForCheckpoint() -> Bool {
+    /// - Returns: `.never` once the log is closed.
+    func waitForCheckpoint() -> Due {
         while true {
             condition.lock()
-            let (isClosed, isWaiting, first, last) =
-                (state.isClosed, !state.retired.isEmpty, state.firstCommit, state.lastCommit)
+            let (isClosed, isFull, first, last) = (
+                state.isClosed, state.isFaulty || state.retired.count >= bounds.full, state.firstCommit, state.lastCommit
+            )
             condition.unlock()
-            if isClosed { return false }
-            if isWaiting { return true }
+            if isClosed { return .never }
             let due = first.map { min(last.addingTimeInterval(bounds.rest), $0.addingTimeInterval(bounds.interval)) }
-            if let due, due <= Date() { return true }
+            if let due, due <= Date() { return .time }
+            if isFull { return .full }
             // Foundation's condition cannot wait for the distant future.
             rest(until: due ?? Date().addingTimeInterval(86_400))
         }
@@ -386,10 +443,10 @@ final class SharedLog: Sendable {
         ring()
         try checkpoint()
         condition.lock()
-        let rest = [state.spare, state.current?.number].compactMap { $0 }
+        let rest = state.spares.map(\.number) + [state.current?.number].compactMap { $0 }
         if let current = state.current { files.closeQuietly(current.descriptor) }
         state.current = nil
-        state.spare = nil
+        state.spares = []
         condition.unlock()
         for number in rest { try files.remove(path(number)) }
         try files.remove("\(folder)/lock")
