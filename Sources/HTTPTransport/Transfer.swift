@@ -128,12 +128,20 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
             if let reason = exchange.refusedAddress {
                 throw TransportError(.refusedAddress, "the address is not on the public internet: \(reason)")
             }
-            throw TransportError(curl: result, text: String(cString: errorText))
+            let words = String(cString: errorText)
+            throw TransportError(refusedTunnel: proxyStatus(), text: words) ?? TransportError(curl: result, text: words)
         }
         guard exchange.finishHead() else {
             throw exchange.stopped ?? TransportError(.aborted, "the receiver of the response stopped it")
         }
         return exchange.response
+    }
+
+    /// What a proxy answered when it was asked for a tunnel; 0: none was asked, or none answered.
+    private func proxyStatus() -> Int {
+        var status = 0
+        _ = ccurl_get_long(easy, CURLINFO_HTTP_CONNECTCODE, &status)
+        return status
     }
 
     private func sentBytes() -> Int {

@@ -41,6 +41,9 @@ final class TransferOptions {
         if failure == CURLE_OK { failure = code }
     }
 
+    /// Certificates to trust instead of the system's, as for a company's own authority (SSL_CERT_FILE, as OpenSSL has it).
+    private static let certificates: String? = getenv("SSL_CERT_FILE").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+
     private func setConnection(_ request: HTTPRequest, policy: EgressPolicy) {
         check(ccurl_set_long(easy, CURLOPT_NOSIGNAL, 1))
         check(ccurl_allow_only_http(easy))
@@ -51,6 +54,7 @@ final class TransferOptions {
         // 0 would mean libcurl's 300 s.
         let milliseconds = max(1, min(request.connectTimeout, request.deadline, 86_400) * 1000)
         check(ccurl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Int(milliseconds)))
+        if let file = Self.certificates { check(ccurl_set_text(easy, CURLOPT_CAINFO, file)) }
         if policy == .publicInternetOnly || EgressPolicy.isLoopback(url: request.url) {
             check(ccurl_set_text(easy, CURLOPT_PROXY, ""))
         }

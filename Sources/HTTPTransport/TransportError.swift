@@ -51,6 +51,16 @@ public struct TransportError: Error, Sendable, CustomStringConvertible {
         }
     }
 
+    /// - Parameters:
+    ///   - status: what a proxy answered to CONNECT.
+    ///   - text: libcurl's own words; they hold no password.
+    /// - Returns: nil unless the proxy has refused.
+    init?(refusedTunnel status: Int, text: String) {
+        guard status >= 300 else { return nil }
+        // A proxy's own trouble passes, its rules and a wrong password do not.
+        self.init(.connect, "the proxy answered \(status): \(text)", isRetryable: status >= 500 || status == 429)
+    }
+
     /// - Parameter text: libcurl's own words for this failure; may be empty.
     init(curl result: CURLcode, text: String) {
         let words = text.isEmpty ? String(cString: curl_easy_strerror(result)) : text
