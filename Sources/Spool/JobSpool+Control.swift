@@ -64,6 +64,8 @@ extension JobSpool {
     /// We hold the lock, so nobody runs it: end it where it waits. In running/ it is an orphan: the mark ends it when
     /// it is claimed again.
     private func cancelUnderLock(_ id: JobID, run: Int, _ file: StatusFile) throws(SpoolError) {
+        // With the log a replay also makes up for a last move that a power cut took back.
+        file.log = log
         let history = StatusHistory(try file.readAll(repairing: true))
         if let last = history.last, last.state.isFinal, last.run >= run {
             removeCancelMark(id, run: run)

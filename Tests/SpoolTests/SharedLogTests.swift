@@ -187,6 +187,21 @@ import TextFormats
         #expect(try !holdsPast())
     }
 
+    @Test("a cancelled job for later whose last move was lost does not wait for its time", arguments: [true, false])
+    func lostMove(isInLog: Bool) throws {
+        let fixture = try SpoolFixture(powerCut: true, log: true)
+        let id = try fixture.spool.submit(fixture.submission("later", dueIn: 86_400)).record.id
+        // Otherwise only its end is in the log.
+        if !isInLog { try fixture.spool.log?.checkpoint() }
+        #expect(try fixture.spool.cancel(id).state == .cancelled)
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let spool = try fixture.afterPowerCut(.strict, "moved")
+        defer { fixture.removeAfterPowerCut("moved") }
+        #expect(try fixture.places(id, in: spool) == ["done"])
+        #expect(try spool.record(id)?.state == .cancelled)
+    }
+
     @Test("a batch becomes durable by one sync, whatever became of some of it")
     func batches() throws {
         let fixture = try SpoolFixture(powerCut: true, log: true)

@@ -6,6 +6,7 @@
 //   lines of a status file  where they stood; a gap before them, of lines never synced, is filled with empty lines
 //   the job file            where the record's last state has it, unless it stands in any folder already
 //   an id of an order file  at the end, in the order of the log's offsets
+//   the move out of queued/ of a job whose last line says that it has ended
 // A job of a user that was erased since is left out. Then everything is synced, and the logs go.
 
 import DurableFiles
@@ -192,6 +193,7 @@ struct LogReplay {
             let history = StatusHistory(try file.readAll(repairing: false))
             var isRestored = file.size != before
             if let job, try restore(job.name, job.payload, history, places) { isRestored = true }
+            if let last = history.last, last.state.isFinal, try moveEnded(id, last, places) { isRestored = true }
             return isRestored
         }
     }
@@ -215,6 +217,23 @@ struct LogReplay {
             case .running: return try rewrite(layout.path(.running, lastName), payload)
             case .queued, nil: return try rewrite(layout.path(.queued, lastName), payload)
             }
+        }
+    }
+
+    /// The end of a run is on disk and its last move is not: a job for next week would stand among the waiting until then.
+    private func moveEnded(_ id: JobID, _ last: StatusRecord, _ places: Places) throws(SpoolError) -> Bool {
+        guard let standing = places.paths[id], standing.hasPrefix(layout.path(.queued) + "/"),
+            let name = JobFileName(PathParts.split(standing).name), name.claimed.run <= last.run
+        else { return false }
+        let settled = name.claimed
+        return try stored(id) { () throws(FileError) in
+            if last.state == .failed {
+                try files.rename(standing, layout.path(.dead, settled.buried))
+            } else {
+                try files.ensureDirectory(layout.doneFolder(id), mode: 0o750)
+                try files.rename(standing, layout.donePath(settled))
+            }
+            return true
         }
     }
 
