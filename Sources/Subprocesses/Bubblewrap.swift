@@ -1,6 +1,6 @@
 // A command in a box made of namespaces (bubblewrap): it sees the system's programs read-only, one folder of its own, and
 // nothing else: no network, no other processes, no other files, no environment. Pure but for `check`, which runs it once.
-// What the box does not bound: the number of files in the folder, and memory of all its processes together.
+// What the box does not bound: what stands in the folder, which its caller watches, and memory of all its processes together.
 import Foundation
 import Glibc
 
@@ -33,10 +33,11 @@ public struct Bubblewrap: Sendable {
     /// - Parameters:
     ///   - command: for /bin/sh.
     ///   - readable: folder shown as /workspace, read-only.
+    ///   - entries: names of what is shown of it: no links, and no files that serve as locks, which a reader could take.
     ///   - writable: name of the folder in it that may be written; the command starts there.
-    public func child(command: String, readable: String, writable: String, seconds: Double, outputBytes: Int)
-        -> ChildProcess
-    {
+    public func child(
+        command: String, readable: String, entries: [String], writable: String, seconds: Double, outputBytes: Int
+    ) -> ChildProcess {
         var arguments = [
             "--die-with-parent", "--new-session", "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc",
             "--unshare-uts", "--unshare-cgroup-try", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL",
@@ -46,7 +47,13 @@ public struct Bubblewrap: Sendable {
         for path in ["/etc/alternatives", "/etc/ld.so.cache"] { arguments += ["--ro-bind-try", path, path] }
         arguments += [
             "--proc", "/proc", "--dev", "/dev", "--size", "\(bounds.temporaryMB << 20)", "--tmpfs", "/tmp",
-            "--ro-bind", readable, "/workspace", "--bind", "\(readable)/\(writable)", "/workspace/\(writable)",
+            "--size", "1048576", "--tmpfs", "/workspace",
+        ]
+        for entry in entries where entry != writable {
+            arguments += ["--ro-bind-try", "\(readable)/\(entry)", "/workspace/\(entry)"]
+        }
+        arguments += [
+            "--bind", "\(readable)/\(writable)", "/workspace/\(writable)", "--remount-ro", "/workspace",
             "--chdir", "/workspace/\(writable)", "--clearenv",
         ]
         let environment = [
@@ -81,12 +88,12 @@ public struct Bubblewrap: Sendable {
 
     /// Runs a command that does nothing.
     /// - Returns: why no box can be made here; nil: it can.
-    public func check(folder: String) -> String? {
+    public func check() -> String? {
         // RLIMIT_NPROC does not hold for the system's root, in whatever namespace: a fork bomb would take the machine.
         guard geteuid() != 0 || user != nil else {
             return "nanobot runs as root, whose processes the kernel does not bound; run it as a user of its own"
         }
-        let child = child(command: "true", readable: folder, writable: ".", seconds: 10, outputBytes: 4_096)
+        let child = child(command: "true", readable: "/", entries: [], writable: "usr", seconds: 10, outputBytes: 4_096)
         do throws(SubprocessError) {
             let result = try child.run()
             if result.end == .exited(0) { return nil }

@@ -15,12 +15,12 @@ private func sandbox(_ bounds: Bubblewrap.Bounds = .init()) -> Bubblewrap {
     return box
 }
 
-@Suite(.enabled(if: sandbox().check(folder: "/") == nil, "bubblewrap cannot make a box here"))
+@Suite(.enabled(if: sandbox().check() == nil, "bubblewrap cannot make a box here"))
 struct BubblewrapTests {
     @Test("root gets no box: the kernel does not bound its processes")
     func root() {
         guard geteuid() == 0 else { return }
-        #expect(Bubblewrap().check(folder: "/")?.contains("root") == true)
+        #expect(Bubblewrap().check()?.contains("root") == true)
     }
 
     private struct Box {
@@ -43,7 +43,7 @@ struct BubblewrapTests {
 
         func run(_ command: String, seconds: Double = 20, bounds: Bubblewrap.Bounds = .init()) throws -> (String, ChildProcess.End) {
             let result = try sandbox(bounds).child(
-                command: command, readable: workspace, writable: "data", seconds: seconds, outputBytes: 20_000
+                command: command, readable: workspace, entries: ["config.json", "data", "gone"], writable: "data", seconds: seconds, outputBytes: 20_000
             ).run()
             return (String(decoding: result.output, as: UTF8.self), result.end)
         }
@@ -78,6 +78,16 @@ struct BubblewrapTests {
         #expect(box.text("/alice/config.json") == "mine")
         #expect(box.text("/alice/account.json") == nil)
         #expect(box.text("/bob/secret") == "theirs")
+    }
+
+    @Test("it cannot take the locks of the service's files, and sees no links")
+    func locks() throws {
+        let box = try Box()
+        try "".write(toFile: box.workspace + "/.config.lock", atomically: false, encoding: .utf8)
+        try #require(symlink("/etc/passwd", box.workspace + "/link") == 0)
+        #expect(try box.run("ls -A /workspace").0 == "config.json\ndata\n")
+        #expect(try box.run("flock /workspace/.config.lock true && echo taken").0.contains("taken") == false)
+        #expect(try box.run("echo x > /workspace/new && echo made").0.contains("made") == false)
     }
 
     @Test("neither its environment nor that of its first process holds anything of ours")

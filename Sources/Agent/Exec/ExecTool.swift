@@ -12,6 +12,9 @@ public struct ExecOptions: Sendable, Hashable {
     public var seconds = 30
     /// Bytes of output that are kept.
     public var outputBytes = 64 << 10
+    /// Files, and MiB, of the whole workspace beyond which a command is stopped.
+    public var files = 10_000
+    public var workspaceMB = 256
     public var bounds = Bubblewrap.Bounds()
     public var program = "/usr/bin/bwrap"
 
@@ -58,26 +61,67 @@ public struct ExecTool: Tool {
         guard try workspace.directory.status(Workspace.data).kind == .directory else {
             throw ToolFailure(code: "no_data_folder", detail: "the workspace has no folder data/")
         }
+        let entries = try workspace.directory.list("").filter {
+            !$0.name.hasPrefix(".") && ($0.kind == .regular || $0.kind == .directory)
+        }
         let child = box.child(
-            command: command, readable: workspace.path, writable: Workspace.data,
+            command: command, readable: workspace.path, entries: entries.map(\.name), writable: Workspace.data,
             seconds: Double(min(asked, options.seconds)), outputBytes: options.outputBytes)
+        var room = RoomWatch(workspace: workspace, options: options)
         let result: ChildProcess.Result
         do throws(SubprocessError) {
-            result = try child.run { context.cancellation.isCancelled }
+            result = try child.run { context.cancellation.isCancelled || room.isExceeded() }
         } catch {
             throw ToolFailure(code: "exec_unavailable", detail: error.description)
         }
-        return Self.told(result, seconds: min(asked, options.seconds)).text()
+        return Self.told(result, seconds: min(asked, options.seconds), room.found).text()
     }
 
-    private static func told(_ result: ChildProcess.Result, seconds: Int) -> JSON {
+    /// Looks now and then at how much stands in the workspace: the box bounds the size of one file only.
+    private struct RoomWatch {
+        /// The part of the time that may go into looking.
+        private static let restFactor = 20.0
+        private static let interval: TimeInterval = 0.5
+        private let workspace: Workspace
+        private let files: Int
+        private let bytes: Int
+        private var next: TimeInterval = 0
+        private(set) var found: String?
+
+        /// A workspace that is too full already may not grow; the command may be the one that makes room.
+        init(workspace: Workspace, options: ExecOptions) {
+            self.workspace = workspace
+            let usage = try? workspace.diskUsage()
+            files = max(options.files, usage?.files ?? 0)
+            bytes = max(options.workspaceMB << 20, usage?.bytes ?? 0)
+        }
+
+        mutating func isExceeded() -> Bool {
+            let begin = ProcessInfo.processInfo.systemUptime
+            guard begin >= next else { return false }
+            found = excess()
+            let end = ProcessInfo.processInfo.systemUptime
+            next = end + max(Self.interval, (end - begin) * Self.restFactor)
+            return found != nil
+        }
+
+        private func excess() -> String? {
+            // A workspace that cannot be measured just now is measured again by the next look.
+            guard let usage = try? workspace.diskUsage() else { return nil }
+            if usage.files > files { return "the workspace has more than the \(files) files it may have; remove some" }
+            if usage.bytes > bytes { return "the workspace has more than the \(bytes >> 20) MiB it may have; remove files" }
+            return nil
+        }
+    }
+
+    private static func told(_ result: ChildProcess.Result, seconds: Int, _ excess: String?) -> JSON {
         var members: JSONObject = ["output": .string(String(decoding: result.output, as: UTF8.self))]
         if result.dropped > 0 { members["bytes_left_out_in_the_middle"] = JSON(result.dropped) }
         switch result.end {
         case .exited(let code): members["exit_code"] = JSON(Int(code))
         case .signalled(let signal): members["killed_by_signal"] = JSON(Int(signal))
         case .timedOut: members["error"] = .string("stopped after \(seconds) seconds")
-        case .stopped: members["error"] = "stopped: the turn was cancelled"
+        case .stopped: members["error"] = .string("stopped: \(excess ?? "the turn was cancelled")")
         }
         return .object(members)
     }

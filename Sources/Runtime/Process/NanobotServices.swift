@@ -180,7 +180,7 @@ public final class NanobotServices: Sendable {
     /// What the settings add to the tools that need nothing but a workspace.
     func moreTools() -> [any Tool] {
         settings.web.tools(home: home.path, environment: environment)
-            + ExecSettings.tools(settings.exec, home: home.path, logger: logger)
+            + ExecSettings.tools(settings.exec, logger: logger)
             + [SpawnTool(children: ChildJobShelf(client: client, workspaces: workspaces, now: now))]
     }
 

@@ -16,6 +16,8 @@ struct ExecSettings {
         options.bounds.memoryMB = try reader.int("memory_mb", in: 16...65_536) ?? options.bounds.memoryMB
         options.bounds.processes = try reader.int("processes", in: 4...4_096) ?? options.bounds.processes
         options.bounds.fileMB = try reader.int("file_mb", in: 1...4_096) ?? options.bounds.fileMB
+        options.files = try reader.int("files", in: 10...90_000) ?? options.files
+        options.workspaceMB = try reader.int("workspace_mb", in: 1...1_000_000) ?? options.workspaceMB
         options.program = try reader.string("bubblewrap", min: 1, max: 4_096) ?? options.program
         options.bounds.processorSeconds = options.seconds
         guard options.program.hasPrefix("/") else { throw reader.error("bubblewrap", "must be an absolute path") }
@@ -24,9 +26,9 @@ struct ExecSettings {
     }
 
     /// The tool, if a box can be made on this machine; the log says why not.
-    static func tools(_ options: ExecOptions?, home: String, logger: Logger) -> [any Tool] {
+    static func tools(_ options: ExecOptions?, logger: Logger) -> [any Tool] {
         guard let options else { return [] }
-        if let problem = Bubblewrap(program: options.program, bounds: options.bounds).check(folder: home) {
+        if let problem = Bubblewrap(program: options.program, bounds: options.bounds).check() {
             logger.error("the tool exec is not offered", metadata: ["reason": "\(problem)"])
             return []
         }
