@@ -63,6 +63,7 @@ let rooms: [Room] = [
     Room(name: "Scheduler", imports: ["TextFormats", "Spool", "Jobs", "Tenants", "DurableFiles"], products: [logging]),
     Room(name: "Accounts", imports: ["TextFormats", "Tenants", "Identity", "Scheduler", "Jobs"]),
     Room(name: "WireTypes", imports: ["TextFormats"], hasTests: false),
+    Room(name: "NanobotClient", imports: ["TextFormats", "HTTPTransport"]),
     Room(
         name: "API",
         imports: [
@@ -82,7 +83,10 @@ let rooms: [Room] = [
         products: [lifecycle, unixSignals, logging, metrics]),
     Room(
         name: "nanobot",
-        imports: ["TextFormats", "Runtime", "Accounts", "Identity", "Scheduler", "Jobs", "Tenants", "Spool", "DurableFiles"],
+        imports: [
+            "TextFormats", "Runtime", "NanobotClient", "Accounts", "Identity", "Scheduler", "Jobs", "Tenants", "Spool",
+            "DurableFiles",
+        ],
         products: [arguments, logging], hasTests: false),
 ]
 
@@ -95,7 +99,7 @@ let modelTestSupport = Room(
 /// Test targets that belong to no single room.
 let houseTests: [(name: String, needs: [String])] = [
     ("TidyTests", []),
-    ("SystemTests", ["nanobot", "HTTPTransport", "DurableFiles", "TextFormats"]),
+    ("SystemTests", ["nanobot", "NanobotClient", "HTTPTransport", "DurableFiles", "TextFormats"]),
 ]
 
 let packages: [String: Package.Dependency] = [
@@ -192,6 +196,6 @@ let package = Package(
     name: "nanobot",
     // The libraries are for Benchmarks/, which is a package of its own.
     products: (kept.contains("nanobot") ? [.executable(name: "nanobot", targets: ["nanobot"])] : [])
-        + ["Spool", "Workers"].filter { kept.contains($0) }.map { .library(name: $0, targets: [$0]) },
+        + ["Spool", "Workers", "NanobotClient"].filter { kept.contains($0) }.map { .library(name: $0, targets: [$0]) },
     dependencies: packages.filter { usedPackages.contains($0.key) }.sorted { $0.key < $1.key }.map(\.value),
     targets: targets)

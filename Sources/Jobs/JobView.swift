@@ -60,6 +60,36 @@ public struct JobView: Sendable, Hashable {
         result = record.result
     }
 
+    /// A job as another service shows it: what `json` writes.
+    /// - Returns: nil when it is no job, or one of a kind this version does not know.
+    public init?(json: JSON) {
+        guard let id = json["job_id"]?.string.flatMap(JobID.init), let user = json["user_id"]?.string,
+            let kind = json["kind"]?.string.flatMap(JobKind.init(rawValue:)), let userID = try? UserID(user),
+            let state = json["status"]?.string.flatMap(JobState.init(rawValue:)),
+            let createdAt = json["created_at"]?.string.flatMap(RFC3339.date)
+        else { return nil }
+        func date(_ name: String) -> Date? { json[name]?.string.flatMap(RFC3339.date) }
+        self.id = id
+        self.kind = kind
+        self.userID = userID
+        self.state = state
+        self.createdAt = createdAt
+        sessionID = json["session_id"]?.string
+        progress = json["progress"]?.int ?? 0
+        run = json["run"]?.int ?? 1
+        attempt = json["attempt"]?.int ?? 0
+        runAt = date("run_at") ?? createdAt
+        startedAt = date("started_at")
+        completedAt = date("completed_at")
+        response = json["response"]?.string
+        error = json["error"]?["code"]?.string.map { JobViewError(code: $0, detail: json["error"]?["detail"]?.string ?? "") }
+        usage = json["usage"].flatMap { $0.isNull ? nil : $0 }
+        note = nil
+        incarnation = ""
+        isSpawned = false
+        result = nil
+    }
+
     public var json: JSON {
         var members: JSONObject = [
             "job_id": .string(id.description), "kind": .string(kind.rawValue), "user_id": .string(userID.rawValue),

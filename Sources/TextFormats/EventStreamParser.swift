@@ -7,10 +7,13 @@ public struct ServerSentEvent: Sendable, Hashable {
     public var name: String
     /// The `data` lines joined by line feeds.
     public var data: String
+    /// The `id` field; nil where the event has none of its own.
+    public var id: String?
 
-    public init(name: String = "message", data: String) {
+    public init(name: String = "message", data: String, id: String? = nil) {
         self.name = name
         self.data = data
+        self.id = id
     }
 }
 
@@ -25,6 +28,7 @@ public struct EventStreamParser: Sendable {
     private var data: [UInt8] = []
     private var hasData = false
     private var name = ""
+    private var id: String?
     private var afterCarriageReturn = false
     private var atStart = true
 
@@ -64,6 +68,8 @@ public struct EventStreamParser: Sendable {
             data.append(contentsOf: value)
             hasData = true
         case "event": name = String(decoding: value, as: UTF8.self)
+        // One with a NUL is ignored, as the standard says.
+        case "id" where !value.contains(0): id = String(decoding: value, as: UTF8.self)
         default: break
         }
         return nil
@@ -74,9 +80,10 @@ public struct EventStreamParser: Sendable {
             data.removeAll(keepingCapacity: true)
             hasData = false
             name = ""
+            id = nil
         }
         guard hasData else { return nil }
         return ServerSentEvent(
-            name: name.isEmpty ? "message" : name, data: String(decoding: data, as: UTF8.self))
+            name: name.isEmpty ? "message" : name, data: String(decoding: data, as: UTF8.self), id: id)
     }
 }

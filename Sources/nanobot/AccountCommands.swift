@@ -16,6 +16,10 @@ struct ShowUsage: ParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
+        if let service = try common.service() {
+            guard let id else { throw ValidationError("With --server name a user.") }
+            return try RemoteUsers(service: service, common: common).usage(try UserID(id))
+        }
         let services = try common.openExisting()
         guard let id else {
             guard let summary = try services.budgets.serviceSummary() else {
@@ -54,6 +58,9 @@ struct SetPlan: ParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
+        if let service = try common.service() {
+            return try RemoteUsers(service: service, common: common).setPlan(try UserID(id), plan)
+        }
         let standing = try common.open().budgets.setPlan(plan, of: try UserID(id))
         try common.answer(standing.json, ["\(id): plan \(standing.plan ?? "none")"])
     }
@@ -72,6 +79,9 @@ struct SuspendUser: ParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
+        if let service = try common.service() {
+            return try RemoteUsers(service: service, common: common).suspend(try UserID(id), reason: reason)
+        }
         let standing = try common.open().budgets.suspend(try UserID(id), reason: reason)
         try common.answer(standing.json, ["\(id) is suspended: \(reason)"])
     }
@@ -85,6 +95,9 @@ struct ResumeUser: ParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
+        if let service = try common.service() {
+            return try RemoteUsers(service: service, common: common).resume(try UserID(id))
+        }
         let standing = try common.open().budgets.resume(try UserID(id))
         try common.answer(standing.json, ["\(id) goes on"])
     }

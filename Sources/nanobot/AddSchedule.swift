@@ -52,6 +52,9 @@ struct AddSchedule: ParsableCommand {
     }
 
     func run() throws {
+        if let service = try common.service() {
+            return try RemoteSchedules(service: service, common: common, user: user).add(request, id: id)
+        }
         let user = try UserID(user)
         let view = try common.open().scheduler.create(user, request, id: id)
         let next = view.schedule.isEnabled ? "next run \(Moment.text(view.nextRun, on: .output))" : "paused"

@@ -25,6 +25,9 @@ struct CancelJobs: ParsableCommand {
 
     func run() throws {
         let ids = try ids.map { try common.jobID($0) }
+        if let service = try common.service() {
+            return try RemoteJobs(service: service, common: common).cancel(ids)
+        }
         let client = try common.open().client
         try EachJob(common: common).run(ids) { try client.cancel($0) } saying: { view in
             view.state.isFinal ? "\(view.id) \(view.state.rawValue)" : "\(view.id) will end in a moment"
@@ -59,6 +62,9 @@ struct RetryJobs: ParsableCommand {
 
     func run() throws {
         let named = try ids.map { try common.jobID($0) }
+        if let service = try common.service() {
+            return try RemoteJobs(service: service, common: common).retry(all ? nil : named)
+        }
         let services = try common.open()
         let chosen = all ? try services.spool.names(in: .dead).map(\.id).sorted() : named
         if chosen.isEmpty { common.remark("there are no dead letters") }
@@ -69,7 +75,7 @@ struct RetryJobs: ParsableCommand {
 }
 
 /// Does the same to several jobs.
-private struct EachJob {
+struct EachJob {
     let common: CommonOptions
 
     /// - Throws: the failure if there was one; if several, one that counts them. Each was told before.

@@ -35,6 +35,7 @@ struct CheckSpool: ParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
+        try common.refuseServer()
         let location = common.location
         try ServiceUser.become(ownerOf: location)
         // A check makes nothing: a misspelled path must not become a healthy empty spool.

@@ -5,6 +5,7 @@ import DurableFiles
 import Foundation
 import Identity
 import Jobs
+import NanobotClient
 import Runtime
 import Scheduler
 import Spool
@@ -65,6 +66,7 @@ extension CommandFailure {
         case let error as ScheduleError: self.init(error)
         case let error as SpoolError: self.init(error)
         case let error as IdentityError: self.init(error)
+        case let error as ClientFailure: self.init(error)
         case let error as SettingsError: self.init("invalid_settings", error.description, .usage)
         case let error as FieldError: self.init("invalid_field", error.detail, field: error.field, .usage)
         case let error as FileError: self.init("storage", error.description, .unavailable)
@@ -86,6 +88,18 @@ extension CommandFailure {
         }
         // For the shell the field of an unknown user is noise.
         self.init(error.code, error.detail, field: error.kind == .userNotFound ? nil : error.field, status)
+    }
+
+    /// The same code and status as the command would end with on the files themselves.
+    private init(_ error: ClientFailure) {
+        let status: ExitStatus
+        switch error.status {
+        case nil where error.code == "invalid_request": status = .usage
+        case nil, 429, .some(500...): status = .unavailable
+        case 400, 413, 415, 422: status = .usage
+        default: status = .failed
+        }
+        self.init(error.code, error.detail, field: error.code == "user_not_found" ? nil : error.field, status)
     }
 
     private init(_ error: IdentityError) {

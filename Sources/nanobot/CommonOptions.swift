@@ -5,6 +5,7 @@ import ArgumentParser
 import DurableFiles
 import Foundation
 import Logging
+import NanobotClient
 import Runtime
 import Spool
 import Tenants
@@ -23,6 +24,16 @@ struct CommonOptions: ParsableArguments {
         completion: .directory)
     var spool: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Ask the service that answers there instead of the files of a home. (env: NANOBOT_SERVER)", valueName: "url"))
+    var server: String?
+
+    @Option(
+        help: ArgumentHelp("File with the token for --server. (env: NANOBOT_TOKEN, the token itself)", valueName: "file"),
+        completion: .file())
+    var tokenFile: String?
+
     @Flag(help: "Answer with JSON on standard output; errors are {\"error\": {code, detail}} on standard error.")
     var json = false
 
@@ -32,6 +43,43 @@ struct CommonOptions: ParsableArguments {
     var environment: [String: String] { ProcessInfo.processInfo.environment }
 
     var location: NanobotHome { NanobotHome.standard(home: home, spool: spool, environment: environment) }
+
+    /// The service to ask, where one is named.
+    func service() throws -> ServiceClient? {
+        guard let url = serverURL else {
+            guard tokenFile == nil else { throw CommandFailure.usage("--token-file says nothing without --server") }
+            return nil
+        }
+        guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
+            throw CommandFailure("invalid_server", "\"\(url)\" is no address of a service; it begins with http:// or https://", .usage)
+        }
+        guard home == nil, spool == nil else {
+            throw CommandFailure.usage("--server stands for a home elsewhere: leave out --home and --spool")
+        }
+        return ServiceClient(url: url, token: try token())
+    }
+
+    var serverURL: String? {
+        // A home that was named wins over the environment.
+        let named = server ?? (home == nil && spool == nil ? environment["NANOBOT_SERVER"] : nil)
+        return named.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    private func token() throws -> String? {
+        guard let tokenFile else { return environment["NANOBOT_TOKEN"].flatMap { $0.isEmpty ? nil : $0 } }
+        let text = String(decoding: try LinuxFileSystem().readSystemFile(tokenFile, maxBytes: 64 << 10), as: UTF8.self)
+        let token = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard !token.isEmpty else { throw CommandFailure("invalid_token_file", "\(tokenFile) is empty", .usage) }
+        return token
+    }
+
+    /// For commands that need the files themselves.
+    func refuseServer() throws {
+        guard serverURL != nil else { return }
+        throw CommandFailure(
+            "local_only", "this command works on the files of a home, not with --server (or NANOBOT_SERVER): run it where they are",
+            .usage)
+    }
 
     /// Everything this installation is made of. Opens the spool; starts no thread, reaches no provider.
     func open() throws -> NanobotServices {
@@ -80,6 +128,7 @@ struct CommonOptions: ParsableArguments {
     private func services(
         logger: Logger, isServer: Bool = false, change: (inout Settings) -> Void = { _ in }
     ) throws -> NanobotServices {
+        try refuseServer()
         let location = location
         try ServiceUser.become(ownerOf: location)
         do {
@@ -113,6 +162,8 @@ struct CommonOptions: ParsableArguments {
         var words = ["nanobot", rest]
         if let home { words += ["--home", CommonOptions.quoted(home)] }
         if let spool { words += ["--spool", CommonOptions.quoted(spool)] }
+        if let server { words += ["--server", CommonOptions.quoted(server)] }
+        if let tokenFile { words += ["--token-file", CommonOptions.quoted(tokenFile)] }
         return words.joined(separator: " ")
     }
 

@@ -25,6 +25,9 @@ struct DeleteUser: ParsableCommand {
 
     func run() throws {
         let user = try UserID(id)
+        if let service = try common.service() {
+            return try RemoteUsers(service: service, common: common).delete(user, isMeant: yes)
+        }
         let services = try common.open()
         if !yes { try ask(user, services) }
         try services.accounts.delete(user)

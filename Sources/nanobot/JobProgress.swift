@@ -9,14 +9,15 @@ struct JobProgress {
     /// Seconds a due job may wait before we wonder whether anybody works.
     private static let patience: TimeInterval = 5
 
-    private let client: JobClient
+    /// nil: the job is a service's elsewhere.
+    private let client: JobClient?
     private let common: CommonOptions
     private let terminal: Terminal
     private let startedAt = Date()
     private var lastText = ""
     private var hasWondered = false
 
-    init(client: JobClient, common: CommonOptions, terminal: Terminal = .errors) {
+    init(client: JobClient? = nil, common: CommonOptions, terminal: Terminal = .errors) {
         self.client = client
         self.common = common
         self.terminal = terminal
@@ -42,6 +43,7 @@ struct JobProgress {
     private mutating func wonder(_ view: JobView) {
         guard !hasWondered, !common.json else { return }
         hasWondered = true
+        guard let client else { return }
         if client.spool.isPaused {
             terminal.note("the queue is paused; `\(common.command("resume"))` lets it go on")
         } else if view.runAt <= Date(), view.attempt == 0, view.startedAt == nil {

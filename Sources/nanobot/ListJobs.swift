@@ -43,6 +43,10 @@ struct ListJobs: ParsableCommand {
     func run() throws {
         let after = try after.map { try common.jobID($0) }
         let user = try user.map { try UserID($0) }
+        if let service = try common.service() {
+            return try RemoteJobs(service: service, common: common).list(
+                state: state?.rawValue, user: user?.rawValue, kind: kind?.rawValue, limit: limit, after: after?.description)
+        }
         let services = try common.openExisting()
         if let user { _ = try services.configs.get(user) }
         let jobs = try services.client.list(JobFilter(state: state, user: user, kind: kind), limit: limit, after: after)
@@ -53,7 +57,7 @@ struct ListJobs: ParsableCommand {
         }
     }
 
-    private static func table(_ jobs: [JobView]) -> [String] {
+    static func table(_ jobs: [JobView]) -> [String] {
         guard !jobs.isEmpty else { return [] }
         var table = TextColumns(["ID", "KIND", "USER", "CREATED", "STATUS"])
         for job in jobs {

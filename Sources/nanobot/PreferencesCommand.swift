@@ -33,6 +33,9 @@ struct PreferencesCommand: ParsableCommand {
 
         func run() throws {
             let user = try UserID(user)
+            if let service = try common.service() {
+                return try RemoteUsers(service: service, common: common).showPart("preferences", of: user)
+            }
             let json = try common.open().configs.get(user).publicJSON["preferences"] ?? .null
             try common.answer(json, UserText.members(json))
         }
@@ -49,6 +52,9 @@ struct PreferencesCommand: ParsableCommand {
         func run() throws {
             let user = try UserID(user)
             let change = try PreferencesChange(json: .object(try members()), path: "")
+            if let service = try common.service() {
+                return try RemoteUsers(service: service, common: common).changePreferences(user, try members())
+            }
             let config = try common.open().accounts.updatePreferences(user, change)
             let json = config.publicJSON["preferences"] ?? .null
             try common.answer(json, UserText.members(json))

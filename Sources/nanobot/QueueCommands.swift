@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Jobs
+import NanobotClient
 import Runtime
 import Spool
 import TextFormats
@@ -18,21 +19,29 @@ struct ShowQueue: ParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
+        if let service = try common.service() {
+            let queue = try service.queue()
+            return try common.answer(queue, ShowQueue.lines(queue))
+        }
         let queue = try common.openExisting().client.queue()
-        try common.answer(queue.json, ShowQueue.lines(queue))
+        try common.answer(queue.json, ShowQueue.lines(queue.json))
     }
 
-    private static func lines(_ queue: QueueSummary) -> [String] {
+    /// GET /queue in words.
+    private static func lines(_ queue: JSON) -> [String] {
         var table = TextColumns(["LANE", "QUEUED", "RUNNING"])
         for lane in Lane.allCases {
-            let count = queue.lanes[lane]
-            table.add([lane.rawValue, String(count?.queued ?? 0), String(count?.running ?? 0)])
+            let count = queue["lanes"]?[lane.rawValue]
+            table.add([lane.rawValue, String(count?["queued"]?.int ?? 0), String(count?["running"]?.int ?? 0)])
         }
-        table.add(["all", String(queue.queued), String(queue.running)])
+        table.add(["all", String(queue["queued"]?.int ?? 0), String(queue["running"]?.int ?? 0)])
         var lines = table.lines
-        lines.append("dead letters: \(queue.dead)")
-        if queue.oldestQueuedSeconds > 0 { lines.append("longest wait: \(Moment.span(queue.oldestQueuedSeconds))") }
-        if queue.isPaused { lines.append("paused: nothing is started until `nanobot resume`") }
+        lines.append("dead letters: \(queue["dead"]?.int ?? 0)")
+        if let oldest = queue["oldest_queued_seconds"]?.double, oldest > 0 {
+            lines.append("longest wait: \(Moment.span(oldest))")
+        }
+        if queue["paused"] == true { lines.append("paused: nothing is started until `nanobot resume`") }
+        for hold in queue["holds"]?.array ?? [] { lines.append("on hold: \(hold.text())") }
         return lines
     }
 }
@@ -45,7 +54,7 @@ struct PauseQueue: ParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
-        try common.open().client.pause()
+        if let service = try common.service() { try service.pauseQueue() } else { try common.open().client.pause() }
         try common.answer(["paused": true], ["paused; `\(common.command("resume"))` lets it go on"])
     }
 }
@@ -56,7 +65,7 @@ struct ResumeQueue: ParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() throws {
-        try common.open().client.resume()
+        if let service = try common.service() { try service.resumeQueue() } else { try common.open().client.resume() }
         try common.answer(["paused": false], ["resumed"])
     }
 }

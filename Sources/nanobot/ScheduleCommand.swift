@@ -46,6 +46,9 @@ struct ScheduleCommand: ParsableCommand {
         @OptionGroup(title: "Options of every command") var common: CommonOptions
 
         func run() throws {
+            if let service = try common.service() {
+                return try RemoteSchedules(service: service, common: common, user: user).list()
+            }
             let user = try UserID(user)
             let summary = try common.open().scheduler.summary(user)
             try common.answer(summary.json, ScheduleCommand.table(summary.schedules))
@@ -60,6 +63,9 @@ struct ScheduleCommand: ParsableCommand {
         @OptionGroup(title: "Options of every command") var common: CommonOptions
 
         func run() throws {
+            if let service = try common.service() {
+                return try RemoteSchedules(service: service, common: common, user: named.user).remove(named.id)
+            }
             let user = try UserID(named.user)
             guard try common.open().scheduler.remove(user, named.id) else {
                 throw CommandFailure("schedule_not_found", "\(user) has no schedule \(named.id)")
@@ -75,6 +81,9 @@ struct ScheduleCommand: ParsableCommand {
         @OptionGroup(title: "Options of every command") var common: CommonOptions
 
         func run() throws {
+            if let service = try common.service() {
+                return try RemoteSchedules(service: service, common: common, user: named.user).setEnabled(named.id, false)
+            }
             let view = try common.open().scheduler.setEnabled(try UserID(named.user), named.id, false)
             try common.answer(view.json, ["paused \(view.id)"])
         }
@@ -88,6 +97,9 @@ struct ScheduleCommand: ParsableCommand {
         @OptionGroup(title: "Options of every command") var common: CommonOptions
 
         func run() throws {
+            if let service = try common.service() {
+                return try RemoteSchedules(service: service, common: common, user: named.user).setEnabled(named.id, true)
+            }
             let view = try common.open().scheduler.setEnabled(try UserID(named.user), named.id, true)
             let next = "next at \(Moment.text(view.nextRun, on: .output))"
             try common.answer(view.json, ["resumed \(view.id), \(next)"])
@@ -102,6 +114,9 @@ struct ScheduleCommand: ParsableCommand {
         @OptionGroup(title: "Options of every command") var common: CommonOptions
 
         func run() throws {
+            if let service = try common.service() {
+                return try RemoteSchedules(service: service, common: common, user: named.user).run(named.id)
+            }
             let services = try common.open()
             let id = try services.scheduler.runNow(try UserID(named.user), named.id)
             // Without its record the id alone is the answer.
@@ -118,6 +133,9 @@ struct ScheduleCommand: ParsableCommand {
         @OptionGroup(title: "Options of every command") var common: CommonOptions
 
         func run() throws {
+            if let service = try common.service() {
+                return try RemoteSchedules(service: service, common: common, user: named.user).history(named.id)
+            }
             let user = try UserID(named.user)
             let runs = try common.open().scheduler.history(user, named.id)
             try common.answer(.array(runs.map(History.json)), History.table(runs))

@@ -27,6 +27,9 @@ struct ShowReport: ParsableCommand {
 
     func run() throws {
         let id = try common.jobID(id)
+        if let service = try common.service() {
+            return try RemoteJobs(service: service, common: common).report(id.description)
+        }
         let services = try common.openExisting()
         let view = try services.client.view(id)
         if let view {

@@ -35,6 +35,9 @@ struct ShowStatus: ParsableCommand {
 
     func run() throws {
         let id = try common.jobID(id)
+        if let service = try common.service() {
+            return try RemoteJobs(service: service, common: common).status(id.description, follow: follow, events: events)
+        }
         let services = try common.openExisting()
         guard let view = try services.client.view(id) else {
             throw CommandFailure("not_found", "there is no job \(id); `\(common.command("jobs"))` lists them")
@@ -42,7 +45,7 @@ struct ShowStatus: ParsableCommand {
         var stream = EventLines(client: services.client, common: common, id: id)
         guard follow else {
             if events { return try stream.printNew() }
-            return try common.answer(view.json, JobText.lines(view, services: services))
+            return try common.answer(view.json, JobText.lines(view, record: services.spool.statusPath(view.id)))
         }
         let last = try followed(id, services, &stream)
         if common.json, !events { try Terminal.output.json(last.json) }
@@ -66,7 +69,7 @@ struct ShowStatus: ParsableCommand {
             // What was written between the last look and the final line.
             try stream.printNew()
         } else if !common.json {
-            for line in JobText.lines(last, services: services) { try Terminal.output.line(line) }
+            for line in JobText.lines(last, record: services.spool.statusPath(last.id)) { try Terminal.output.line(line) }
         }
         return last
     }
@@ -120,7 +123,8 @@ private struct EventLines {
 
 /// A job in words.
 enum JobText {
-    static func lines(_ view: JobView, services: NanobotServices, terminal: Terminal = .output) -> [String] {
+    /// - Parameter record: path of its status file; nil where that is elsewhere.
+    static func lines(_ view: JobView, record: String?, terminal: Terminal = .output) -> [String] {
         func time(_ date: Date?) -> String { Moment.text(date, on: terminal) }
         var rows: [(String, String)] = [
             ("job", view.id.description),
@@ -142,7 +146,7 @@ enum JobText {
         }
         if let response = view.response { rows.append(("response", response)) }
         if view.state == .completed, view.reportID != nil { rows.append(("report", "nanobot report \(view.id)")) }
-        rows.append(("record", services.spool.statusPath(view.id)))
+        if let record { rows.append(("record", record)) }
         return rows.map { name, value in
             let indent = "\n" + String(repeating: " ", count: 10)
             return name.padding(toLength: 10, withPad: " ", startingAt: 0)

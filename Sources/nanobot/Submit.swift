@@ -164,6 +164,10 @@ private struct Submission {
     let common: CommonOptions
 
     func run() throws {
+        if let service = try common.service() {
+            return try RemoteJobs(service: service, common: common).submit(
+                members, waits: job.wait || job.waitTimeout != nil, limit: job.waitTimeout)
+        }
         let services = try common.open()
         let request = try JobRequest.parse(.object(members), now: services.now())
         let submitted = try services.client.submit(request, source: .cli)

@@ -50,7 +50,10 @@ struct CreateUser: ParsableCommand {
 
     func run() throws {
         let user = try UserID(id)
-        let data = try initialData()
+        let (data, persona) = try initialData()
+        if let service = try common.service() {
+            return try RemoteUsers(service: service, common: common).create(user, data, persona: persona)
+        }
         let services = try common.open()
         let config = try services.accounts.create(user, initial: data)
         try common.answer(
@@ -58,8 +61,10 @@ struct CreateUser: ParsableCommand {
             ["created \(user) in \(services.workspaces.path(of: user))"])
     }
 
-    private func initialData() throws -> InitialUserData {
+    /// What the flags and --initial say, and the persona as it was written.
+    private func initialData() throws -> (InitialUserData, persona: JSON?) {
         var data = InitialUserData()
+        var persona: JSON?
         if let initial {
             let bytes =
                 initial == "-"
@@ -72,6 +77,7 @@ struct CreateUser: ParsableCommand {
                 throw CommandFailure("invalid_json", "\(initial) is not valid JSON: \(error)", field: "initial", .usage)
             }
             data = try InitialUserData(json: json, path: "")
+            persona = data.persona == nil ? nil : json["persona"]
         }
         var watchlist = data.watchlist ?? WatchlistChange()
         for (kind, entries) in [
@@ -88,7 +94,7 @@ struct CreateUser: ParsableCommand {
         preferences.reportFormat = reportFormat ?? preferences.reportFormat
         preferences.timezone = timezone ?? preferences.timezone
         data.preferences = preferences
-        return try data.validated(path: "")
+        return (try data.validated(path: ""), persona)
     }
 }
 
@@ -107,6 +113,9 @@ struct ListUsers: ParsableCommand {
 
     func run() throws {
         let after = try after.map { try UserID($0) }
+        if let service = try common.service() {
+            return try RemoteUsers(service: service, common: common).list(limit: limit, after: after?.rawValue)
+        }
         let services = try common.open()
         var users: [(id: UserID, config: UserConfig?)] = []
         for id in try services.workspaces.list(limit: limit, after: after) {
@@ -156,6 +165,9 @@ struct ShowUser: ParsableCommand {
 
     func run() throws {
         let user = try UserID(id)
+        if let service = try common.service() {
+            return try RemoteUsers(service: service, common: common).show(user)
+        }
         let services = try common.open()
         let config = try services.configs.get(user)
         let info = try services.workspaces.info(user)

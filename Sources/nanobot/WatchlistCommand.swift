@@ -35,6 +35,9 @@ struct WatchlistCommand: ParsableCommand {
 
         func run() throws {
             let user = try UserID(user)
+            if let service = try common.service() {
+                return try RemoteUsers(service: service, common: common).showPart("watchlist", of: user)
+            }
             let watchlist = try common.open().configs.get(user).watchlist
             try common.answer(watchlist.json, UserText.members(watchlist.json))
         }
@@ -50,6 +53,9 @@ struct WatchlistCommand: ParsableCommand {
         func run() throws {
             let user = try UserID(list.user)
             try list.refuseNone()
+            if let service = try common.service() {
+                return try RemoteUsers(service: service, common: common).addToWatchlist(user, list.kind, list.entries)
+            }
             let result = try common.open().accounts.addToWatchlist(user, list.kind, list.entries)
             try WatchlistCommand.answer(common, result.config, list.kind, "added", result.changed)
         }
@@ -65,6 +71,9 @@ struct WatchlistCommand: ParsableCommand {
         func run() throws {
             let user = try UserID(list.user)
             try list.refuseNone()
+            if let service = try common.service() {
+                return try RemoteUsers(service: service, common: common).removeFromWatchlist(user, list.kind, list.entries)
+            }
             let result = try common.open().accounts.removeFromWatchlist(user, list.kind, list.entries)
             try WatchlistCommand.answer(common, result.config, list.kind, "removed", result.changed)
         }
@@ -79,6 +88,9 @@ struct WatchlistCommand: ParsableCommand {
 
         func run() throws {
             let user = try UserID(list.user)
+            if let service = try common.service() {
+                return try RemoteUsers(service: service, common: common).replaceWatchlist(user, list.kind, list.entries)
+            }
             var change = WatchlistChange()
             change[list.kind] = list.entries
             let config = try common.open().accounts.updateWatchlist(user, try change.validated())

@@ -33,7 +33,7 @@ struct EventStreamParserTests {
         try check("data:\ndata:\n\n", [ServerSentEvent(data: "\n")])
         try check("event: lost\n\ndata: x\n\n", [ServerSentEvent(data: "x")])
         try check("data:  two spaces: and a colon\n\n", [ServerSentEvent(data: " two spaces: and a colon")])
-        try check("id: 1\nretry: 5\nother: z\ndata: 很好🙂\n\n", [ServerSentEvent(data: "很好🙂")])
+        try check("id: 1\nretry: 5\nother: z\ndata: 很好🙂\n\n", [ServerSentEvent(data: "很好🙂", id: "1")])
         try check("data: whole\n\ndata: cut\n", [ServerSentEvent(data: "whole")])
         try check("\n\n\r\n", [])
     }

@@ -1,0 +1,133 @@
+// Jobs, chats and reports.
+
+import Foundation
+import HTTPTransport
+import TextFormats
+
+extension ServiceClient {
+    /// Seconds the service is asked to hold an answer back at once.
+    private static let longestWait = 30.0
+
+    /// Submits a job: the members of a job file (kind and user_id at least). When it returns the job survives a power cut.
+    /// It counts once, however often the connection breaks on the way: without `idempotency_key` it gets one.
+    public func submit(_ job: JSONObject) throws(ClientFailure) -> Ticket {
+        var job = job
+        if job["idempotency_key"] == nil { job["idempotency_key"] = .string(UUID().uuidString.lowercased()) }
+        var call = Call("POST", "jobs", body: .object(job))
+        call.isRepeatable = true
+        return try Ticket(try answer(call))
+    }
+
+    /// Up to 1,000 jobs, each answered for itself, in order.
+    public func submit(_ jobs: [JSONObject]) throws(ClientFailure) -> [Result<Ticket, ClientFailure>] {
+        let keyed = jobs.map { job -> JSON in
+            var job = job
+            if job["idempotency_key"] == nil { job["idempotency_key"] = .string(UUID().uuidString.lowercased()) }
+            return .object(job)
+        }
+        var call = Call("POST", "jobs", body: .array(keyed))
+        call.isRepeatable = true
+        guard let entries = try answer(call).array, entries.count == jobs.count else {
+            throw ClientFailure("invalid_answer", "the answer to a batch has not one entry for each job")
+        }
+        return entries.map { entry in
+            if let problem = entry["error"] {
+                var failure = ClientFailure(
+                    problem["code"]?.string ?? "refused", problem["detail"]?.string ?? "", status: problem["status"]?.int)
+                failure.field = problem["field"]?.string
+                return .failure(failure)
+            }
+            do throws(ClientFailure) {
+                return .success(try Ticket(entry))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    /// - Parameter wait: seconds to wait for a change to its end, 0 to 30.
+    public func job(_ id: String, wait: Double = 0) throws(ClientFailure) -> Job {
+        var call = Call("GET", "jobs", id)
+        if wait > 0 {
+            call.query = [("wait", String(Int(wait.rounded(.up))))]
+            call.patience = wait
+        }
+        return try Job(try answer(call))
+    }
+
+    /// Waits until the job has ended.
+    /// - Parameters:
+    ///   - limit: seconds at most; nil: as long as it takes.
+    ///   - look: sees the job at once and every time the service answers; a waiting service answers every `tick` seconds.
+    /// - Returns: the job as seen last, ended or not.
+    public func wait(
+        for id: String, limit: Double? = nil, tick: Double = ServiceClient.defaultTick, _ look: (Job) throws -> Void = { _ in }
+    ) throws -> Job {
+        let end = limit.map { ProcessInfo.processInfo.systemUptime + $0 }
+        var seen = try job(id)
+        while true {
+            try look(seen)
+            let left = end.map { $0 - ProcessInfo.processInfo.systemUptime } ?? .infinity
+            if seen.status.isFinal || left <= 0 { return seen }
+            seen = try job(id, wait: min(left, tick, Self.longestWait))
+        }
+    }
+
+    public static let defaultTick = 30.0
+
+    /// A page of jobs, newest first.
+    /// - Parameter after: the last job of the page before.
+    public func jobs(
+        state: String? = nil, user: String? = nil, kind: String? = nil, limit: Int? = nil, after: String? = nil
+    ) throws(ClientFailure) -> Page<Job> {
+        var call = Call("GET", "jobs")
+        call.query = [
+            ("state", state), ("user_id", user), ("kind", kind), ("limit", limit.map(String.init)), ("after", after),
+        ]
+        return try page(call) { json throws(ClientFailure) in try Job(json) }
+    }
+
+    public func cancel(_ id: String) throws(ClientFailure) -> Job {
+        var call = Call("POST", "jobs", id, "cancel")
+        call.isRepeatable = true
+        return try Job(try answer(call))
+    }
+
+    /// Tries a dead letter again.
+    public func retry(_ id: String) throws(ClientFailure) -> Job { try Job(try answer(Call("POST", "jobs", id, "retry"))) }
+
+    /// - Parameter wait: seconds to wait for its end, 0 to 30.
+    public func report(_ id: String, wait: Double = 0) throws(ClientFailure) -> Report {
+        var call = Call("GET", "reports", id)
+        if wait > 0 {
+            call.query = [("wait", String(Int(wait.rounded(.up))))]
+            call.patience = wait
+        }
+        return try Report(try answer(call))
+    }
+
+    /// The queue in numbers, as GET /queue.
+    public func queue() throws(ClientFailure) -> JSON { try answer(Call("GET", "queue")) }
+
+    public func pauseQueue() throws(ClientFailure) {
+        var call = Call("POST", "queue", "pause")
+        call.isRepeatable = true
+        _ = try answer(call)
+    }
+
+    public func resumeQueue() throws(ClientFailure) {
+        var call = Call("POST", "queue", "resume")
+        call.isRepeatable = true
+        _ = try answer(call)
+    }
+
+    func page<Item>(_ call: Call, _ read: (JSON) throws(ClientFailure) -> Item) throws(ClientFailure) -> Page<Item> {
+        let response = try response(call)
+        guard let entries = (try? JSON.parse(response.body))?.array else {
+            throw ClientFailure("invalid_answer", "the answer is no list", status: response.status)
+        }
+        var items: [Item] = []
+        for entry in entries { items.append(try read(entry)) }
+        return Page(items: items, hasMore: response.header("Link")?.contains("rel=\"next\"") == true)
+    }
+}
