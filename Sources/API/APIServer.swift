@@ -97,7 +97,9 @@ public struct APIServer: Sendable {
             TokenRoutes(options: options, services: services, bridge: bridge),
             ChatRoutes(
                 options: options, jobs: services.jobs, bridge: bridge, waiter: waiter, streams: streams),
-            ReportRoutes(options: options, services: services, bridge: bridge, waiter: waiter),
+            ReportRoutes(
+                options: options, services: services, bridge: bridge, waiter: waiter,
+                answers: ReportAnswers(jobs: services.jobs, reports: services.reports)),
             ScheduleRoutes(options: options, services: services, bridge: bridge),
             FileRoutes(options: options, services: services, bridge: bridge),
             SessionRoutes(options: options, services: services, bridge: bridge),

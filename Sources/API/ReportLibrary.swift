@@ -1,5 +1,6 @@
 // Where the API gets finished reports from. Implemented in Runtime over workspaces and renderers.
 
+import DurableFiles
 import Foundation
 import Tenants
 import TextFormats
@@ -37,12 +38,25 @@ public struct ReportSummary: Sendable, Hashable {
     }
 }
 
-/// Called on BlockingBridge's threads, several at once; may block on files.
+/// What a report's files look like from outside: as long as it is the same, so is what they hold.
+public struct ReportStamp: Sendable, Hashable {
+    var text: FileStatus
+    var sidecar: FileStatus
+
+    public init(text: FileStatus, sidecar: FileStatus) {
+        self.text = text
+        self.sidecar = sidecar
+    }
+}
+
+/// Called on BlockingBridge's threads, several at once; may block on files. `stamp` is asked on event loops too.
 public protocol ReportLibrary: Sendable {
     /// - Parameter format: nil: as it was asked for.
     /// - Returns: nil when the user has no such report (any more).
     /// - Throws: TenantError
     func text(of reportID: String, user: UserID, format: ReportFormat?) throws -> ReportText?
+    /// Two stats; nil: nothing may be kept of it (a file is not there, or other hosts write to this file system).
+    func stamp(of reportID: String, user: UserID, format: ReportFormat) -> ReportStamp?
     /// Newest first.
     /// - Parameters:
     ///   - limit: 1…201

@@ -3,6 +3,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Identity
 import Jobs
 import Spool
 import Tenants
@@ -14,6 +15,7 @@ struct ReportRoutes: RouteGroup {
     let services: APIServices
     let bridge: BlockingBridge
     let waiter: JobWaiter
+    let answers: ReportAnswers
 
     var routes: [Route] {
         [
@@ -38,12 +40,17 @@ struct ReportRoutes: RouteGroup {
     private func show(_ request: Request, _ context: APIContext) async throws -> Response {
         let id = try context.pathJob("report_id")
         let wait = try request.wait(max: options.maxWait) ?? 0
+        let types = ["application/json", "text/html", "text/markdown"]
+        let type = AcceptHeader(request.headers[values: .accept]).best(of: types)
+        if type != "text/html", type != "text/markdown", let kept = answers.find(id), context.caller.reaches(kept.user) {
+            return .tagged(
+                kept.body, mediaType: "application/json", tag: kept.tag, for: request, headers: [.vary: "Accept"])
+        }
         let view = try await waiter.view(id, waiting: wait, context: context)
         guard view.kind == .report else {
             throw ProblemDetails(status: 404, code: "report_not_found", detail: "no report \"\(id)\"")
         }
-        let types = ["application/json", "text/html", "text/markdown"]
-        switch AcceptHeader(request.headers[values: .accept]).best(of: types) {
+        switch type {
         case "text/html": return try await document(view, as: .html, mediaType: "text/html", for: request)
         case "text/markdown":
             return try await document(view, as: .markdown, mediaType: "text/markdown", for: request)
@@ -52,7 +59,7 @@ struct ReportRoutes: RouteGroup {
     }
 
     private func state(_ view: JobView, for request: Request) async throws -> Response {
-        let found = view.state == .completed ? try await text(view, format: nil) : nil
+        let (found, stamp) = view.state == .completed ? try await stampedText(view) : (nil, nil)
         let isLost = view.state == .completed && found == nil
         let report = ReportView(
             reportID: "\(view.id)", userID: "\(view.userID)", status: view.state.rawValue, progress: view.progress,
@@ -61,7 +68,22 @@ struct ReportRoutes: RouteGroup {
             createdAt: view.createdAt, completedAt: view.completedAt)
         var headers: HTTPFields = [.vary: "Accept"]
         if !view.state.isFinal { headers[.retryAfter] = "1" }
-        return .tagged(report.json.bytes(), mediaType: "application/json", for: request, headers: headers)
+        let body = report.json.bytes()
+        let tag = "\"\(Fingerprint.sha256Hex(body).prefix(32))\""
+        if let found { answers.keep(body, tag, of: view, format: found.format, stamp: stamp) }
+        return .tagged(body, mediaType: "application/json", tag: tag, for: request, headers: headers)
+    }
+
+    /// The text as it was asked for, and what its files looked like before it was read.
+    private func stampedText(_ view: JobView) async throws -> (ReportText?, ReportStamp?) {
+        let id = "\(view.id)"
+        let user = view.userID
+        return try await bridge.run { [reports = services.reports] in
+            // The format is known once the text has been read; what changes in between is seen by the second look.
+            guard let format = try reports.text(of: id, user: user, format: nil)?.format else { return (nil, nil) }
+            let stamp = reports.stamp(of: id, user: user, format: format)
+            return (try reports.text(of: id, user: user, format: nil), stamp)
+        }
     }
 
     /// The report itself.

@@ -47,6 +47,14 @@ public struct WorkspaceStats: Sendable, Hashable {
 }
 
 extension WorkspaceManager {
+    /// What lstat tells of a file in a user's workspace, by its path alone: to see whether it is still the same one. One
+    /// call, which waits for no disk where the name was looked up a moment ago.
+    ///
+    /// - Returns: nil when it is not there, or on a file system to which other hosts write.
+    public func standing(_ path: String, of user: UserID) -> FileStatus? {
+        files.isShared ? nil : try? files.status("\(self.path(of: user))/\(path)")
+    }
+
     /// What a user's folder holds. An unknown user is an answer (`exists` false), not an error.
     public func info(_ id: UserID) throws(TenantError) -> WorkspaceInfo {
         var info = WorkspaceInfo(exists: false, path: path(of: id))

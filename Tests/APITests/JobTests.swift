@@ -120,6 +120,37 @@ struct JobTests {
         }
     }
 
+    @Test("polls of a finished report read it once, until it or its job is another")
+    func keptReport() async throws {
+        let service = try service()
+        try await service.serve { http in
+            let ordered = try await http.send("POST", "/reports", json: ["user_id": "alice"])
+            let id = try #require(try ordered.json["report_id"]?.string.flatMap { JobID($0) })
+            service.shelf.put(report: "\(id)", text: "first")
+            try service.work(id) { _, _ in .complete(["report_id": .string("\(id)")]) }
+            let first = try await http.get("/reports/\(id)")
+            let readings = service.shelf.readings
+            for headers in [[], [("Accept", "*/*")], [("Accept", "application/json, text/html;q=0.5")]] {
+                let again = try await http.get("/reports/\(id)", headers)
+                #expect(again.body == first.body)
+                #expect(again.header("etag") == first.header("etag"))
+                #expect(again.header("vary") == "Accept")
+            }
+            let tag = try #require(first.header("etag"))
+            #expect(try await http.get("/reports/\(id)", [("If-None-Match", tag)]).status == 304)
+            #expect(service.shelf.readings == readings)
+            // Another form is another text.
+            #expect(try await http.get("/reports/\(id)", [("Accept", "text/markdown")]).body == "first")
+            #expect(service.shelf.readings == readings + 1)
+            service.shelf.put(report: "\(id)", text: "second")
+            #expect(try await http.get("/reports/\(id)").json["content"] == "second")
+            service.shelf.remove(report: "\(id)")
+            #expect(try await http.get("/reports/\(id)").json["error_message"]?.string?.contains("no longer") == true)
+            #expect(try service.spool.erase(id))
+            #expect(try await http.get("/reports/\(id)").status == 404)
+        }
+    }
+
     @Test(
         "an id of nothing, or of another kind, is absent",
         arguments: [

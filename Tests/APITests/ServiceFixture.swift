@@ -148,17 +148,49 @@ final class ServiceFixture: Sendable {
 final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
     private struct State {
         var reports: [String: String] = [:]
+        /// How often a report was put, as its files' size: they look different then.
+        var versions: [String: Int] = [:]
+        var readings = 0
         var titles: [String: String] = ["default": "First talk", "a:b": "Odd key"]
         var isReady = true
     }
 
     private let state = Mutex(State())
 
-    func put(report: String, text: String) { state.withLock { $0.reports[report] = text } }
+    func put(report: String, text: String) {
+        state.withLock { state in
+            state.reports[report] = text
+            state.versions[report, default: 0] += 1
+        }
+    }
+
+    func remove(report: String) {
+        state.withLock { state in
+            state.reports[report] = nil
+            state.versions[report] = nil
+        }
+    }
+
+    /// How often a report's text was read.
+    var readings: Int { state.withLock { $0.readings } }
+
+    func stamp(of reportID: String, user: UserID, format: ReportFormat) -> ReportStamp? {
+        state.withLock { $0.versions[reportID] }.map { version in
+            let status = FileStatus(
+                kind: .regular, size: version, modified: Date(timeIntervalSince1970: 0), inode: 1, device: 1, links: 1,
+                owner: 0, mode: 0)
+            return ReportStamp(text: status, sidecar: status)
+        }
+    }
+
     func setReady(_ isReady: Bool) { state.withLock { $0.isReady = isReady } }
 
     func text(of reportID: String, user: UserID, format: ReportFormat?) throws -> ReportText? {
-        guard let text = state.withLock({ $0.reports[reportID] }) else { return nil }
+        let found = state.withLock { state in
+            state.readings += 1
+            return state.reports[reportID]
+        }
+        guard let text = found else { return nil }
         return ReportText(format: format ?? .markdown, text: format == .html ? "<h1>\(text)</h1>" : text)
     }
 

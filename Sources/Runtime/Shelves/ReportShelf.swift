@@ -28,6 +28,14 @@ struct ReportShelf: ReportLibrary {
         return API.ReportText(format: format, text: renderer.render(document(found, workspace), as: format))
     }
 
+    func stamp(of reportID: String, user: UserID, format: ReportFormat) -> API.ReportStamp? {
+        let base = "\(Workspace.reports)/\(reportID)"
+        guard let text = workspaces.standing("\(base).\(format.fileExtension)", of: user),
+            let sidecar = workspaces.standing("\(base).json", of: user)
+        else { return nil }
+        return API.ReportStamp(text: text, sidecar: sidecar)
+    }
+
     private func document(_ found: (report: ReportFile, text: String), _ workspace: Workspace) -> ReportDocument {
         let sidecar = found.report.sidecar
         let markdown = found.report.format == .markdown ? found.text : sidecar["markdown"]?.string ?? found.text
