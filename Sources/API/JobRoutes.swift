@@ -34,7 +34,9 @@ struct JobRoutes: RouteGroup {
             Route(.get, "/jobs/{job_id}", for: .owner) { request, context in
                 let wait = try request.wait(max: options.maxWait) ?? 0
                 let id = try context.pathJob()
-                if let job = services.jobs.settled(id), context.caller.reaches(job.view.userID) {
+                if let job = services.jobs.known(id), context.caller.reaches(job.view.userID),
+                    wait == 0 || job.view.state.isFinal
+                {
                     return .tagged(job.json, mediaType: "application/json", tag: job.tag, for: request)
                 }
                 let view = try await waiter.view(id, waiting: wait, context: context)

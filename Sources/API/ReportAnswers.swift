@@ -33,7 +33,7 @@ final class ReportAnswers: Sendable {
 
     func find(_ id: JobID) -> Answer? {
         guard let answer = answers.withLock({ $0[id] }) else { return nil }
-        guard jobs.settled(id)?.tag == answer.jobTag,
+        guard jobs.known(id)?.tag == answer.jobTag,
             reports.stamp(of: "\(id)", user: answer.user, format: answer.format) == answer.stamp
         else {
             answers.withLock { $0[id] = nil }
@@ -44,7 +44,7 @@ final class ReportAnswers: Sendable {
 
     /// - Parameter stamp: as the report's files were before they were read.
     func keep(_ body: [UInt8], _ tag: String, of view: JobView, format: ReportFormat, stamp: ReportStamp?) {
-        guard let stamp, body.count <= Self.largest, let job = jobs.settled(view.id),
+        guard let stamp, body.count <= Self.largest, let job = jobs.known(view.id),
             reports.stamp(of: "\(view.id)", user: view.userID, format: format) == stamp
         else { return }
         let answer = Answer(body: body, tag: tag, user: view.userID, jobTag: job.tag, format: format, stamp: stamp)

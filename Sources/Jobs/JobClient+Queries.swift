@@ -9,16 +9,16 @@ extension JobClient {
     /// - Returns: nil when there is no such job (or it is so old that it was removed).
     /// - Throws: `storage`.
     public func view(_ id: JobID) throws(JobError) -> JobView? {
-        let before = settled.status(id)
+        let before = known.status(id)
         guard let record = try spoolCall(id, { () throws(SpoolError) in try spool.record(id) }) else { return nil }
         let view = try view(record)
-        if let view { settled.keep(view, before) }
+        if let view { known.keep(view, before) }
         return view
     }
 
-    /// A job that has ended and was looked at before: one stat, so that an event loop may ask.
+    /// A job that was looked at before and has not changed since: one stat, so that an event loop may ask.
     /// - Returns: nil: ask `view`.
-    public func settled(_ id: JobID) -> SettledJob? { settled.find(id) }
+    public func known(_ id: JobID) -> KnownJob? { known.find(id) }
 
     /// A record whose first line was lost in a crash and written anew by a claim has no facts: the job file has them.
     func view(_ record: JobRecord) throws(JobError) -> JobView? {

@@ -57,7 +57,7 @@ public final class JobClient: Sendable {
     private let configs: UserConfigManager
     let keys: IdempotencyKeys
     private let gates = SessionGates()
-    let settled: SettledJobs
+    let known: KnownJobs
 
     /// - Parameter workspaces: the same ones `configs` reads; users are looked up, never made.
     public init(
@@ -69,7 +69,7 @@ public final class JobClient: Sendable {
         self.options = options
         self.now = now
         census = QueueCensus(spool: spool)
-        settled = SettledJobs(spool: spool)
+        known = KnownJobs(spool: spool)
         keys = IdempotencyKeys(folder: spool.layout.path(.keys), files: spool.files, now: now)
     }
 

@@ -1,6 +1,6 @@
-// What has been said of jobs that have ended, kept as long as the record is the same file: an answer then costs one stat and
-// no reading. Only on file systems of this machine, where a name's entry is in memory and a stat waits for nobody: it may be
-// asked on an event loop (decision 0017). Any thread.
+// What has been said of jobs, kept as long as the record is the same file: an answer then costs one stat and no reading.
+// Whatever happens to a job is appended to its record, which changes its size. Only on file systems of this machine, where a
+// name's entry is in memory and a stat waits for nobody: it may be asked on an event loop (decision 0017). Any thread.
 
 import DurableFiles
 import Spool
@@ -8,8 +8,8 @@ import Synchronization
 import Tenants
 import TextFormats
 
-/// A job that has ended, ready to be sent.
-public struct SettledJob: Sendable {
+/// A job as it stands, ready to be sent.
+public struct KnownJob: Sendable {
     public var view: JobView
     public var json: [UInt8]
     /// With its quotes.
@@ -18,17 +18,17 @@ public struct SettledJob: Sendable {
     fileprivate var record: FileStatus
 }
 
-final class SettledJobs: Sendable {
+final class KnownJobs: Sendable {
     /// The whole cache goes when it holds so many: what is polled comes back at once.
     private static let maximum = 4_096
 
     private let spool: JobSpool
-    private let entries = Mutex<[JobID: SettledJob]>([:])
+    private let entries = Mutex<[JobID: KnownJob]>([:])
 
     init(spool: JobSpool) { self.spool = spool }
 
     /// One stat; nil: it has to be read.
-    func find(_ id: JobID) -> SettledJob? {
+    func find(_ id: JobID) -> KnownJob? {
         guard let entry = entries.withLock({ $0[id] }) else { return nil }
         // A record that cannot be looked at is one that has to be read, which says why.
         guard let record = status(id), record == entry.record else {
@@ -45,9 +45,9 @@ final class SettledJobs: Sendable {
 
     /// - Parameter record: as it was before the view was read from it. Appending changes its size and its time.
     func keep(_ view: JobView, _ record: FileStatus?) {
-        guard view.state.isFinal, let record, status(view.id) == record else { return }
+        guard let record, status(view.id) == record else { return }
         let json = view.json.bytes()
-        let entry = SettledJob(
+        let entry = KnownJob(
             view: view, json: json, tag: "\"\(Fingerprint.sha256Hex(json).prefix(32))\"", record: record)
         entries.withLock { entries in
             if entries.count >= Self.maximum { entries.removeAll() }
