@@ -238,6 +238,24 @@ import TextFormats
         #expect(try spool.liveJobs(orderKey: #require(SpoolFixture.key)).map(\.id) == [0, 2, 4].map { all[$0].id })
     }
 
+    @Test("a segment whose sync failed is never written again")
+    func faultySegment() throws {
+        let folder = try TemporaryDirectory()
+        let files = FaultyFileSystem()
+        try files.makeDirectory(folder.path + "/log", mode: 0o700)
+        let log = try SharedLog(root: folder.path, writer: "w", files: files)
+        let record = LogRecord.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])
+        files.set(.failAlways("fdatasync \(folder.path)/log/w/1.wal"))
+        #expect(throws: SharedLog.Failure.self) { try log.commit([record]) }
+        files.set(.none)
+        try log.commit([record])
+        #expect(files.log.allSatisfy { !$0.contains("/1.wal") })
+        try log.checkpoint(scrubbing: false)
+        #expect(try !files.exists(folder.path + "/log/w/1.wal"))
+        #expect(try files.exists(folder.path + "/log/w/2.wal"))
+        try log.close()
+    }
+
     @Test("a file system that refuses writes past its cache gets a log all the same")
     func refusesDirect() throws {
         let folder = try TemporaryDirectory()

@@ -65,7 +65,7 @@ final class SharedLog: Sendable {
         /// Checkpointed segments to be used again, and how far the last use of each has left something behind.
         var spares: [(number: Int, used: Int)] = []
         /// Those written no more, and how far they were.
-        var retired: [(number: Int, used: Int)] = []
+        var retired: [(number: Int, used: Int, isFaulty: Bool)] = []
         var nextSegment = 1
         /// Those who wait, in order; the first one writes, for as many as fit into a frame.
         var pending: [Waiter] = []
@@ -180,7 +180,7 @@ final class SharedLog: Sendable {
             state.failedFrame = max(state.failedFrame, LogSegment.space(for: bytes))
             if !failure.isKnown {
                 state.isFaulty = true
-                retire()
+                retire(isFaulty: true)
             }
         } else {
             state.current = written
@@ -258,10 +258,10 @@ final class SharedLog: Sendable {
     }
 
     /// The current segment is written no more. With the lock held.
-    private func retire() {
+    private func retire(isFaulty: Bool = false) {
         guard let segment = state.current else { return }
         files.closeQuietly(segment.descriptor)
-        state.retired.append((segment.number, segment.offset + state.failedFrame))
+        state.retired.append((segment.number, segment.offset + state.failedFrame, isFaulty))
         state.failedFrame = 0
         state.current = nil
         ring()
@@ -352,7 +352,9 @@ final class SharedLog: Sendable {
         if !retired.isEmpty {
             do throws(FileError) {
                 try files.syncAll(root)
-                for segment in retired { try letGo(segment.number, used: min(segment.used, bounds.segment)) }
+                for segment in retired {
+                    try letGo(segment.number, used: min(segment.used, bounds.segment), isFaulty: segment.isFaulty)
+                }
             } catch {
                 condition.withLock { state.isFaulty = true }
                 throw error
@@ -362,9 +364,9 @@ final class SharedLog: Sendable {
     }
 
     /// Keeps a segment to be used again, its first page blank so that none of its frames is replayed any more, or removes
-    /// it where there are enough.
-    private func letGo(_ number: Int, used: Int) throws(FileError) {
-        let isSpare = condition.withLock { state.spares.count < bounds.spares }
+    /// it where there are enough, or where its sync has failed once: what the disk holds of it nobody knows.
+    private func letGo(_ number: Int, used: Int, isFaulty: Bool) throws(FileError) {
+        let isSpare = !isFaulty && condition.withLock { state.spares.count < bounds.spares }
         if isSpare {
             try files.withFile(path(number), [.read, .write], mode: 0o640) { (file) throws(FileError) in
                 try files.writeAll(file, [UInt8](repeating: 0, count: LogSegment.page), at: 0, path: path(number))
