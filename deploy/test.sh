@@ -3,9 +3,10 @@
 #
 #   deploy/test.sh [arguments for 'swift test', such as --filter SpoolTests]
 #
-# Order: scripts (bash -n, shellcheck), documents made from others (openapi.json), the job schema against its examples,
-# build with the arrows between targets checked, swift test. The last lines are swift test's own. Nothing is skipped
-# silently: what a check needs and setup.sh could not install is a failure. Exit: 0 all passed, else the failing step's.
+# Order: scripts (bash -n, shellcheck, Python's grammar), documents made from others (openapi.json), the job schema
+# against its examples, build with the arrows between targets checked, build of the benchmarks, swift test. The last
+# lines are swift test's own. Nothing is skipped silently: what a check needs and setup.sh could not install is a
+# failure. Exit: 0 all passed, else the failing step's.
 [ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@" # for those who say: sh FILE
 set -euo pipefail
 
@@ -19,7 +20,7 @@ end_grace=30
 
 case "${1-}" in
     -h | --help)
-        sed -n '2,9s/^# \{0,1\}//p' "$0"
+        sed -n '2,10s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
 esac
@@ -56,8 +57,11 @@ deploy/setup.sh --test
 done_step
 
 step "scripts"
-scripts=(deploy/*.sh deploy/trials/*.sh Benchmarks/run.sh .ci/run)
+scripts=(deploy/*.sh deploy/trials/*.sh Benchmarks/*.sh .ci/run)
 for script in "${scripts[@]}"; do bash -n "$script"; done
+for script in deploy/*.py deploy/trials/*.py Benchmarks/*.py; do
+    python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$script"
+done
 shellcheck --severity=style "${scripts[@]}"
 done_step
 
@@ -76,6 +80,12 @@ timeout --foreground --kill-after="$end_grace" "$build_limit" \
 NANOBOT_BINARY="$(swift build --show-bin-path)/nanobot"
 export NANOBOT_BINARY
 [ -x "$NANOBOT_BINARY" ] || swift build --product nanobot
+done_step
+
+step "benchmarks build"
+# A package of its own, which nobody else builds: without this it would follow the sources only when somebody measures.
+NANOBOT_ONLY=Workers timeout --foreground --kill-after="$end_grace" "$build_limit" \
+    swift build --package-path Benchmarks --scratch-path .build/benchmarks
 done_step
 
 step "swift test (all tests of Swift Testing; there are none of XCTest)"

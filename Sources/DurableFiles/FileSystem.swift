@@ -85,6 +85,9 @@ public protocol FileSystem: Sendable {
     func dataSync(_ descriptor: Int32, path: String) throws(FileError)
     /// syncfs: all files and folders of the file system the path is on, whoever wrote them.
     func syncAll(_ path: String) throws(FileError)
+    /// The same by a descriptor: it is told of every failure to write since it was opened, or since it was told last, whoever
+    /// else was told of it.
+    func syncAll(_ descriptor: Int32, path: String) throws(FileError)
     func truncate(_ descriptor: Int32, to size: Int, path: String) throws(FileError)
     /// lstat.
     func status(_ path: String) throws(FileError) -> FileStatus
@@ -123,6 +126,8 @@ public protocol FileSystem: Sendable {
 
 extension FileSystem {
     public var isShared: Bool { false }
+
+    public func syncAll(_ descriptor: Int32, path: String) throws(FileError) { try syncAll(path) }
 
     public func forEachEntry(_ path: String, _ body: (DirectoryEntry) -> Bool) throws(FileError) {
         for entry in try list(path) where !body(entry) { return }

@@ -109,6 +109,10 @@ public struct LinuxFileSystem: FileSystem {
         try check("syncfs", path) { nb_syncfs(descriptor) }
     }
 
+    public func syncAll(_ descriptor: Int32, path: String) throws(FileError) {
+        try check("syncfs", path) { nb_syncfs(descriptor) }
+    }
+
     public func truncate(_ descriptor: Int32, to size: Int, path: String) throws(FileError) {
         try check("ftruncate", path) { ftruncate(descriptor, off_t(size)) }
     }

@@ -58,9 +58,10 @@ final class BatchRun {
         return nil
     }
 
-    /// The ids of the batch become durable now, so that another submission can ask about them.
-    func isPending(_ id: JobID) -> Bool { batch.isPending(id) }
+    /// Something is held back.
+    var isHolding: Bool { !pending.isEmpty }
 
+    /// What is held back becomes durable now, and can be asked about and claimed.
     func commit() {
         let outcomes = batch.commit()
         for (index, id, draft) in pending {

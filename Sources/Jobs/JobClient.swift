@@ -112,8 +112,11 @@ public final class JobClient: Sendable {
         }
         if draft.request.id == nil, let proposedID { draft.proposedID = proposedID }
         if let id = draft.request.id ?? draft.proposedID {
-            if batch?.isPending(id) == true { batch?.commit() }
-            if try isAdmitted(id) { return try admit(draft, id, nil) }
+            if try isAdmitted(id) {
+                // Its creator may hold it still, in a batch that waits for one of ours.
+                batch?.commit()
+                return try admit(draft, id, nil)
+            }
         }
         // A command asks no model; whoever has used up a budget may still stop what runs.
         if request.command == nil, let refusal = try options.refusal(request, source) { throw refusal }
@@ -122,8 +125,9 @@ public final class JobClient: Sendable {
 
     private func submitNew(_ draft: JobDraft, _ batch: BatchRun?) throws(JobError) -> SubmittedJob? {
         let user = draft.request.userID.rawValue
-        try census.reserve(
-            user, userLimit: options.userWaitingLimit(draft.request.userID), totalLimit: options.totalWaitingLimit)
+        try reserve(draft.request.userID, batch)
+        // Whoever is inside the gate may wait for one of the batch's jobs.
+        if draft.request.onBusy == .reject { batch?.commit() }
         let job: SubmittedJob?
         do throws(JobError) {
             job = try gates.pass(draft.request.onBusy == .reject ? draft.orderKey : nil) { () throws(JobError) in
@@ -137,6 +141,22 @@ public final class JobClient: Sendable {
         // A pending one keeps its place until the commit.
         if let job { census.settle(user, isAdmitted: job.isNew) }
         return job
+    }
+
+    /// A place in the queue. What a batch holds back is counted twice by a count that lists its files: it is committed before
+    /// anybody is refused.
+    private func reserve(_ user: UserID, _ batch: BatchRun?) throws(JobError) {
+        func reserve() throws(JobError) {
+            try census.reserve(
+                user.rawValue, userLimit: options.userWaitingLimit(user), totalLimit: options.totalWaitingLimit)
+        }
+        do throws(JobError) {
+            try reserve()
+        } catch {
+            guard let batch, batch.isHolding else { throw error }
+            batch.commit()
+            try reserve()
+        }
     }
 
     /// Fixes the id under the idempotency key, if there is one, then admits.

@@ -19,6 +19,8 @@ public struct ClientFailure: Error, Sendable, CustomStringConvertible {
     public var retryAfter: Double?
     /// Whether the same call may succeed later.
     public var isPassing: Bool
+    /// Of a submission: sent again with this key it is the same job, whatever became of it.
+    public var idempotencyKey: String?
 
     public var description: String { "\(code): \(detail)" }
 
@@ -33,13 +35,17 @@ public struct ClientFailure: Error, Sendable, CustomStringConvertible {
     init(_ response: HTTPResponse) {
         let body = try? JSON.parse(response.body)  // a proxy's page is none
         let words = String(decoding: response.body.prefix(200), as: UTF8.self)
-        self.init(
-            body?["code"]?.string ?? "http_\(response.status)",
-            body?["detail"]?.string ?? "the answer was \(response.status) \(words)", status: response.status,
-            isPassing: response.status == 429 || response.status >= 500)
-        field = body?["field"]?.string
-        jobID = body?["job_id"]?.string
+        self.init(problem: body ?? .null, status: response.status, otherwise: "the answer was \(response.status) \(words)")
         retryAfter = response.header("Retry-After").flatMap { Double($0) }
+    }
+
+    /// A problem of RFC 9457.
+    init(problem: JSON, status: Int, otherwise detail: String = "") {
+        self.init(
+            problem["code"]?.string ?? "http_\(status)", problem["detail"]?.string ?? detail, status: status,
+            isPassing: status == 429 || status >= 500)
+        field = problem["field"]?.string
+        jobID = problem["job_id"]?.string
     }
 
     init(_ error: TransportError, url: String) {

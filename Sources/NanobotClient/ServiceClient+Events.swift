@@ -35,6 +35,8 @@ extension ServiceClient {
     /// Seconds one connection may last and stay silent; the service sends heartbeats.
     private static let longestStream: Double = 24 * 3_600
     private static let longestSilence: Double = 60
+    /// A stream is tried so many times as often as a call: a service that is started anew takes longer than a hiccup.
+    private static let patience = 3
 
     /// Gives `look` the events of a job as they happen, on the calling thread, until the job has ended.
     ///
@@ -56,11 +58,11 @@ extension ServiceClient {
                     return try look(event)
                 }
                 if stream.isOver { return }
-            } catch let failure as ClientFailure where failure.isPassing && failures < options.tries {
-                // Asked again below.
+            } catch let failure as ClientFailure where failure.isPassing && failures < options.tries * Self.patience {
+                pause = min(max(pause, failure.retryAfter ?? 0), options.longestPause)
             }
             failures += 1
-            guard failures <= options.tries else {
+            guard failures <= options.tries * Self.patience else {
                 throw ClientFailure("unreachable", "the stream of job \(id) keeps breaking off", isPassing: true)
             }
             Self.rest(pause)
@@ -78,7 +80,7 @@ extension ServiceClient {
     private func follow(_ id: String, after last: String?, _ stream: inout Stream, _ look: (JobEvent) throws -> Bool) throws {
         var call = Call("GET", "jobs", id, "events")
         if let last { call.headers = [("Last-Event-ID", last)] }
-        var request = request(call)
+        var request = try request(call)
         request.deadline = Self.longestStream
         request.idleTimeout = Self.longestSilence
         var parser = EventStreamParser()

@@ -9,32 +9,33 @@ extension ServiceClient {
     private static let longestWait = 30.0
 
     /// Submits a job: the members of a job file (kind and user_id at least). When it returns the job survives a power cut.
-    /// It counts once, however often the connection breaks on the way: without `idempotency_key` it gets one.
+    /// It counts once, however often the connection breaks on the way: without `idempotency_key` it gets one, which a failure
+    /// tells, so that the same job can be sent again later.
     public func submit(_ job: JSONObject) throws(ClientFailure) -> Ticket {
-        var job = job
-        if job["idempotency_key"] == nil { job["idempotency_key"] = .string(UUID().uuidString.lowercased()) }
+        let job = Self.keyed(job)
         var call = Call("POST", "jobs", body: .object(job))
         call.isRepeatable = true
-        return try Ticket(try answer(call))
+        do throws(ClientFailure) {
+            return try Ticket(try answer(call))
+        } catch {
+            var failure = error
+            failure.idempotencyKey = job["idempotency_key"]?.string
+            throw failure
+        }
     }
 
     /// Up to 1,000 jobs, each answered for itself, in order.
     public func submit(_ jobs: [JSONObject]) throws(ClientFailure) -> [Result<Ticket, ClientFailure>] {
-        let keyed = jobs.map { job -> JSON in
-            var job = job
-            if job["idempotency_key"] == nil { job["idempotency_key"] = .string(UUID().uuidString.lowercased()) }
-            return .object(job)
-        }
-        var call = Call("POST", "jobs", body: .array(keyed))
+        let keyed = jobs.map(Self.keyed)
+        var call = Call("POST", "jobs", body: .array(keyed.map { .object($0) }))
         call.isRepeatable = true
         guard let entries = try answer(call).array, entries.count == jobs.count else {
             throw ClientFailure("invalid_answer", "the answer to a batch has not one entry for each job")
         }
-        return entries.map { entry in
+        return zip(entries, keyed).map { entry, job in
             if let problem = entry["error"] {
-                var failure = ClientFailure(
-                    problem["code"]?.string ?? "refused", problem["detail"]?.string ?? "", status: problem["status"]?.int)
-                failure.field = problem["field"]?.string
+                var failure = ClientFailure(problem: problem, status: problem["status"]?.int ?? 0)
+                failure.idempotencyKey = job["idempotency_key"]?.string
                 return .failure(failure)
             }
             do throws(ClientFailure) {
@@ -45,12 +46,21 @@ extension ServiceClient {
         }
     }
 
+    private static func keyed(_ job: JSONObject) -> JSONObject {
+        var job = job
+        if job["idempotency_key"] == nil { job["idempotency_key"] = .string(UUID().uuidString.lowercased()) }
+        return job
+    }
+
+    /// Whole seconds the service is asked to wait; more than it grants is cut.
+    private static func seconds(_ wait: Double) -> Int { Int(min(max(wait, 0), longestWait).rounded(.up)) }
+
     /// - Parameter wait: seconds to wait for a change to its end, 0 to 30.
     public func job(_ id: String, wait: Double = 0) throws(ClientFailure) -> Job {
         var call = Call("GET", "jobs", id)
         if wait > 0 {
-            call.query = [("wait", String(Int(wait.rounded(.up))))]
-            call.patience = wait
+            call.query = [("wait", String(Self.seconds(wait)))]
+            call.patience = Double(Self.seconds(wait))
         }
         return try Job(try answer(call))
     }
@@ -100,8 +110,8 @@ extension ServiceClient {
     public func report(_ id: String, wait: Double = 0) throws(ClientFailure) -> Report {
         var call = Call("GET", "reports", id)
         if wait > 0 {
-            call.query = [("wait", String(Int(wait.rounded(.up))))]
-            call.patience = wait
+            call.query = [("wait", String(Self.seconds(wait)))]
+            call.patience = Double(Self.seconds(wait))
         }
         return try Report(try answer(call))
     }

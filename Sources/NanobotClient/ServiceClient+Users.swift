@@ -43,6 +43,8 @@ extension ServiceClient {
             let before = user["watchlist"]?[list]?.array?.compactMap(\.string) ?? []
             var call = Call("PUT", "users", id, "watchlist", body: .object([list: JSON(change(before))]))
             call.headers = [("If-Match", tag)]
+            // A repeated one would meet its own change, and be taken for somebody else's.
+            call.isRepeatable = false
             do throws(ClientFailure) {
                 return (before, try answer(call))
             } catch {

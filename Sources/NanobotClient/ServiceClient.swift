@@ -63,7 +63,12 @@ public struct ServiceClient: Sendable {
         }
     }
 
-    func request(_ call: Call) -> HTTPRequest {
+    /// - Throws: `invalid_request` for a part of the path that would not stay one: libcurl and servers take "." and ".." for
+    ///   a way up, also percent-encoded.
+    func request(_ call: Call) throws(ClientFailure) -> HTTPRequest {
+        if let part = call.path.first(where: { ["", ".", ".."].contains($0) }) {
+            throw ClientFailure("invalid_request", "\"\(part)\" is no id")
+        }
         var headers = call.headers
         headers.append(("Accept", "application/json"))
         if call.body != nil { headers.append(("Content-Type", "application/json")) }
@@ -90,7 +95,7 @@ public struct ServiceClient: Sendable {
     }
 
     func response(_ call: Call) throws(ClientFailure) -> HTTPResponse {
-        let request = request(call)
+        let request = try request(call)
         var pause = options.firstPause
         var tries = 1
         while true {
@@ -103,6 +108,8 @@ public struct ServiceClient: Sendable {
             } catch {
                 failure = ClientFailure(error, url: url)
             }
+            // What is gone after a first try that nobody answered has been removed by it.
+            if call.method == "DELETE", failure.status == 404, tries > 1 { return HTTPResponse(status: 204) }
             let rest = failure.retryAfter ?? pause
             guard call.isRepeatable, failure.isPassing, tries < options.tries, rest <= options.longestPause else {
                 throw failure

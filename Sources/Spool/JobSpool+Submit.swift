@@ -106,7 +106,9 @@ extension JobSpool {
     }
 
     /// All of an admission before its commit point; with no shared log the whole of it.
-    func begin(_ submission: Submission) throws(SpoolError) -> Begun {
+    /// - Parameter beforeWaiting: called before it waits for somebody else who holds the job: the caller lets go of what it
+    ///   holds itself.
+    func begin(_ submission: Submission, beforeWaiting: () -> Void = {}) throws(SpoolError) -> Begun {
         try check(submission)
         let id = submission.id
         let path = layout.statusPath(id)
@@ -115,7 +117,7 @@ extension JobSpool {
             switch try StatusFile.create(id, path, files) {
             case .locked(let file): return try admit(submission, file)
             case .absent: forgetShard(.status, id)
-            case .busy: return try submitAgain(submission)
+            case .busy: return try submitAgain(submission, beforeWaiting)
             }
         }
         throw SpoolError(.storage, "The folder of \(path) keeps disappearing.", id: id)
@@ -166,7 +168,7 @@ extension JobSpool {
     }
 
     /// The id's status file exists: the job does, or somebody is admitting it, or died while doing so.
-    private func submitAgain(_ submission: Submission) throws(SpoolError) -> Begun {
+    private func submitAgain(_ submission: Submission, _ beforeWaiting: () -> Void) throws(SpoolError) -> Begun {
         let id = submission.id
         let path = layout.statusPath(id)
         while true {
@@ -177,9 +179,11 @@ extension JobSpool {
                 return .answered(.existing(record))
             }
             switch try StatusFile.openLocked(id, path, files) {
-            case .absent: return try begin(submission)
+            case .absent: return try begin(submission, beforeWaiting: beforeWaiting)
             case .locked(let file): return try completeAdmission(submission, file)
-            case .busy: JobSpool.waitForCreator()
+            case .busy:
+                beforeWaiting()
+                JobSpool.waitForCreator()
             }
         }
     }

@@ -199,11 +199,13 @@ final class StatusFile {
 
     /// After a power cut: puts bytes back where they stood. The file must have been opened without `.append`.
     /// What was never synced in between and is gone is filled with empty lines, which readers skip.
-    func putBack(_ bytes: [UInt8], at offset: Int) throws(SpoolError) {
+    ///
+    /// - Parameter always: also what stands there already: it may stand in memory only.
+    func putBack(_ bytes: [UInt8], at offset: Int, always: Bool = false) throws(SpoolError) {
         try stored(id) { () throws(FileError) in
             let standing = try files.readRange(descriptor, from: offset, count: bytes.count, path: path)
             let before = try files.readRange(descriptor, from: max(0, offset - 1), count: 1, path: path)
-            if standing == bytes, offset == 0 || before == [0x0A] { return }
+            if standing == bytes, !always, offset == 0 || before == [0x0A] { return }
             var isAnother = false
             StatusFile.eachLine(in: standing[...]) { range in
                 if StatusLine.checks(standing[range]), bytes[range] != standing[range] { isAnother = true }

@@ -20,7 +20,7 @@ public final class SubmissionBatch {
 
     init(spool: JobSpool) { self.spool = spool }
 
-    deinit { commit() }
+    deinit { flush() }
 
     /// It has been added and is not durable yet. Submitting its id by any other way would wait for this batch.
     public func isPending(_ id: JobID) -> Bool { prepared.contains { $0.submission.id == id } }
@@ -31,8 +31,9 @@ public final class SubmissionBatch {
     /// - Returns: the answer where there is one already, such as that the job exists; nil: `commit` will tell.
     /// - Throws: as `JobSpool.submit`.
     public func add(_ submission: Submission) throws(SpoolError) -> Submitted? {
-        if isPending(submission.id) || !hasRoom { commit() }
-        switch try spool.begin(submission) {
+        if isPending(submission.id) || !hasRoom { flush() }
+        // Two batches that wait for each other's jobs would wait for ever: who waits holds nothing back.
+        switch try spool.begin(submission, beforeWaiting: { self.flush() }) {
         case .answered(let answer): return answer
         case .prepared(let admission):
             prepared.append(admission)
@@ -42,12 +43,15 @@ public final class SubmissionBatch {
     }
 
     /// Makes all that was added durable. - Returns: the answers of all that was added since `commit` returned last.
-    @discardableResult
     public func commit() -> [JobID: Answer] {
+        flush()
+        defer { answers = [:] }
+        return answers
+    }
+
+    private func flush() {
         for (admission, answer) in spool.conclude(prepared) { answers[admission.submission.id] = answer }
         prepared = []
         bytes = 0
-        defer { answers = [:] }
-        return answers
     }
 }

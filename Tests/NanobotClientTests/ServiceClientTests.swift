@@ -45,6 +45,39 @@ import TextFormats
         #expect(request.header("Authorization") == "Bearer secret")
     }
 
+    @Test("a part of a path that leads up or nowhere is refused here", arguments: ["..", ".", ""])
+    func paths(part: String) throws {
+        let server = try LoopbackHTTPServer { _ in .json("{}") }
+        let client = client(server)
+        for call in [
+            { _ = try client.removeSchedule(part, of: "alice") }, { _ = try client.cancel(part) },
+            { _ = try client.schedules(of: part) }, { try client.events(of: part) { _ in true } },
+        ] as [() throws -> Void] {
+            #expect(failure(call)?.code == "invalid_request")
+        }
+        #expect(server.requests.isEmpty)
+    }
+
+    @Test("what was removed by a call that nobody answered is removed; waits that are no numbers are bounded")
+    func removals() throws {
+        let count = Mutex(0)
+        let server = try LoopbackHTTPServer { request in
+            if request.method == "GET" { return .json(Self.job("queued")) }
+            let isFirst = count.withLock { count -> Bool in
+                count += 1
+                return count == 1
+            }
+            return isFirst
+                ? ScriptedAnswer(pieces: [.bytes(Array("HT".utf8))], framing: .raw(""), cut: true)
+                : .json(#"{"code":"user_not_found","detail":"no"}"#, status: 404)
+        }
+        let client = client(server)
+        try client.deleteUser("alice")
+        #expect(failure { try client.deleteUser("alice") }?.code == "user_not_found")
+        _ = try client.job("j", wait: .infinity)
+        #expect(server.requests.last?.target == "/jobs/j?wait=30")
+    }
+
     @Test("a submission that the network lost is sent again with the same key, one that was refused is not")
     func submissions() throws {
         let answers = Mutex(0)

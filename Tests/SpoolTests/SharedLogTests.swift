@@ -238,42 +238,6 @@ import TextFormats
         #expect(try spool.liveJobs(orderKey: #require(SpoolFixture.key)).map(\.id) == [0, 2, 4].map { all[$0].id })
     }
 
-    @Test("a segment whose sync failed is never written again")
-    func faultySegment() throws {
-        let folder = try TemporaryDirectory()
-        let files = FaultyFileSystem()
-        try files.makeDirectory(folder.path + "/log", mode: 0o700)
-        let log = try SharedLog(root: folder.path, writer: "w", files: files)
-        let record = LogRecord.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])
-        files.set(.failAlways("fdatasync \(folder.path)/log/w/1.wal"))
-        #expect(throws: SharedLog.Failure.self) { try log.commit([record]) }
-        files.set(.none)
-        try log.commit([record])
-        #expect(files.log.allSatisfy { !$0.contains("/1.wal") })
-        try log.checkpoint(scrubbing: false)
-        #expect(try !files.exists(folder.path + "/log/w/1.wal"))
-        #expect(try files.exists(folder.path + "/log/w/2.wal"))
-        try log.close()
-    }
-
-    @Test("a file system that refuses writes past its cache gets a log all the same")
-    func refusesDirect() throws {
-        let folder = try TemporaryDirectory()
-        let files = FaultyFileSystem()
-        try files.makeDirectory(folder.path + "/log", mode: 0o700)
-        files.set(.none)
-        try SharedLog(root: folder.path, writer: "a", files: files).close()
-        let opens = files.log.indices.filter { files.log[$0].hasPrefix("open ") && files.log[$0].hasSuffix("1.wal") }
-        let writes = files.log.indices.filter { files.log[$0].hasPrefix("write ") && files.log[$0].hasSuffix("1.wal") }
-        // The second open is the direct one; the write of the first page is the last before anything else.
-        for call in [opens[1], try #require(writes.first { $0 > opens[1] })] {
-            files.set(.fail(call: call + 1, errno: EINVAL))
-            let log = try SharedLog(root: folder.path, writer: "b", files: files)
-            try log.commit([.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])])
-            try log.close()
-        }
-    }
-
     @Test("checksums are CRC-32C, at every length and alignment")
     func checksums() {
         // The check value of the CRC catalogue, and RFC 3720 appendix B.4.
@@ -283,36 +247,6 @@ import TextFormats
         #expect(CRC32C.checksum((0..<32).map { UInt8($0) }[...]) == 0x46DD_794E)
         let bytes = (0..<40).map { UInt8($0 &* 37 & 0xFF) }
         for start in 0..<8 { #expect(CRC32C.checksum(bytes[start...]) == CRC32C.checksum(Array(bytes[start...])[...])) }
-    }
-
-    @Test("a checkpoint of a log that is never quiet is not kept waiting")
-    func busyCheckpoints() throws {
-        let folder = try TemporaryDirectory()
-        let files = LinuxFileSystem()
-        try files.makeDirectory(folder.path + "/log", mode: 0o700)
-        var bounds = SharedLog.Bounds()
-        bounds.segment = 8 * LogSegment.page
-        bounds.waiting = 2
-        bounds.isAutomatic = false
-        let log = try SharedLog(root: folder.path, writer: "w", files: files, bounds: bounds)
-        let isOver = Atomic<Bool>(false)
-        let failures = Atomic<Int>(0)
-        DispatchQueue.concurrentPerform(iterations: 5) { number in
-            do {
-                if number == 0 {
-                    for _ in 0..<40 { try log.checkpoint() }
-                    isOver.store(true, ordering: .releasing)
-                }
-                while !isOver.load(ordering: .acquiring) {
-                    try log.commit([.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])])
-                }
-            } catch {
-                failures.wrappingAdd(1, ordering: .relaxed)
-                isOver.store(true, ordering: .releasing)
-            }
-        }
-        #expect(failures.load(ordering: .relaxed) == 0)
-        try log.close()
     }
 
     @Test("the torn end of a log is not corruption; a damaged frame before a good one is, and is set aside")
@@ -382,7 +316,8 @@ import TextFormats
         try second.complete(result: [:])
     }
 
-    @Test("where the log cannot be synced the files are, and the answer is the same", arguments: ["fdatasync", "write"])
+    @Test(
+        "where the log cannot be synced the files are, and the answer is the same", arguments: ["fdatasync", "write"])
     func fallsBack(operation: String) throws {
         let fixture = try SpoolFixture(powerCut: true, log: true)
         let folder = fixture.spool.layout.path(.log)

@@ -45,6 +45,10 @@ struct LogReplay {
         var lines: [JobID: [(offset: Int, isFirst: Bool, bytes: [UInt8])]] = [:]
         var jobs: [JobID: (name: JobFileName, payload: [UInt8])] = [:]
         var order: [OrderKey: [(offset: Int, id: JobID)]] = [:]
+        /// Segments to be set aside, and under which name.
+        var damaged: [(path: String, aside: String)] = []
+        /// A checkpoint of one of the logs has failed: what files seem to hold may be in memory only.
+        var isDistrusted = false
 
         mutating func add(_ record: LogRecord) {
             switch record {
@@ -87,7 +91,14 @@ struct LogReplay {
         var work = Work()
         for entry in try files.list(layout.path(.log)) where entry.kind == .directory {
             let folder = "\(layout.path(.log))/\(entry.name)"
-            let lock = try files.open("\(folder)/lock", [.read, .write, .create], mode: 0o640)
+            let lock: Int32
+            do throws(FileError) {
+                lock = try files.open("\(folder)/lock", [.read, .write, .create], mode: 0o640)
+            } catch {
+                // Its process has just ended it.
+                guard error.code == .notFound else { throw error }
+                continue
+            }
             guard try files.lock(lock, wait: false, path: folder) else {
                 files.closeQuietly(lock)
                 continue
@@ -100,6 +111,11 @@ struct LogReplay {
         report.jobs = Set(work.lines.keys).union(work.jobs.keys).count
         try put(work, &report)
         try files.syncAll(layout.root)
+        // Not before what is good in them is on disk: a start that ends here finds them again.
+        for (path, aside) in work.damaged {
+            try files.rename(path, aside)
+            report.corrupt.append(aside)
+        }
         for orphan in orphans {
             if !report.skipped.isEmpty { try setAside(orphan.folder, &report) }
             try files.removeTree(orphan.folder)
@@ -113,6 +129,7 @@ struct LogReplay {
         let numbers = try files.list(folder).compactMap { entry in
             entry.name.hasSuffix(".wal") ? Int(entry.name.dropLast(4)) : nil
         }
+        if try files.exists("\(folder)/\(SharedLog.distrustMark)") { work.isDistrusted = true }
         for number in numbers.sorted() {
             let path = "\(folder)/\(number).wal"
             let content = LogSegment.content(of: try files.readFile(path, maxBytes: 256 << 20))
@@ -125,9 +142,7 @@ struct LogReplay {
                 for record in records { work.add(record) }
             }
             guard !isReadable else { continue }
-            let aside = "\(layout.path(.log))/corrupt-\(writer)-\(number).wal"
-            try files.rename(path, aside)
-            report.corrupt.append(aside)
+            work.damaged.append((path, "\(layout.path(.log))/corrupt-\(writer)-\(number).wal"))
         }
     }
 
@@ -148,10 +163,10 @@ struct LogReplay {
         let erased = try Erased(layout, files)
         for id in Set(work.lines.keys).union(work.jobs.keys).sorted() {
             let job = work.jobs[id]
-            if let job, erased.covers(job.name) { continue }
             let lines = (work.lines[id] ?? []).sorted { $0.offset < $1.offset }
+            if let job, erased.covers(job.name, admitted: Self.admission(lines)) { continue }
             do throws(FileError) {
-                if try put(id, job, lines, places) { report.restored += 1 }
+                if try put(id, job, lines, places, isDistrusted: work.isDistrusted) { report.restored += 1 }
             } catch {
                 // One job's trouble is no reason to keep all the others from starting; the disk's is.
                 guard !error.isPassing else { throw error }
@@ -167,7 +182,7 @@ struct LogReplay {
     /// - Returns: whether something was missing.
     private func put(
         _ id: JobID, _ job: (name: JobFileName, payload: [UInt8])?,
-        _ lines: [(offset: Int, isFirst: Bool, bytes: [UInt8])], _ places: Places
+        _ lines: [(offset: Int, isFirst: Bool, bytes: [UInt8])], _ places: Places, isDistrusted: Bool
     ) throws(FileError) -> Bool {
         try unwrapped { () throws(SpoolError) -> Bool in
             let path = layout.statusPath(id)
@@ -189,29 +204,29 @@ struct LogReplay {
                 file = created
             }
             let before = file.size
-            for line in lines { try file.putBack(line.bytes, at: line.offset) }
+            for line in lines { try file.putBack(line.bytes, at: line.offset, always: isDistrusted) }
             let history = StatusHistory(try file.readAll(repairing: false))
             var isRestored = file.size != before
-            if let job, try restore(job.name, job.payload, history, places) { isRestored = true }
+            if let job, try restore(job.name, job.payload, history, places, isDistrusted) { isRestored = true }
             if let last = history.last, last.state.isFinal, try moveEnded(id, last, places) { isRestored = true }
             return isRestored
         }
     }
 
     /// - Returns: whether the job file was missing or damaged.
-    private func restore(_ name: JobFileName, _ payload: [UInt8], _ history: StatusHistory, _ places: Places)
-        throws(SpoolError) -> Bool
-    {
+    private func restore(
+        _ name: JobFileName, _ payload: [UInt8], _ history: StatusHistory, _ places: Places, _ isDistrusted: Bool
+    ) throws(SpoolError) -> Bool {
         try stored(name.id) { () throws(FileError) in
             let last = history.last
             let lastName = last?.file.flatMap { JobFileName($0) } ?? name
             if let standing = places.paths[name.id] {
-                return try rewrite(standing, payload)
+                return try rewrite(standing, payload, always: isDistrusted)
             }
             switch last?.state {
             case .completed, .cancelled:
                 try files.ensureDirectory(layout.doneFolder(name.id), mode: 0o750)
-                return try rewrite(layout.donePath(lastName), payload)
+                return try rewrite(layout.donePath(lastName), payload, always: isDistrusted)
             case .failed: return try rewrite(layout.path(.dead, lastName.buried), payload)
             // As an orphan: recovery gives it back, and counts what there is to count.
             case .running: return try rewrite(layout.path(.running, lastName), payload)
@@ -237,11 +252,24 @@ struct LogReplay {
         }
     }
 
-    private func rewrite(_ path: String, _ payload: [UInt8]) throws(FileError) -> Bool {
+    /// When a job was admitted, by the record's own words: its id may be older.
+    private static func admission(_ lines: [(offset: Int, isFirst: Bool, bytes: [UInt8])]) -> Date? {
+        guard let first = lines.first, first.isFirst else { return nil }
+        var found: Date?
+        StatusFile.eachLine(in: first.bytes[...]) { range in
+            guard found == nil, let line = StatusLine(first.bytes[range]) else { return }
+            found = StatusRecord(line)?.at
+        }
+        return found
+    }
+
+    /// - Parameter always: also what seems to be right already.
+    private func rewrite(_ path: String, _ payload: [UInt8], always: Bool = false) throws(FileError) -> Bool {
         do throws(FileError) {
             let standing = try files.readFile(path, maxBytes: JobSpool.maximumPayload)
             // Lost data is missing or zeros. Anything whole was changed by hand since, and stays.
-            if standing == payload || (try? JSON.parse(standing)) != nil { return false }
+            let isSame = standing == payload
+            if isSame ? !always : (try? JSON.parse(standing)) != nil { return false }
         } catch {
             guard error.code == .notFound else { throw error }
         }
@@ -295,6 +323,9 @@ struct LogReplay {
             }
         }
 
-        func covers(_ name: JobFileName) -> Bool { times[name.user].map { name.id.time <= $0 } ?? false }
+        /// A user made anew after the erasure may admit jobs with ids that are older than it.
+        func covers(_ name: JobFileName, admitted: Date?) -> Bool {
+            times[name.user].map { (admitted ?? name.id.time) <= $0 } ?? false
+        }
     }
 }

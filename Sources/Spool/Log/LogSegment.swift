@@ -8,6 +8,8 @@
 //   page 0:  "nanobot-log 1\n", nonce (8 bytes), CRC-32C of the nonce
 //   frames:  magic (4), CRC-32C (4) of all that follows, nonce (8), number (8), length of the body (8), body, zeros
 
+import DurableFiles
+
 struct LogSegment {
     static let page = 4_096
     /// Bytes of a frame before its body.
@@ -17,6 +19,27 @@ struct LogSegment {
 
     /// Pages of a frame with a body of so many bytes, in bytes.
     static func space(for body: Int) -> Int { (frameHead + body + page - 1) / page * page }
+
+    /// Makes the file of a segment, full of zeros and on disk with its name.
+    static func create(_ path: String, bytes: Int, _ files: any FileSystem) throws(FileError) {
+        do throws(FileError) {
+            try files.withFile(path, [.write, .create, .exclusive], mode: 0o640) { file throws(FileError) in
+                let zeros = [UInt8](repeating: 0, count: min(bytes, 1 << 20))
+                var done = 0
+                while done < bytes {
+                    let part = zeros.prefix(bytes - done)
+                    try files.writeAll(file, Array(part), path: path)
+                    done += part.count
+                }
+                try files.sync(file, path: path)
+            }
+            try files.syncDirectory(PathParts.split(path).folder)
+        } catch {
+            // A part of a segment is no use to anybody.
+            try? files.remove(path)
+            throw error
+        }
+    }
 
     /// Puts the first page of a segment into the buffer.
     static func fill(_ buffer: LogBuffer, headWith nonce: UInt64) {

@@ -70,8 +70,14 @@ final class SharedLog: Sendable {
         /// Those who wait, in order; the first one writes, for as many as fit into a frame.
         var pending: [Waiter] = []
         var isWriting = false
+        /// Segments whose checkpoint has failed: kept until the next start.
+        var distrusted: [Int] = []
+        /// The mark that says so is not on disk yet.
+        var needsMark = false
         /// A segment whose sync failed is among the retired ones: not to wait for others.
         var isFaulty = false
+        /// The writer waits for a checkpoint to make room.
+        var isHeldUp = false
         /// A checkpoint waits for the writer to let the current segment go.
         var wantsRetirement = false
         var isClosed = false
@@ -86,7 +92,9 @@ final class SharedLog: Sendable {
     private let root: String
     private let files: any FileSystem
     private let bounds: Bounds
-    private let lock: Int32
+    private let lock: OpenDescriptor
+    /// Open as long as the log: a failure that another process's syncfs was told of is told to this one as well.
+    private let rootDescriptor: OpenDescriptor
     private let condition = NSCondition()
     /// Guarded by `condition`.
     nonisolated(unsafe) private var state = State()
@@ -110,21 +118,22 @@ final class SharedLog: Sendable {
         self.bounds = bounds
         folder = "\(root)/log/\(writer)"
         try files.ensureDirectory(folder, mode: 0o750)
-        lock = try files.open("\(folder)/lock", [.read, .write, .create], mode: 0o640)
-        guard try files.lock(lock, wait: false, path: folder) else {
+        rootDescriptor = OpenDescriptor(try files.open(root, [.read, .directory]), files)
+        lock = OpenDescriptor(try files.open("\(folder)/lock", [.read, .write, .create], mode: 0o640), files)
+        guard try files.lock(lock.raw, wait: false, path: folder) else {
             throw FileError(code: .wouldBlock, operation: "flock", path: folder)
         }
         do throws(FileError) {
             state.current = try take()
         } catch {
-            files.closeQuietly(lock)
             // No room for a log, or no right to make one: nothing of it shall stay.
             try? files.removeTree(folder)
             throw error
         }
     }
 
-    deinit { files.closeQuietly(lock) }
+    /// Commits wait for a checkpoint.
+    var isHeldUp: Bool { condition.withLock { state.isHeldUp } }
 
     private func path(_ number: Int) -> String { "\(folder)/\(number).wal" }
 
@@ -229,6 +238,10 @@ final class SharedLog: Sendable {
         if let segment, segment.offset + space <= bounds.segment { return segment }
         condition.lock()
         if segment != nil { retire() }
+        if state.distrusted.count >= bounds.waiting {
+            condition.unlock()
+            throw Failure(cause: FileError(code: .io, operation: "syncfs", path: root), isKnown: true)
+        }
         // Bounded: what waits for its checkpoint is disk space and time of the next replay.
         while state.retired.count >= bounds.waiting, !state.isClosed {
             // A checkpoint that waits for this writer has what it wants: there is no current segment.
@@ -236,7 +249,9 @@ final class SharedLog: Sendable {
                 state.wantsRetirement = false
                 condition.broadcast()
             }
+            state.isHeldUp = true
             condition.wait()
+            state.isHeldUp = false
         }
         condition.unlock()
         do throws(FileError) {
@@ -299,34 +314,14 @@ final class SharedLog: Sendable {
         return Segment(number: number, descriptor: descriptor, nonce: nonce)
     }
 
-    /// A new file full of zeros, on disk.
+    /// A new segment, on disk.
     private func make() throws(FileError) -> Int {
-        condition.lock()
-        let number = state.nextSegment
-        state.nextSegment += 1
-        condition.unlock()
-        do throws(FileError) {
-            try files.withFile(path(number), [.write, .create, .exclusive], mode: 0o640) { file throws(FileError) in
-                try fill(file, number)
-            }
-            try files.syncDirectory(folder)
-        } catch {
-            // A part of a segment is no use to anybody.
-            try? files.remove(path(number))
-            throw error
+        let number = condition.withLock {
+            defer { state.nextSegment += 1 }
+            return state.nextSegment
         }
+        try LogSegment.create(path(number), bytes: bounds.segment, files)
         return number
-    }
-
-    private func fill(_ file: Int32, _ number: Int) throws(FileError) {
-        let zeros = [UInt8](repeating: 0, count: min(bounds.segment, 1 << 20))
-        var done = 0
-        while done < bounds.segment {
-            let part = zeros.prefix(bounds.segment - done)
-            try files.writeAll(file, Array(part), path: path(number))
-            done += part.count
-        }
-        try files.sync(file, path: path(number))
     }
 
     // MARK: - Checkpoints
@@ -341,17 +336,26 @@ final class SharedLog: Sendable {
         condition.lock()
         if state.isWriting {
             state.wantsRetirement = true
+            // The writer may be waiting for this very checkpoint.
+            condition.broadcast()
             while state.wantsRetirement { condition.wait() }
         } else if let current = state.current, current.frames > 0 {
             retire()
         }
         let retired = state.retired
-        state.firstCommit = nil
+        // Otherwise the log still has to be scrubbed when it is at rest.
+        if scrubbing { state.firstCommit = nil }
         state.isFaulty = false
         condition.unlock()
+        try markDistrust()
         if !retired.isEmpty {
             do throws(FileError) {
-                try files.syncAll(root)
+                try files.syncAll(rootDescriptor.raw, path: root)
+            } catch {
+                try distrust(retired.map(\.number))
+                throw error
+            }
+            do throws(FileError) {
                 for segment in retired {
                     try letGo(segment.number, used: min(segment.used, bounds.segment), isFaulty: segment.isFaulty)
                 }
@@ -362,6 +366,27 @@ final class SharedLog: Sendable {
         }
         if scrubbing { try scrub() }
     }
+
+    /// A syncfs has failed: what it could not write is marked as written, and no later one proves anything of it. These
+    /// segments stay until the next start, whose replay writes everything anew that they speak of.
+    private func distrust(_ numbers: [Int]) throws(FileError) {
+        condition.withLock {
+            state.retired.removeAll { numbers.contains($0.number) }
+            state.distrusted += numbers
+            state.needsMark = true
+            condition.broadcast()
+        }
+        try markDistrust()
+    }
+
+    private func markDistrust() throws(FileError) {
+        guard condition.withLock({ state.needsMark }) else { return }
+        try files.replaceFile("\(folder)/\(SharedLog.distrustMark)", [], mode: 0o640)
+        condition.withLock { state.needsMark = false }
+    }
+
+    /// In the folder of a log whose files must be written anew by its replay, whatever they seem to hold.
+    static let distrustMark = "distrusted"
 
     /// Keeps a segment to be used again, its first page blank so that none of its frames is replayed any more, or removes
     /// it where there are enough, or where its sync has failed once: what the disk holds of it nobody knows.
@@ -451,7 +476,14 @@ final class SharedLog: Sendable {
         state.spares = []
         condition.unlock()
         for number in rest { try files.remove(path(number)) }
+        // The next start has to look at what is left.
+        guard condition.withLock({ state.distrusted.isEmpty }) else { return }
         try files.remove("\(folder)/lock")
-        try files.removeDirectory(folder)
+        do throws(FileError) {
+            try files.removeDirectory(folder)
+        } catch {
+            // Somebody who opens the spool takes it for an orphan's just now, and removes it.
+            guard error.code == .notEmpty || error.code == .notFound else { throw error }
+        }
     }
 }

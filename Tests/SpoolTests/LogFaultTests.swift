@@ -1,0 +1,203 @@
+// The shared log where something fails or waits: syncs, checkpoints, starts, file systems.
+
+import DurableFiles
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+import TextFormats
+
+@testable import Spool
+
+@Suite struct LogFaultTests {
+    @Test("a segment whose sync failed is never written again")
+    func faultySegment() throws {
+        let folder = try TemporaryDirectory()
+        let files = FaultyFileSystem()
+        try files.makeDirectory(folder.path + "/log", mode: 0o700)
+        let log = try SharedLog(root: folder.path, writer: "w", files: files)
+        let record = LogRecord.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])
+        files.set(.failAlways("fdatasync \(folder.path)/log/w/1.wal"))
+        #expect(throws: SharedLog.Failure.self) { try log.commit([record]) }
+        files.set(.none)
+        try log.commit([record])
+        #expect(files.log.allSatisfy { !$0.contains("/1.wal") })
+        try log.checkpoint(scrubbing: false)
+        #expect(try !files.exists(folder.path + "/log/w/1.wal"))
+        #expect(try files.exists(folder.path + "/log/w/2.wal"))
+        try log.close()
+    }
+
+    @Test("a commit that waits for a checkpoint is let go by it")
+    func blockedWriter() throws {
+        let folder = try TemporaryDirectory()
+        let files = LinuxFileSystem()
+        try files.makeDirectory(folder.path + "/log", mode: 0o700)
+        var bounds = SharedLog.Bounds()
+        bounds.segment = 3 * LogSegment.page
+        bounds.waiting = 1
+        bounds.isAutomatic = false
+        let log = try SharedLog(root: folder.path, writer: "w", files: files, bounds: bounds)
+        let record = LogRecord.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])
+        for _ in 0..<2 { try log.commit([record]) }
+        let failures = Atomic<Int>(0)
+        // The third commit needs a second segment, and may have none before a checkpoint.
+        DispatchQueue.concurrentPerform(iterations: 2) { number in
+            do {
+                if number == 0 { return try log.commit([record]) }
+                while !log.isHeldUp { sched_yield() }
+                try log.checkpoint()
+            } catch {
+                failures.wrappingAdd(1, ordering: .relaxed)
+            }
+        }
+        #expect(failures.load(ordering: .relaxed) == 0)
+        try log.close()
+    }
+
+    @Test("after a checkpoint that failed its segments stay, and the next start writes anew what they speak of")
+    func distrusted() throws {
+        let fixture = try SpoolFixture(log: true)
+        let ids = try (0..<3).map { try fixture.spool.submit(fixture.submission("\($0)")).record.id }
+        let log = try #require(fixture.spool.log)
+        fixture.files.set(.failAlways("syncfs"))
+        #expect(throws: FileError.self) { try log.checkpoint() }
+        fixture.files.set(.none)
+        // A later success proves nothing of what the first has failed to write.
+        try log.checkpoint()
+        let later = try fixture.spool.submit(fixture.submission("later")).record.id
+        try fixture.spool.close()
+        fixture.files.crash()
+        let files = FaultyFileSystem()
+        let again = try JobSpool(root: fixture.spool.layout.root, files: files, now: fixture.clock.read)
+        #expect(again.replayed.logs == 1)
+        #expect(again.replayed.jobs == 3)
+        for id in ids {
+            let record = again.layout.statusPath(id)
+            #expect(files.log.contains("write \(record)"))
+            #expect(files.log.contains { $0.hasPrefix("rename ") && $0.contains(id.description) })
+            #expect(try fixture.places(id, in: again) == ["queued"])
+        }
+        #expect(!files.log.contains("write \(again.layout.statusPath(later))"))
+        #expect(try again.names(in: .queued).count == 4)
+        #expect(try fixture.another().replayed.logs == 0)
+    }
+
+    @Test("a start that fails behind a damaged segment finds it again")
+    func damagedTwice() throws {
+        let fixture = try SpoolFixture(powerCut: true, log: true)
+        let ids = try (0..<3).map { try fixture.spool.submit(fixture.submission("\($0)")).record.id }
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let root = fixture.folder.path + ".after-twice"
+        try fixture.disk?.restore(to: root, .strict)
+        defer { fixture.removeAfterPowerCut("twice") }
+        let folder = root + "/spool/log"
+        let writer = try #require(try LinuxFileSystem().list(folder).first { $0.kind == .directory })
+        let handle = try #require(FileHandle(forUpdatingAtPath: "\(folder)/\(writer.name)/1.wal"))
+        try handle.seek(toOffset: UInt64(LogSegment.page + 40))
+        try handle.write(contentsOf: [0xFF])
+        try handle.close()
+        let files = FaultyFileSystem()
+        files.set(.failAlways("syncfs"))
+        #expect(throws: SpoolError.self) { try JobSpool(root: root + "/spool", files: files, now: fixture.clock.read) }
+        let after = try JobSpool(root: root + "/spool", now: fixture.clock.read)
+        #expect(after.replayed.corrupt.count == 1)
+        // The first frame is the damaged one.
+        for id in ids.dropFirst() { #expect(try after.record(id) != nil) }
+        #expect(try LinuxFileSystem().list(folder).contains { $0.name.hasPrefix("corrupt-") })
+    }
+
+    @Test("a user made anew keeps jobs whose ids are older than the erasure of the one before")
+    func madeAnew() throws {
+        let fixture = try SpoolFixture(powerCut: true, log: true)
+        let old = fixture.submission("old id", user: "alice")
+        fixture.clock.advance(by: 60)
+        #expect(try fixture.spool.erase(user: "alice") == 0)
+        fixture.clock.advance(by: 60)
+        _ = try fixture.spool.submit(old)
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let spool = try fixture.afterPowerCut(.strict, "anew")
+        defer { fixture.removeAfterPowerCut("anew") }
+        #expect(try spool.record(old.id)?.state == .queued)
+    }
+
+    @Test("a file system that refuses writes past its cache gets a log all the same")
+    func refusesDirect() throws {
+        let folder = try TemporaryDirectory()
+        let files = FaultyFileSystem()
+        try files.makeDirectory(folder.path + "/log", mode: 0o700)
+        files.set(.none)
+        try SharedLog(root: folder.path, writer: "a", files: files).close()
+        let opens = files.log.indices.filter { files.log[$0].hasPrefix("open ") && files.log[$0].hasSuffix("1.wal") }
+        let writes = files.log.indices.filter { files.log[$0].hasPrefix("write ") && files.log[$0].hasSuffix("1.wal") }
+        // The second open is the direct one; the write of the first page is the last before anything else.
+        for call in [opens[1], try #require(writes.first { $0 > opens[1] })] {
+            files.set(.fail(call: call + 1, errno: EINVAL))
+            let log = try SharedLog(root: folder.path, writer: "b", files: files)
+            try log.commit([.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])])
+            try log.close()
+        }
+    }
+
+    @Test("a checkpoint of a log that is never quiet is not kept waiting")
+    func busyCheckpoints() throws {
+        let folder = try TemporaryDirectory()
+        let files = LinuxFileSystem()
+        try files.makeDirectory(folder.path + "/log", mode: 0o700)
+        var bounds = SharedLog.Bounds()
+        bounds.segment = 8 * LogSegment.page
+        bounds.waiting = 2
+        bounds.isAutomatic = false
+        let log = try SharedLog(root: folder.path, writer: "w", files: files, bounds: bounds)
+        let isOver = Atomic<Bool>(false)
+        let failures = Atomic<Int>(0)
+        DispatchQueue.concurrentPerform(iterations: 5) { number in
+            do {
+                if number == 0 {
+                    for _ in 0..<40 { try log.checkpoint() }
+                    isOver.store(true, ordering: .releasing)
+                }
+                while !isOver.load(ordering: .acquiring) {
+                    try log.commit([.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])])
+                }
+            } catch {
+                failures.wrappingAdd(1, ordering: .relaxed)
+                isOver.store(true, ordering: .releasing)
+            }
+        }
+        #expect(failures.load(ordering: .relaxed) == 0)
+        try log.close()
+    }
+
+    @Test("two batches with the same jobs the other way round do not wait for each other for ever")
+    func oppositeBatches() throws {
+        for _ in 0..<30 {
+            let fixture = try SpoolFixture(log: true)
+            let spool = fixture.spool
+            let jobs = (0..<4).map { fixture.submission("\($0)") }
+            let created = Atomic<Int>(0)
+            let failures = Atomic<Int>(0)
+            DispatchQueue.concurrentPerform(iterations: 2) { number in
+                let batch = spool.batch()
+                var answers: [Result<Submitted, SpoolError>] = []
+                do {
+                    for job in number == 0 ? jobs : jobs.reversed() {
+                        if let answer = try batch.add(job) { answers.append(.success(answer)) }
+                    }
+                    answers += batch.commit().values
+                    for answer in answers {
+                        if case .created = try answer.get() { created.wrappingAdd(1, ordering: .relaxed) }
+                    }
+                    if answers.count != jobs.count { failures.wrappingAdd(1, ordering: .relaxed) }
+                } catch {
+                    failures.wrappingAdd(1, ordering: .relaxed)
+                }
+            }
+            #expect(failures.load(ordering: .relaxed) == 0)
+            #expect(created.load(ordering: .relaxed) == jobs.count)
+            #expect(try spool.names(in: .queued).count == jobs.count)
+        }
+    }
+}
