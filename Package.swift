@@ -85,7 +85,7 @@ let rooms: [Room] = [
         name: "nanobot",
         imports: [
             "TextFormats", "Runtime", "NanobotClient", "Accounts", "Identity", "Scheduler", "Jobs", "Tenants", "Spool",
-            "DurableFiles",
+            "DurableFiles", "CLinux",
         ],
         products: [arguments, logging], hasTests: false),
 ]

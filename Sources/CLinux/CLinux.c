@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -59,6 +61,23 @@ int nb_poll2(int first, int second, int timeout_ms) {
 }
 
 int nb_pidfd(int pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+static int release_pages(struct dl_phdr_info *info, size_t size, void *data) {
+    (void)size;
+    (void)data;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int index = 0; index < info->dlpi_phnum; index++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[index];
+        if (part->p_type != PT_LOAD || (part->p_flags & PF_W) != 0) continue;
+        uintptr_t start = (info->dlpi_addr + part->p_vaddr) & ~(page - 1);
+        uintptr_t end = (info->dlpi_addr + part->p_vaddr + part->p_filesz + page - 1) & ~(page - 1);
+        // Advice: where the kernel does not take it nothing is lost.
+        (void)madvise((void *)start, end - start, MADV_DONTNEED);
+    }
+    return 1;  // the program itself comes first; libraries stay as they are
+}
+
+void nb_release_program_pages(void) { (void)dl_iterate_phdr(release_pages, NULL); }
 
 int nb_set_thread_name(const char *name) { return prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0); }
 

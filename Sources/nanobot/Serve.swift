@@ -2,6 +2,7 @@
 // one line that says it is ready, and the exit status.
 
 import ArgumentParser
+import CLinux
 import Foundation
 import Runtime
 import TextFormats
@@ -152,6 +153,8 @@ struct ServerRun {
 
     /// The ready line. Whoever started the service may have closed standard output; that must not end it.
     private func announce(port: Int) {
+        // Two thirds of what an idle service would keep resident is code that only the start has run.
+        nb_release_program_pages()
         if common.json {
             try? Terminal.output.line(facts(port: port).text())
             return

@@ -37,6 +37,10 @@ int nb_spawn_talking(
 /// pidfd_open(2): a descriptor that is readable once that child of ours has ended.
 int nb_pidfd(int pid);
 
+/// Takes the pages of this program's own code and constants out of the process's memory (MADV_DONTNEED on mappings that are
+/// never written): what runs again is mapped again from the page cache, what only the start needed is not.
+void nb_release_program_pages(void);
+
 /// Name of the calling thread, at most 15 bytes.
 int nb_set_thread_name(const char *name);
 
