@@ -24,6 +24,9 @@ oldest_swift=6.1
 usual_swift=6.3
 # Seconds another apt may hold the package database before we give up.
 apt_lock_wait=300
+# inotify instances of one user that all tests beside each other need, with room to spare.
+inotify_instances=1024
+is_for_tests=false
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() {
@@ -36,7 +39,10 @@ fail() {
 wanted=("${base[@]}")
 case "${1-}" in
     "") ;;
-    --test) wanted+=("${for_tests[@]}") ;;
+    --test)
+        wanted+=("${for_tests[@]}")
+        is_for_tests=true
+        ;;
     -h | --help)
         sed -n '2,10s/^# \{0,1\}//p' "$0"
         exit 0
@@ -89,5 +95,19 @@ check_swift() {
     say "Swift $version"
 }
 
+# Tests run services side by side, each with some inotify instances; the kernel's default of 128 for a user is then too few,
+# and a test that waits for a notification would wait in vain. Where it may not be raised, the tests take their chance.
+raise_watch_limit() {
+    local limit=/proc/sys/fs/inotify/max_user_instances
+    if [ "$(cat "$limit" 2>/dev/null || echo "$inotify_instances")" -ge "$inotify_instances" ]; then return; fi
+    # shellcheck disable=SC2320
+    if { echo "$inotify_instances" >"$limit"; } 2>/dev/null; then
+        say "fs.inotify.max_user_instances raised to $inotify_instances for the tests, until the next boot"
+    else
+        say "fs.inotify.max_user_instances is $(cat "$limit"): tests beside each other may lack some (sysctl needs root)"
+    fi
+}
+
 install_missing
 check_swift
+if [ "$is_for_tests" = true ]; then raise_watch_limit; fi
