@@ -19,7 +19,7 @@ final class ReportAnswers: Sendable {
     }
 
     /// Bytes of one answer that are kept at most, and answers: all of them go when it holds so many.
-    private static let largest = 64 << 10
+    static let largest = 64 << 10
     private static let maximum = 512
 
     private let jobs: JobClient

@@ -80,8 +80,10 @@ struct ReportRoutes: RouteGroup {
         let user = view.userID
         return try await bridge.run { [reports = services.reports] in
             // The format is known once the text has been read; what changes in between is seen by the second look.
-            guard let format = try reports.text(of: id, user: user, format: nil)?.format else { return (nil, nil) }
-            let stamp = reports.stamp(of: id, user: user, format: format)
+            guard let first = try reports.text(of: id, user: user, format: nil) else { return (nil, nil) }
+            guard first.text.utf8.count <= ReportAnswers.largest,
+                let stamp = reports.stamp(of: id, user: user, format: first.format)
+            else { return (first, nil) }
             return (try reports.text(of: id, user: user, format: nil), stamp)
         }
     }

@@ -24,6 +24,7 @@ public struct MCPCallResult: Sendable, Hashable {
     public var isError: Bool
 }
 
+/// `@unchecked Sendable`: `channel` and `lastID` are used while `lock` is held.
 final class MCPSession: @unchecked Sendable {
     static let handshakeSeconds = 15.0
     /// Seconds between looks at the cancellation while others are served.

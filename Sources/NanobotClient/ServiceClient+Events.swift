@@ -7,7 +7,8 @@ import TextFormats
 
 /// One event of a job's stream.
 public struct JobEvent: Sendable {
-    /// As in docs/openapi.yaml; kinds that a newer service adds are left out.
+    /// As in docs/openapi.yaml. The server's StreamEvent has the same names; a program that uses this library need not import
+    /// the server's types. Kinds that a newer service adds are left out.
     public enum Name: String, Sendable, CaseIterable {
         /// The job's state, run, attempt or progress changed.
         case status
@@ -49,15 +50,14 @@ extension ServiceClient {
         var failures = 0
         var pause = options.firstPause
         while true {
-            var stream = Stream()
             do {
-                try follow(id, after: last, &stream) { event in
+                let isOver = try follow(id, after: last) { event in
                     last = event.id ?? last
                     failures = 0
                     pause = options.firstPause
                     return try look(event)
                 }
-                if stream.isOver { return }
+                if isOver { return }
             } catch let failure as ClientFailure where failure.isPassing && failures < options.tries * Self.patience {
                 pause = min(max(pause, failure.retryAfter ?? 0), options.longestPause)
             }
@@ -70,22 +70,16 @@ extension ServiceClient {
         }
     }
 
-    private struct Stream {
-        /// The job has ended, or the caller wants no more.
-        var isOver = false
-    }
-
     private struct Stopped: Error {}
 
-    private func follow(_ id: String, after last: String?, _ stream: inout Stream, _ look: (JobEvent) throws -> Bool) throws {
+    /// One connection. - Returns: whether the job has ended, or the caller wants no more.
+    private func follow(_ id: String, after last: String?, _ look: (JobEvent) throws -> Bool) throws -> Bool {
         var call = Call("GET", "jobs", id, "events")
         if let last { call.headers = [("Last-Event-ID", last)] }
         var request = try request(call)
         request.deadline = Self.longestStream
         request.idleTimeout = Self.longestSilence
         var parser = EventStreamParser()
-        var isOver = false
-        defer { stream.isOver = isOver }
         let response = try withoutActuallyEscaping(look) { look throws -> HTTPResponse? in
             do {
                 return try http.send(request, onBody: { piece in
@@ -93,10 +87,7 @@ extension ServiceClient {
                         guard let name = JobEvent.Name(rawValue: event.name) else { continue }
                         let data = (try? JSON.parse(event.data)) ?? .string(event.data)
                         let wantsMore = try look(JobEvent(name: name, data: data, id: event.id))
-                        if name == .done || !wantsMore {
-                            isOver = true
-                            throw Stopped()
-                        }
+                        if name == .done || !wantsMore { throw Stopped() }
                     }
                 })
             } catch let error as TransportError {
@@ -105,9 +96,9 @@ extension ServiceClient {
                 throw ClientFailure(error, url: url)
             }
         }
-        guard let response else { return }
+        guard let response else { return true }
         guard response.status < 400 else { throw ClientFailure(response) }
         // 204: nothing comes after that event.
-        if response.status == 204 { isOver = true }
+        return response.status == 204
     }
 }

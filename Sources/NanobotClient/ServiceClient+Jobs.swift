@@ -5,16 +5,12 @@ import HTTPTransport
 import TextFormats
 
 extension ServiceClient {
-    /// Seconds the service is asked to hold an answer back at once.
-    private static let longestWait = 30.0
-
     /// Submits a job: the members of a job file (kind and user_id at least). When it returns the job survives a power cut.
     /// It counts once, however often the connection breaks on the way: without `idempotency_key` it gets one, which a failure
     /// tells, so that the same job can be sent again later.
     public func submit(_ job: JSONObject) throws(ClientFailure) -> Ticket {
         let job = Self.keyed(job)
-        var call = Call("POST", "jobs", body: .object(job))
-        call.isRepeatable = true
+        let call = Call("POST", "jobs", body: .object(job), isRepeatable: true)
         do throws(ClientFailure) {
             return try Ticket(try answer(call))
         } catch {
@@ -27,8 +23,7 @@ extension ServiceClient {
     /// Up to 1,000 jobs, each answered for itself, in order.
     public func submit(_ jobs: [JSONObject]) throws(ClientFailure) -> [Result<Ticket, ClientFailure>] {
         let keyed = jobs.map(Self.keyed)
-        var call = Call("POST", "jobs", body: .array(keyed.map { .object($0) }))
-        call.isRepeatable = true
+        let call = Call("POST", "jobs", body: .array(keyed.map { .object($0) }), isRepeatable: true)
         guard let entries = try answer(call).array, entries.count == jobs.count else {
             throw ClientFailure("invalid_answer", "the answer to a batch has not one entry for each job")
         }
@@ -52,16 +47,11 @@ extension ServiceClient {
         return job
     }
 
-    /// Whole seconds the service is asked to wait; more than it grants is cut.
-    private static func seconds(_ wait: Double) -> Int { Int(min(max(wait, 0), longestWait).rounded(.up)) }
 
     /// - Parameter wait: seconds to wait for a change to its end, 0 to 30.
     public func job(_ id: String, wait: Double = 0) throws(ClientFailure) -> Job {
         var call = Call("GET", "jobs", id)
-        if wait > 0 {
-            call.query = [("wait", String(Self.seconds(wait)))]
-            call.patience = Double(Self.seconds(wait))
-        }
+        call.wait(wait)
         return try Job(try answer(call))
     }
 
@@ -79,7 +69,7 @@ extension ServiceClient {
             try look(seen)
             let left = end.map { $0 - ProcessInfo.processInfo.systemUptime } ?? .infinity
             if seen.status.isFinal || left <= 0 { return seen }
-            seen = try job(id, wait: min(left, tick, Self.longestWait))
+            seen = try job(id, wait: min(left, tick))
         }
     }
 
@@ -98,9 +88,7 @@ extension ServiceClient {
     }
 
     public func cancel(_ id: String) throws(ClientFailure) -> Job {
-        var call = Call("POST", "jobs", id, "cancel")
-        call.isRepeatable = true
-        return try Job(try answer(call))
+        try Job(try answer(Call("POST", "jobs", id, "cancel", isRepeatable: true)))
     }
 
     /// Tries a dead letter again.
@@ -109,10 +97,7 @@ extension ServiceClient {
     /// - Parameter wait: seconds to wait for its end, 0 to 30.
     public func report(_ id: String, wait: Double = 0) throws(ClientFailure) -> Report {
         var call = Call("GET", "reports", id)
-        if wait > 0 {
-            call.query = [("wait", String(Self.seconds(wait)))]
-            call.patience = Double(Self.seconds(wait))
-        }
+        call.wait(wait)
         return try Report(try answer(call))
     }
 
@@ -120,15 +105,11 @@ extension ServiceClient {
     public func queue() throws(ClientFailure) -> JSON { try answer(Call("GET", "queue")) }
 
     public func pauseQueue() throws(ClientFailure) {
-        var call = Call("POST", "queue", "pause")
-        call.isRepeatable = true
-        _ = try answer(call)
+        _ = try answer(Call("POST", "queue", "pause", isRepeatable: true))
     }
 
     public func resumeQueue() throws(ClientFailure) {
-        var call = Call("POST", "queue", "resume")
-        call.isRepeatable = true
-        _ = try answer(call)
+        _ = try answer(Call("POST", "queue", "resume", isRepeatable: true))
     }
 
     func page<Item>(_ call: Call, _ read: (JSON) throws(ClientFailure) -> Item) throws(ClientFailure) -> Page<Item> {

@@ -17,17 +17,14 @@ extension ServiceClient {
 
     /// The service draws its id from a key that goes with the call: sent twice, it is one schedule.
     public func addSchedule(_ schedule: JSONObject, to user: String) throws(ClientFailure) -> JSON {
-        var call = Call("POST", "users", user, "schedules", body: .object(schedule))
+        var call = Call("POST", "users", user, "schedules", body: .object(schedule), isRepeatable: true)
         call.headers = [("Idempotency-Key", UUID().uuidString.lowercased())]
-        call.isRepeatable = true
         return try answer(call)
     }
 
     /// Changes the members that are given; `enabled` false pauses it.
     public func changeSchedule(_ id: String, of user: String, _ change: JSONObject) throws(ClientFailure) -> JSON {
-        var call = Call("PATCH", "users", user, "schedules", id, body: .object(change))
-        call.isRepeatable = true
-        return try answer(call)
+        try answer(Call("PATCH", "users", user, "schedules", id, body: .object(change), isRepeatable: true))
     }
 
     public func removeSchedule(_ id: String, of user: String) throws(ClientFailure) {

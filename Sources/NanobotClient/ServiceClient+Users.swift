@@ -41,10 +41,10 @@ extension ServiceClient {
                 throw ClientFailure("invalid_answer", "the answer is no user", status: response.status)
             }
             let before = user["watchlist"]?[list]?.array?.compactMap(\.string) ?? []
-            var call = Call("PUT", "users", id, "watchlist", body: .object([list: JSON(change(before))]))
-            call.headers = [("If-Match", tag)]
             // A repeated one would meet its own change, and be taken for somebody else's.
-            call.isRepeatable = false
+            var call = Call(
+                "PUT", "users", id, "watchlist", body: .object([list: JSON(change(before))]), isRepeatable: false)
+            call.headers = [("If-Match", tag)]
             do throws(ClientFailure) {
                 return (before, try answer(call))
             } catch {
@@ -69,14 +69,10 @@ extension ServiceClient {
 
     /// Takes in no more jobs of the user.
     public func suspend(_ id: String, reason: String) throws(ClientFailure) -> JSON {
-        var call = Call("POST", "users", id, "suspend", body: ["reason": .string(reason)])
-        call.isRepeatable = true
-        return try answer(call)
+        try answer(Call("POST", "users", id, "suspend", body: ["reason": .string(reason)], isRepeatable: true))
     }
 
     public func resume(_ id: String) throws(ClientFailure) -> JSON {
-        var call = Call("POST", "users", id, "resume")
-        call.isRepeatable = true
-        return try answer(call)
+        try answer(Call("POST", "users", id, "resume", isRepeatable: true))
     }
 }

@@ -55,12 +55,24 @@ public struct ServiceClient: Sendable {
         /// Seconds more than usual.
         var patience: Double = 0
 
-        init(_ method: String, _ path: String..., body: JSON? = nil) {
+        /// - Parameter isRepeatable: nil: as the method is by RFC 9110.
+        init(_ method: String, _ path: String..., body: JSON? = nil, isRepeatable: Bool? = nil) {
             self.method = method
             self.path = path
             self.body = body
-            isRepeatable = method != "POST" && method != "PATCH"
+            self.isRepeatable = isRepeatable ?? (method != "POST" && method != "PATCH")
         }
+
+        /// Asks the service to hold its answer back for so many seconds, at most 30, until something has changed.
+        mutating func wait(_ seconds: Double) {
+            guard seconds > 0 else { return }
+            let whole = Int(min(seconds, Self.longestWait).rounded(.up))
+            query.append(("wait", String(whole)))
+            patience = Double(whole)
+        }
+
+        /// Seconds the service grants.
+        static let longestWait = 30.0
     }
 
     /// - Throws: `invalid_request` for a part of the path that would not stay one: libcurl and servers take "." and ".." for

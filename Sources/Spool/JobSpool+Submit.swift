@@ -82,8 +82,10 @@ extension JobSpool {
         switch try begin(submission) {
         case .answered(let answer): return answer
         case .prepared(let admission):
-            for (_, answer) in conclude([admission]) { return try answer.get() }
-            throw SpoolError(.outcomeUnknown, "The submission was not answered.", id: submission.id)
+            guard let answer = conclude([admission]).first?.1 else {
+                throw SpoolError(.outcomeUnknown, "The submission was not answered.", id: submission.id)
+            }
+            return try answer.get()
         }
     }
 
@@ -340,7 +342,7 @@ extension JobSpool {
     }
 
     /// The log failed: the files themselves are made durable.
-    fileprivate func syncFiles(_ submission: Submission, _ file: StatusFile, _ admission: Admission) throws(SpoolError) {
+    private func syncFiles(_ submission: Submission, _ file: StatusFile, _ admission: Admission) throws(SpoolError) {
         try admission.order?.sync()
         try stored(submission.id) { () throws(FileError) in
             try syncJobFile(layout.path(.queued, submission.fileName))

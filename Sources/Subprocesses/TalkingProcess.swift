@@ -179,6 +179,7 @@ public final class TalkingProcess {
 }
 
 /// A thread that lives as long as the process and makes children for others.
+/// `@unchecked Sendable`: `work` is used while `condition` is held.
 private final class SpawningThread: @unchecked Sendable {
     static let shared = SpawningThread()
 

@@ -67,7 +67,7 @@ public struct ExecTool: Tool {
         let child = box.child(
             command: command, readable: workspace.path, entries: entries.map(\.name), writable: Workspace.data,
             seconds: Double(min(asked, options.seconds)), outputBytes: options.outputBytes)
-        var room = RoomWatch(workspace: workspace, options: options)
+        var room = try RoomWatch(workspace: workspace, options: options)
         let result: ChildProcess.Result
         do throws(SubprocessError) {
             result = try child.run { context.cancellation.isCancelled || room.isExceeded() }
@@ -89,11 +89,16 @@ public struct ExecTool: Tool {
         private(set) var found: String?
 
         /// A workspace that is too full already may not grow; the command may be the one that makes room.
-        init(workspace: Workspace, options: ExecOptions) {
+        init(workspace: Workspace, options: ExecOptions) throws {
             self.workspace = workspace
-            let usage = try? workspace.diskUsage()
-            files = max(options.files, usage?.files ?? 0)
-            bytes = max(options.workspaceMB << 20, usage?.bytes ?? 0)
+            let usage = try workspace.diskUsage()
+            // What cannot be counted to its end could grow without an end.
+            guard usage.isComplete else {
+                throw ToolFailure(
+                    code: "disk_quota", detail: "the workspace has too many files to be counted; some have to be removed first")
+            }
+            files = max(options.files, usage.files)
+            bytes = max(options.workspaceMB << 20, usage.bytes)
         }
 
         mutating func isExceeded() -> Bool {
@@ -108,7 +113,7 @@ public struct ExecTool: Tool {
         private func excess() -> String? {
             // A workspace that cannot be measured just now is measured again by the next look.
             guard let usage = try? workspace.diskUsage() else { return nil }
-            if usage.files > files { return "the workspace has more than the \(files) files it may have; remove some" }
+            if usage.files > files || !usage.isComplete { return "the workspace has more than the \(files) files it may have; remove some" }
             if usage.bytes > bytes { return "the workspace has more than the \(bytes >> 20) MiB it may have; remove files" }
             return nil
         }

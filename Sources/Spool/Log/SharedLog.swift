@@ -98,7 +98,7 @@ final class SharedLog: Sendable {
     private let condition = NSCondition()
     /// Guarded by `condition`.
     nonisolated(unsafe) private var state = State()
-    /// Of the one who writes.
+    /// Used by the one who writes only: `isWriting` is handed from thread to thread under `condition`.
     nonisolated(unsafe) private let buffer = LogBuffer()
     private let checkpointing = NSLock()
     /// Rung when a checkpoint may have become due; not with every commit.
@@ -364,7 +364,14 @@ final class SharedLog: Sendable {
                 throw error
             }
         }
-        if scrubbing { try scrub() }
+        guard scrubbing else { return }
+        do throws(FileError) {
+            try scrub()
+        } catch {
+            // Due again at once.
+            condition.withLock { state.firstCommit = state.firstCommit ?? state.lastCommit }
+            throw error
+        }
     }
 
     /// A syncfs has failed: what it could not write is marked as written, and no later one proves anything of it. These
@@ -441,7 +448,8 @@ final class SharedLog: Sendable {
         while true {
             condition.lock()
             let (isClosed, isFull, first, last) = (
-                state.isClosed, state.isFaulty || state.retired.count >= bounds.full, state.firstCommit, state.lastCommit
+                state.isClosed, state.isFaulty || state.needsMark || state.retired.count >= bounds.full, state.firstCommit,
+                state.lastCommit
             )
             condition.unlock()
             if isClosed { return .never }
