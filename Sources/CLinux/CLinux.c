@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <linux/aio_abi.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -50,6 +52,39 @@ int64_t nb_file_system_magic(const char *path) {
 }
 
 int nb_syncfs(int descriptor) { return syncfs(descriptor); }
+
+int nb_io_setup(uintptr_t *queue) {
+    aio_context_t made = 0;
+    if (syscall(SYS_io_setup, 1, &made) != 0) return -1;
+    *queue = made;
+    return 0;
+}
+
+int nb_io_submit_write(uintptr_t queue, int descriptor, const void *bytes, uintptr_t count, int64_t offset) {
+    struct iocb one;
+    memset(&one, 0, sizeof one);
+    one.aio_lio_opcode = IOCB_CMD_PWRITE;
+    one.aio_fildes = (uint32_t)descriptor;
+    one.aio_buf = (uintptr_t)bytes;
+    one.aio_nbytes = count;
+    one.aio_offset = offset;
+    one.aio_rw_flags = RWF_DSYNC;
+    struct iocb *list[1] = {&one};
+    // The kernel copies what it needs before the call returns.
+    return syscall(SYS_io_submit, queue, 1, list) == 1 ? 0 : -1;
+}
+
+long nb_io_wait(uintptr_t queue) {
+    struct io_event event;
+    long count;
+    do {
+        count = syscall(SYS_io_getevents, queue, 1, 1, &event, NULL);
+    } while (count == 0 || (count < 0 && errno == EINTR));
+    if (count < 0) return -1;
+    if (event.res >= 0) return (long)event.res;
+    errno = (int)-event.res;
+    return -1;
+}
 
 int nb_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 

@@ -83,6 +83,14 @@ public protocol FileSystem: Sendable {
         throws(FileError) -> Int
     func sync(_ descriptor: Int32, path: String) throws(FileError)
     func dataSync(_ descriptor: Int32, path: String) throws(FileError)
+    /// Begins to write all of `bytes`, which must stay as they are until `endSyncedWrite`, durably as with O_DSYNC: no other
+    /// write is covered. The caller must call `endSyncedWrite`, on any thread, before the descriptor is closed.
+    ///
+    /// - Throws: an error that does not pass where there are no such writes; whatever it is, nothing whole was written.
+    func beginSyncedWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int, path: String)
+        throws(FileError) -> SyncedWrite
+    /// Waits until it is on disk. - Throws: after which nobody knows whether it is.
+    func endSyncedWrite(_ write: SyncedWrite, path: String) throws(FileError)
     /// syncfs: all files and folders of the file system the path is on, whoever wrote them.
     func syncAll(_ path: String) throws(FileError)
     /// The same by a descriptor: it is told of every failure to write since it was opened, or since it was told last, whoever

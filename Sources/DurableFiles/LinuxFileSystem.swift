@@ -4,6 +4,7 @@
 import CLinux
 import Foundation
 import Glibc
+import Synchronization
 
 public struct LinuxFileSystem: FileSystem {
     public let isShared: Bool
@@ -101,6 +102,31 @@ public struct LinuxFileSystem: FileSystem {
 
     public func dataSync(_ descriptor: Int32, path: String) throws(FileError) {
         try check("fdatasync", path) { fdatasync(descriptor) }
+    }
+
+    /// Queues of the kernel's asynchronous I/O that are not in use: making one costs more than a write.
+    private static let queues = Mutex<[UInt]>([])
+
+    public func beginSyncedWrite(
+        _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int, path: String
+    ) throws(FileError) -> SyncedWrite {
+        var queue = Self.queues.withLock { $0.popLast() } ?? 0
+        do throws(FileError) {
+            if queue == 0 { try check("io_setup", path) { nb_io_setup(&queue) } }
+            try check("io_submit", path) {
+                nb_io_submit_write(queue, descriptor, bytes.baseAddress, UInt(bytes.count), Int64(offset))
+            }
+        } catch {
+            if queue != 0 { Self.queues.withLock { $0.append(queue) } }
+            throw error
+        }
+        return SyncedWrite(descriptor: descriptor, count: bytes.count, queue: queue)
+    }
+
+    public func endSyncedWrite(_ write: SyncedWrite, path: String) throws(FileError) {
+        defer { Self.queues.withLock { $0.append(write.queue) } }
+        let written = try check("write", path) { nb_io_wait(write.queue) }
+        guard written == write.count else { throw FileError(code: .io, operation: "write", path: path) }
     }
 
     public func syncAll(_ path: String) throws(FileError) {

@@ -2,8 +2,9 @@
 //
 // 1 create status/<id> (O_EXCL: the id is ours) and lock it; note what is being admitted   2 tmp/<id> written and fsynced
 // 3 order key, fsynced   4 rename into queued/, fsync queued/   5 `queued` line, fsync, fsync the status folder   6 unlock
-// The commit point is the last fsync of 5; with a shared log nothing of this is synced, and the log's fsync is it. The
-// order matters: a `queued` line on disk means that the job file stands.
+// The commit point is the last fsync of 5. The order matters: a `queued` line on disk means that the job file stands.
+// With a shared log nothing of this is synced: 3 comes first, and while 2, 4 and 5 are done the log's entry is on its way to
+// the disk, if nobody else is writing; its arrival is the commit point. What fails on the way is taken back in the log too.
 // A crash before 4 leaves a status file without a state, which the next submit of the id completes; a crash between 4
 // and 5 leaves a job that its claimer, or the next submit, completes. Whoever answers for a job that somebody else has
 // admitted makes sure first that it is durable.
@@ -81,33 +82,36 @@ extension JobSpool {
     public func submit(_ submission: Submission) throws(SpoolError) -> Submitted {
         switch try begin(submission) {
         case .answered(let answer): return answer
-        case .prepared(let admission):
-            guard let answer = conclude([admission]).first?.1 else {
-                throw SpoolError(.outcomeUnknown, "The submission was not answered.", id: submission.id)
-            }
-            return try answer.get()
+        case .planned(let plan):
+            let outcome = plan.log.commit(plan.entries, beside: { () throws(SpoolError) in try writeFiles(plan) })
+            if let refusal = outcome.refusal { throw takeBack(plan, refusal, isLogged: outcome.isLogged) }
+            return try conclude(plan, outcome.failure)
         }
     }
 
     /// Submissions that become durable together.
     public func batch() -> SubmissionBatch { SubmissionBatch(spool: self) }
 
-    /// A submission whose files stand under its lock and are not durable yet.
-    struct PreparedAdmission {
+    /// An admission through the shared log: the id is ours, its record is locked and still without a word.
+    struct PlannedAdmission {
         let submission: Submission
+        let log: SharedLog
+        /// What makes it durable.
+        let entries: [LogRecord]
         fileprivate let file: StatusFile
         fileprivate let record: JobRecord
-        fileprivate let admission: Admission
-        fileprivate let entries: [LogRecord]
+        fileprivate let order: OrderFile?
+        fileprivate let admissionLine: [UInt8]
+        fileprivate let queuedLine: [UInt8]
     }
 
     enum Begun {
         case answered(Submitted)
-        /// `conclude` must follow: until then the job is locked.
-        case prepared(PreparedAdmission)
+        /// `writeFiles` must follow, and `conclude` or `takeBack`: until then the job is locked.
+        case planned(PlannedAdmission)
     }
 
-    /// All of an admission before its commit point; with no shared log the whole of it.
+    /// The beginning of an admission; with no shared log the whole of it.
     /// - Parameter beforeWaiting: called before it waits for somebody else who holds the job: the caller lets go of what it
     ///   holds itself.
     func begin(_ submission: Submission, beforeWaiting: () -> Void = {}) throws(SpoolError) -> Begun {
@@ -125,8 +129,8 @@ extension JobSpool {
         throw SpoolError(.storage, "The folder of \(path) keeps disappearing.", id: id)
     }
 
-    /// The commit point of prepared submissions: one entry of the log for all of them.
-    func conclude(_ all: [PreparedAdmission]) -> [(PreparedAdmission, Result<Submitted, SpoolError>)] {
+    /// The commit point of submissions whose files stand: one entry of the log for all of them.
+    func conclude(_ all: [PlannedAdmission]) -> [(PlannedAdmission, Result<Submitted, SpoolError>)] {
         guard let log, !all.isEmpty else { return [] }
         var failure: SharedLog.Failure?
         do throws(SharedLog.Failure) {
@@ -136,24 +140,33 @@ extension JobSpool {
         }
         return all.map { one in
             do throws(SpoolError) {
-                if let failure { try secure(one, failure) }
-                one.file.close()
-                notify(.queued(one.submission.fileName))
-                return (one, .success(.created(one.record)))
+                return (one, .success(try conclude(one, failure)))
             } catch {
                 return (one, .failure(error))
             }
         }
     }
 
-    /// The log has failed: the job's own files are made durable, or it is withdrawn.
-    private func secure(_ one: PreparedAdmission, _ failure: SharedLog.Failure) throws(SpoolError) {
-        do throws(SpoolError) {
-            try syncFiles(one.submission, one.file, one.admission)
-        } catch {
-            ownNews.forget(one.submission.fileName)
-            throw withdraw(one.submission, one.file, one.admission.order, error, isKnown: failure.isKnown)
+    /// The files stand and the log has answered: where it has failed they are made durable themselves, or withdrawn.
+    private func conclude(_ plan: PlannedAdmission, _ failure: SharedLog.Failure?) throws(SpoolError) -> Submitted {
+        if let failure {
+            do throws(SpoolError) {
+                try syncFiles(plan)
+            } catch {
+                ownNews.forget(plan.submission.fileName)
+                throw withdraw(plan.submission, plan.file, plan.order, error, isKnown: failure.isKnown)
+            }
         }
+        plan.file.close()
+        notify(.queued(plan.submission.fileName))
+        return .created(plan.record)
+    }
+
+    /// Its files could not be written: nothing of it stays, in the log neither.
+    func takeBack(_ plan: PlannedAdmission, _ cause: SpoolError, isLogged: Bool) -> SpoolError {
+        ownNews.forget(plan.submission.fileName)
+        return withdraw(
+            plan.submission, plan.file, plan.order, cause, isKnown: true, inLog: isLogged ? plan.log : nil)
     }
 
     private func check(_ submission: Submission) throws(SpoolError) {
@@ -285,7 +298,7 @@ extension JobSpool {
     fileprivate struct Admission {
         var order: OrderFile?
         var orderOffset: Int?
-        /// False between the rename into queued/ and a finished fsync of it, or when the log itself cannot say.
+        /// False between the rename into queued/ and a finished fsync of it.
         var isKnown = true
     }
 
@@ -294,7 +307,7 @@ extension JobSpool {
         var admission = Admission()
         let record: JobRecord
         do throws(SpoolError) {
-            if log != nil { return .prepared(try prepare(submission, file, &admission)) }
+            if let log { return .planned(try plan(submission, file, log, &admission)) }
             record = try admitDirectly(submission, file, &admission)
         } catch {
             ownNews.forget(submission.fileName)
@@ -320,35 +333,46 @@ extension JobSpool {
         return record
     }
 
-    /// All files are written and none is synced; one entry of the log, synced together with those of other submissions,
-    /// can bring them back. Commit point: that sync, in `conclude`.
-    private func prepare(_ submission: Submission, _ file: StatusFile, _ admission: inout Admission)
-        throws(SpoolError) -> PreparedAdmission
-    {
-        let name = submission.fileName
-        try file.append(submission.admissionLine, .none)
-        try writeTemporary(submission, sync: false)
+    /// What will stand in the files, so that one entry of the log can bring them back.
+    private func plan(
+        _ submission: Submission, _ file: StatusFile, _ log: SharedLog, _ admission: inout Admission
+    ) throws(SpoolError) -> PlannedAdmission {
+        // Something is there only when an earlier submission of the id has died.
+        let standing = file.size == 0 ? [] : try file.writtenBytes()
         try joinOrder(submission, sync: false, &admission)
-        try moveIn(submission)
-        let record = try writeQueuedLine(submission, name, file)
+        let status = queuedStatus(submission, submission.fileName)
+        let admissionLine = submission.admissionLine.encoded()
+        let queuedLine = status.line.encoded()
+        let lines = standing + admissionLine + queuedLine
         var entries: [LogRecord] = [
-            .lines(submission.id, offset: 0, isFirst: true, try file.writtenBytes()), .job(name, submission.payload),
+            .lines(submission.id, offset: 0, isFirst: true, lines), .job(submission.fileName, submission.payload),
         ]
         if let key = submission.orderKey, let offset = admission.orderOffset {
             entries.append(.order(key, submission.id, offset: offset))
         }
-        return PreparedAdmission(
-            submission: submission, file: file, record: record, admission: admission, entries: entries)
+        return PlannedAdmission(
+            submission: submission, log: log, entries: entries, file: file,
+            record: JobRecord(id: submission.id, first: status, last: status, statusSize: lines.count),
+            order: admission.order, admissionLine: admissionLine, queuedLine: queuedLine)
+    }
+
+    /// Writes all files and syncs none.
+    func writeFiles(_ plan: PlannedAdmission) throws(SpoolError) {
+        try plan.file.append(encoded: plan.admissionLine, .none)
+        try writeTemporary(plan.submission, sync: false)
+        try moveIn(plan.submission)
+        try plan.file.append(encoded: plan.queuedLine, .none)
     }
 
     /// The log failed: the files themselves are made durable.
-    private func syncFiles(_ submission: Submission, _ file: StatusFile, _ admission: Admission) throws(SpoolError) {
-        try admission.order?.sync()
+    private func syncFiles(_ plan: PlannedAdmission) throws(SpoolError) {
+        let submission = plan.submission
+        try plan.order?.sync()
         try stored(submission.id) { () throws(FileError) in
             try syncJobFile(layout.path(.queued, submission.fileName))
             try syncer.sync(layout.path(.queued))
         }
-        try syncRecord(submission.id, file)
+        try syncRecord(submission.id, plan.file)
     }
 
     private func syncJobFile(_ path: String) throws(FileError) {
@@ -389,12 +413,17 @@ extension JobSpool {
     private func writeQueuedLine(_ submission: Submission, _ name: JobFileName, _ file: StatusFile)
         throws(SpoolError) -> JobRecord
     {
+        let status = queuedStatus(submission, name)
+        try file.append(status.line, .none)
+        return JobRecord(id: submission.id, first: status, last: status, statusSize: file.size)
+    }
+
+    private func queuedStatus(_ submission: Submission, _ name: JobFileName) -> StatusRecord {
         var status = StatusRecord(state: .queued, name: name, at: now())
         status.due = submission.due
         status.fingerprint = submission.fingerprint
         status.facts = submission.facts
-        try file.append(status.line, .none)
-        return JobRecord(id: submission.id, first: status, last: status, statusSize: file.size)
+        return status
     }
 
     private func syncRecord(_ id: JobID, _ file: StatusFile) throws(SpoolError) {
@@ -413,9 +442,12 @@ extension JobSpool {
     /// Takes an admission back under its lock: the record is emptied first, so that it never speaks of a job file that is
     /// gone. The job file must durably be gone before we may say "not admitted".
     ///
-    /// - Parameter isKnown: false when the fsync of queued/ itself failed: asking it again proves nothing.
+    /// - Parameters:
+    ///   - isKnown: false when the fsync of queued/ itself failed: asking it again proves nothing.
+    ///   - log: may hold the admission, and has to take it back before anybody else can admit the id again.
     private func withdraw(
-        _ submission: Submission, _ file: StatusFile, _ order: OrderFile?, _ cause: SpoolError, isKnown: Bool
+        _ submission: Submission, _ file: StatusFile, _ order: OrderFile?, _ cause: SpoolError, isKnown: Bool,
+        inLog log: SharedLog? = nil
     ) -> SpoolError {
         let id = submission.id
         defer { file.close() }
@@ -423,6 +455,7 @@ extension JobSpool {
             try files.truncate(file.descriptor, to: 0, path: file.path)
             try removeIfThere(layout.path(.queued, submission.fileName))
             try removeIfThere(layout.path(.tmp, "\(id).json"))
+            if let log { try takeBack(id, in: log) }
             try removeIfThere(layout.statusPath(id))
             try files.syncDirectory(layout.path(.queued))
         } catch {
@@ -435,5 +468,13 @@ extension JobSpool {
         var failure = cause
         failure.id = id
         return failure
+    }
+
+    private func takeBack(_ id: JobID, in log: SharedLog) throws(FileError) {
+        do throws(SharedLog.Failure) {
+            try log.commit([.withdrawn(id)])
+        } catch {
+            throw error.cause
+        }
     }
 }

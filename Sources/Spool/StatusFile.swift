@@ -134,8 +134,13 @@ final class StatusFile {
     /// Appends one line. When the disk is full the torn part is cut off again, so that the next line starts clean.
     /// - Throws: `.takenOver` on a shared file system when the lock was lost meanwhile; `.storage`.
     func append(_ line: StatusLine, _ durability: Durability) throws(SpoolError) {
+        try append(encoded: line.encoded(), durability)
+    }
+
+    /// The same with the line's bytes.
+    func append(encoded line: [UInt8], _ durability: Durability) throws(SpoolError) {
         try checkHolding()
-        var bytes = line.encoded()
+        var bytes = line
         // A torn part that could not be cut off ends here, so that it does not spoil this line.
         if isTorn { bytes.insert(0x0A, at: 0) }
         do throws(FileError) {

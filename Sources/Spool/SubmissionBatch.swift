@@ -14,7 +14,7 @@ public final class SubmissionBatch {
     private static let byteLimit = 2 << 20
 
     private let spool: JobSpool
-    private var prepared: [JobSpool.PreparedAdmission] = []
+    private var prepared: [JobSpool.PlannedAdmission] = []
     private var bytes = 0
     private var answers: [JobID: Answer] = [:]
 
@@ -35,8 +35,13 @@ public final class SubmissionBatch {
         // Two batches that wait for each other's jobs would wait for ever: who waits holds nothing back.
         switch try spool.begin(submission, beforeWaiting: { self.flush() }) {
         case .answered(let answer): return answer
-        case .prepared(let admission):
-            prepared.append(admission)
+        case .planned(let plan):
+            do throws(SpoolError) {
+                try spool.writeFiles(plan)
+            } catch {
+                throw spool.takeBack(plan, error, isLogged: false)
+            }
+            prepared.append(plan)
             bytes += submission.payload.count
             return nil
         }

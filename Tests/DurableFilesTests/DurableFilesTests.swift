@@ -29,6 +29,33 @@ import Testing
         }
     }
 
+    @Test("a write that goes on ends with the bytes in the file, or with an error")
+    func syncedWrites() throws {
+        let folder = try TemporaryDirectory()
+        let path = folder.path + "/log"
+        try files.createFile(path, [UInt8](repeating: 0, count: 8_192))
+        let bytes = [UInt8](repeating: 7, count: 4_096)
+        let descriptor = try files.open(path, [.read, .write])
+        defer { files.closeQuietly(descriptor) }
+        // Two at once, ended the other way round.
+        try bytes.withUnsafeBytes { buffer in
+            let first = try files.beginSyncedWrite(descriptor, buffer, at: 0, path: path)
+            let second = try files.beginSyncedWrite(descriptor, buffer, at: 4_096, path: path)
+            try files.endSyncedWrite(second, path: path)
+            try files.endSyncedWrite(first, path: path)
+        }
+        #expect(try files.readFile(path) == bytes + bytes)
+        let readOnly = try files.open(path, [.read])
+        defer { files.closeQuietly(readOnly) }
+        #expect(throws: FileError.self) {
+            try bytes.withUnsafeBytes { try files.endSyncedWrite(try files.beginSyncedWrite(readOnly, $0, at: 0, path: path), path: path) }
+        }
+        // The queue of a write that failed is one to be used again.
+        try bytes.withUnsafeBytes { buffer in
+            try files.endSyncedWrite(try files.beginSyncedWrite(descriptor, buffer, at: 0, path: path), path: path)
+        }
+    }
+
     @Test("creating refuses a name that is taken; reading refuses what is too large, a folder, a link")
     func refusals() throws {
         let folder = try TemporaryDirectory()

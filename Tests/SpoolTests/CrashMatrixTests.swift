@@ -9,12 +9,12 @@ import Testing
 import TextFormats
 
 @Suite struct CrashMatrixTests {
-    @Test("stopped after any system call, nothing is lost and nothing ends twice", arguments: JobOperation.allCases, [false, true])
-    func stops(_ operation: JobOperation, log: Bool) throws {
-        let count = try operation.callCount(log: log)
+    @Test("stopped after any system call, nothing is lost and nothing ends twice", arguments: JobOperation.ways)
+    func stops(_ operation: JobOperation, _ way: Way) throws {
+        let count = try operation.callCount(way)
         #expect(count > 2)
         for call in 1...count {
-            let fixture = try SpoolFixture(log: log)
+            let fixture = try SpoolFixture(way)
             let submission = operation.submission(fixture)
             try operation.prepare(fixture, submission)
             let acknowledged = operation.perform(fixture, submission, stoppingAt: call)
@@ -27,10 +27,10 @@ import TextFormats
         arguments: JobOperation.allCases, [5, 28, 30, 4, -5])
     func failures(_ operation: JobOperation, errno signed: Int32) throws {
         // Below zero: with the shared log.
-        let (errno, log) = (abs(signed), signed < 0)
-        let count = try operation.callCount(log: log)
+        let (errno, way) = (abs(signed), signed < 0 ? Way.eagerLog : .files)
+        let count = try operation.callCount(way)
         for call in 1...count {
-            let fixture = try SpoolFixture(log: log)
+            let fixture = try SpoolFixture(way)
             let submission = operation.submission(fixture)
             try operation.prepare(fixture, submission)
             fixture.files.set(.fail(call: call, errno: errno))
@@ -40,11 +40,11 @@ import TextFormats
         }
     }
 
-    @Test("a disk that fills up in the middle of a write leaves whole lines only", arguments: JobOperation.allCases, [false, true])
-    func shortWrites(_ operation: JobOperation, log: Bool) throws {
-        let count = try operation.callCount(log: log)
+    @Test("a disk that fills up in the middle of a write leaves whole lines only", arguments: JobOperation.ways)
+    func shortWrites(_ operation: JobOperation, _ way: Way) throws {
+        let count = try operation.callCount(way)
         for call in 1...count {
-            let fixture = try SpoolFixture(log: log)
+            let fixture = try SpoolFixture(way)
             let submission = operation.submission(fixture)
             try operation.prepare(fixture, submission)
             fixture.files.set(.shortWrite(call: call))

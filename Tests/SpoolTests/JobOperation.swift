@@ -12,6 +12,12 @@ enum JobOperation: String, CaseIterable {
     case submit, submitOrdered, submitBatch, complete, journal, retry, hold, release, bury, cancelWaiting, cancelRunning, retryDead
     case recover, prune
 
+    /// Each operation each way in which it differs.
+    static let ways: [(JobOperation, Way)] = allCases.flatMap { operation in
+        let isAdmission = operation == .submit || operation == .submitOrdered
+        return Way.allCases.filter { $0 != .eagerLog || isAdmission }.map { (operation, $0) }
+    }
+
     /// Brings the spool to where the operation begins.
     func prepare(_ fixture: SpoolFixture, _ submission: Submission) throws {
         let spool = try fixture.another()
@@ -105,8 +111,8 @@ enum JobOperation: String, CaseIterable {
     }
 
     /// How many calls the operation makes when nothing goes wrong.
-    func callCount(log: Bool) throws -> Int {
-        let fixture = try SpoolFixture(log: log)
+    func callCount(_ way: Way) throws -> Int {
+        let fixture = try SpoolFixture(way)
         let submission = submission(fixture)
         try prepare(fixture, submission)
         fixture.files.set(.none)

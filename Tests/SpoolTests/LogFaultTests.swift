@@ -200,4 +200,38 @@ import TextFormats
             #expect(try spool.names(in: .queued).count == jobs.count)
         }
     }
+
+    @Test("a checkpoint waits for the files of a frame that is written beside them")
+    func checkpointBesideWork() throws {
+        let fixture = try SpoolFixture(.eagerLog)
+        let log = try #require(fixture.spool.log)
+        let checkpoint = Thread { try? log.checkpoint() }
+        let file = fixture.folder.path + "/made-beside"
+        fixture.files.set(.none)
+        let outcome = log.commit([.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])]) { () throws(SpoolError) in
+            checkpoint.start()
+            while !log.isWaitedFor { sched_yield() }
+            try stored { () throws(FileError) in try fixture.files.create(file, [1], mode: 0o600, sync: false) }
+        }
+        #expect(outcome.failure == nil && outcome.refusal == nil)
+        while !checkpoint.isFinished { sched_yield() }
+        let calls = fixture.files.log
+        let made = try #require(calls.firstIndex { $0.hasSuffix(file) })
+        let synced = try #require(calls.firstIndex { $0.hasPrefix("syncfs") })
+        #expect(made < synced)
+        // The frame was on its way before the file was.
+        #expect(try #require(calls.firstIndex { $0.hasPrefix("write ") && $0.hasSuffix(".wal") }) < made)
+    }
+
+    @Test("where writes cannot go on by themselves the log does without")
+    func refusesOverlap() throws {
+        for errno in [ENOSYS, EPERM, EAGAIN] {
+            let fixture = try SpoolFixture(.eagerLog)
+            let wal = "write \(fixture.spool.layout.root)/log/"
+            fixture.files.set(.failFirst(wal, errno: errno))
+            let id = try fixture.spool.submit(fixture.submission("second")).record.id
+            #expect(try fixture.places(id) == ["queued"])
+            #expect(fixture.files.log.filter { $0.hasPrefix(wal) }.count == 2)
+        }
+    }
 }

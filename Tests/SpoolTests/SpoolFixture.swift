@@ -6,6 +6,14 @@ import Foundation
 import TestSupport
 import TextFormats
 
+/// How a spool makes things durable.
+enum Way: String, CaseIterable {
+    case files
+    case log
+    /// With the log; what goes into it while files are made is there before them, and not after.
+    case eagerLog
+}
+
 struct SpoolFixture {
     let folder: TemporaryDirectory
     let clock = ManualClock()
@@ -15,16 +23,18 @@ struct SpoolFixture {
     let spool: JobSpool
 
     /// - Parameter log: through a shared log of small segments, checkpointed when the test says so.
-    init(powerCut: Bool = false, log: Bool = false) throws {
+    init(powerCut: Bool = false, log: Bool) throws { try self.init(powerCut: powerCut, log ? .log : .files) }
+
+    init(powerCut: Bool = false, _ way: Way = .files) throws {
         folder = try TemporaryDirectory()
         disk = powerCut ? try PowerCutFileSystem(root: folder.path) : nil
-        files = FaultyFileSystem(over: disk ?? LinuxFileSystem())
+        files = FaultyFileSystem(over: disk ?? LinuxFileSystem(), eager: way == .eagerLog)
         var bounds = SharedLog.Bounds()
         bounds.segment = 8 * LogSegment.page
         bounds.commit = 4 * LogSegment.page
         bounds.isAutomatic = false
         spool = try JobSpool(
-            root: folder.path + "/spool", files: files, durability: log ? .sharedLog : .files, bounds: bounds,
+            root: folder.path + "/spool", files: files, durability: way == .files ? .files : .sharedLog, bounds: bounds,
             now: clock.read)
     }
 

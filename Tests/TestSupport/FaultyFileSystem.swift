@@ -17,6 +17,8 @@ public final class FaultyFileSystem: FileSystem {
         /// The first call whose "operation path" begins so, and all later ones, fail as on a broken disk, until another
         /// fault is set. The process lives: what it closes is closed.
         case refuseFrom(String)
+        /// The first call whose "operation path" begins so fails; the others work.
+        case failFirst(String, errno: Int32)
         /// Every call whose "operation path" begins so fails with EIO; all others work.
         case failAlways(String)
         /// The write with this number of calls writes half of its bytes, then the disk is full.
@@ -32,10 +34,13 @@ public final class FaultyFileSystem: FileSystem {
     }
 
     private let real: any FileSystem
+    private let isEager: Bool
     private let state: Mutex<State>
 
-    public init(_ fault: Fault = .none, over real: any FileSystem = LinuxFileSystem()) {
+    /// - Parameter eager: a write that goes on is on disk at once, before anything that is done meanwhile; false: at its end.
+    public init(_ fault: Fault = .none, over real: any FileSystem = LinuxFileSystem(), eager: Bool = false) {
         self.real = real
+        isEager = eager
         state = Mutex(State(fault: fault))
     }
 
@@ -74,6 +79,10 @@ public final class FaultyFileSystem: FileSystem {
             }
             switch state.fault {
             case .none, .stopBefore: return (nil, false)
+            case .failFirst(let prefix, let errno):
+                guard "\(operation) \(path)".hasPrefix(prefix) else { return (nil, false) }
+                state.fault = .none
+                return (errno, false)
             case .failAlways(let prefix): return ("\(operation) \(path)".hasPrefix(prefix) ? 5 : nil, false)
             case .refuseFrom: return (state.isRefusing ? 5 : nil, false)
             case .fail(let call, let errno): return (state.calls == call ? errno : nil, false)
@@ -137,6 +146,20 @@ public final class FaultyFileSystem: FileSystem {
     public func dataSync(_ descriptor: Int32, path: String) throws(FileError) {
         try step("fdatasync", path)
         try real.dataSync(descriptor, path: path)
+    }
+
+    public func beginSyncedWrite(
+        _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int, path: String
+    ) throws(FileError) -> SyncedWrite {
+        let written = try write(descriptor, bytes, at: offset, path: path)
+        guard written == bytes.count else { throw FileError(code: .io, operation: "write", path: path) }
+        if isEager { try real.dataSync(descriptor, path: path) }
+        return SyncedWrite(descriptor: descriptor, count: written)
+    }
+
+    public func endSyncedWrite(_ write: SyncedWrite, path: String) throws(FileError) {
+        try step("fdatasync", path)
+        if !isEager { try real.dataSync(write.descriptor, path: path) }
     }
 
     public func syncAll(_ path: String) throws(FileError) {

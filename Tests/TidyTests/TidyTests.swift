@@ -35,9 +35,13 @@ import Testing
             guard rest.contains(" func ") || rest.hasPrefix("func ") || rest.contains("init("), !rest.hasPrefix("//"),
                 !rest.hasSuffix("}"), !rest.contains("self.init("), !rest.contains(".init(")
             else { continue }
+            // A protocol's requirement has no body: the brace found belongs to something later.
+            let enclosing = file.lines[..<index].last { line in
+                line.contains { $0 != " " } && line.prefix { $0 == " " }.count < indent.count
+            }
+            if enclosing?.contains("protocol ") == true { continue }
             let close = indent + "}"
             guard let end = file.lines[index...].firstIndex(where: { $0 == close }) else { continue }
-            // A protocol's requirement has no body: the brace found belongs to something later.
             let body = file.lines[index...end]
             guard body.contains(where: { $0.hasSuffix("{") && $0.prefix(while: { $0 == " " }).count >= indent.count })
             else { continue }

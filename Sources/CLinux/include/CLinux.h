@@ -17,6 +17,15 @@ int64_t nb_file_system_magic(const char *path);
 /// syncfs(2): everything written to the file system of this descriptor.
 int nb_syncfs(int descriptor);
 
+/// io_setup(2): a queue for one asynchronous write at a time.
+int nb_io_setup(uintptr_t *queue);
+
+/// io_submit(2) of one write with RWF_DSYNC: written and on disk when nb_io_wait says so.
+int nb_io_submit_write(uintptr_t queue, int descriptor, const void *bytes, uintptr_t count, int64_t offset);
+
+/// io_getevents(2): waits for the queue's write, also through signals. Returns the bytes written, or -1 and its errno.
+long nb_io_wait(uintptr_t queue);
+
 /// An eventfd, non-blocking and close-on-exec.
 int nb_eventfd(void);
 

@@ -50,13 +50,27 @@ struct LogReplay {
         /// A checkpoint of one of the logs has failed: what files seem to hold may be in memory only.
         var isDistrusted = false
 
+        /// What one log says is added in the order in which it was written.
         mutating func add(_ record: LogRecord) {
             switch record {
             case .lines(let id, let offset, let isFirst, let bytes):
                 lines[id, default: []].append((offset, isFirst, bytes))
             case .job(let name, let payload): jobs[name.id] = (name, payload)
             case .order(let key, let id, let offset): order[key, default: []].append((offset, id))
+            case .withdrawn(let id):
+                lines[id] = nil
+                jobs[id] = nil
+                for key in order.keys { order[key]?.removeAll { $0.id == id } }
             }
+        }
+
+        /// Another log: what it takes back it has said itself.
+        mutating func add(_ other: Work) {
+            lines.merge(other.lines) { $0 + $1 }
+            jobs.merge(other.jobs) { $1 }
+            order.merge(other.order) { $0 + $1 }
+            damaged += other.damaged
+            isDistrusted = isDistrusted || other.isDistrusted
         }
     }
 
@@ -104,7 +118,7 @@ struct LogReplay {
                 continue
             }
             orphans.append(Orphan(folder: folder, lock: lock))
-            try read(folder, named: entry.name, into: &work, &report)
+            work.add(try read(folder, named: entry.name))
         }
         guard !orphans.isEmpty else { return }
         report.logs = orphans.count
@@ -123,9 +137,8 @@ struct LogReplay {
         try files.syncDirectory(layout.path(.log))
     }
 
-    private func read(_ folder: String, named writer: String, into work: inout Work, _ report: inout ReplayReport)
-        throws(FileError)
-    {
+    private func read(_ folder: String, named writer: String) throws(FileError) -> Work {
+        var work = Work()
         let numbers = try files.list(folder).compactMap { entry in
             entry.name.hasSuffix(".wal") ? Int(entry.name.dropLast(4)) : nil
         }
@@ -144,6 +157,7 @@ struct LogReplay {
             guard !isReadable else { continue }
             work.damaged.append((path, "\(layout.path(.log))/corrupt-\(writer)-\(number).wal"))
         }
+        return work
     }
 
     /// Keeps what a log knows of jobs that could not be put back.

@@ -40,9 +40,20 @@ final class SharedLog: Sendable {
         var isKnown: Bool
     }
 
+    /// How a commit beside other work has ended.
+    struct Outcome {
+        /// The records are not on disk, or nobody knows.
+        var failure: Failure?
+        /// The work has failed.
+        var refusal: SpoolError?
+        /// Although the work has failed the records may be in the log: they must be taken back.
+        var isLogged: Bool { refusal != nil && isBegun && failure?.isKnown != true }
+        fileprivate var isBegun = false
+    }
+
     /// A thread in `commit`. Woken once for each thing it waits for, and nobody else with it.
     /// `@unchecked Sendable`: what is in it is written before the semaphore is signalled and read after it.
-    private final class Waiter: @unchecked Sendable {
+    final class Waiter: @unchecked Sendable {
         let bytes: [UInt8]
         let bell = DispatchSemaphore(value: 0)
         /// It is this thread's turn to write.
@@ -52,7 +63,7 @@ final class SharedLog: Sendable {
         init(_ bytes: [UInt8]) { self.bytes = bytes }
     }
 
-    private struct Segment {
+    struct Segment {
         var number: Int
         var descriptor: Int32
         var nonce: UInt64
@@ -60,7 +71,7 @@ final class SharedLog: Sendable {
         var frames = 0
     }
 
-    private struct State {
+    struct State {
         var current: Segment?
         /// Checkpointed segments to be used again, and how far the last use of each has left something behind.
         var spares: [(number: Int, used: Int)] = []
@@ -84,27 +95,29 @@ final class SharedLog: Sendable {
         /// When the log got its first frame since the last checkpoint, and its last one.
         var firstCommit: Date?
         var lastCommit = Date.distantPast
+        /// Writes that go on while their thread does something else have been refused here.
+        var isOverlapRefused = false
         /// Bytes of the largest frame whose write into the current segment failed: it may stand behind the last good one.
         var failedFrame = 0
     }
 
-    private let folder: String
-    private let root: String
-    private let files: any FileSystem
-    private let bounds: Bounds
+    let folder: String
+    let root: String
+    let files: any FileSystem
+    let bounds: Bounds
     private let lock: OpenDescriptor
     /// Open as long as the log: a failure that another process's syncfs was told of is told to this one as well.
-    private let rootDescriptor: OpenDescriptor
-    private let condition = NSCondition()
+    let rootDescriptor: OpenDescriptor
+    let condition = NSCondition()
     /// Guarded by `condition`.
-    nonisolated(unsafe) private var state = State()
+    nonisolated(unsafe) var state = State()
     /// Used by the one who writes only: `isWriting` is handed from thread to thread under `condition`.
     nonisolated(unsafe) private let buffer = LogBuffer()
-    private let checkpointing = NSLock()
+    let checkpointing = NSLock()
     /// Rung when a checkpoint may have become due; not with every commit.
-    private let bell = NSCondition()
+    let bell = NSCondition()
     /// Guarded by `bell`.
-    nonisolated(unsafe) private var isRung = false
+    nonisolated(unsafe) var isRung = false
 
     /// Opens a log of this process's own. The caller holds the replay lock, so that nobody takes the new folder for an
     /// orphan before its lock is held.
@@ -133,20 +146,105 @@ final class SharedLog: Sendable {
     }
 
     /// Commits wait for a checkpoint.
+    /// A checkpoint waits for the one who writes.
+    var isWaitedFor: Bool { condition.withLock { state.wantsRetirement } }
+
     var isHeldUp: Bool { condition.withLock { state.isHeldUp } }
 
-    private func path(_ number: Int) -> String { "\(folder)/\(number).wal" }
+    func path(_ number: Int) -> String { "\(folder)/\(number).wal" }
 
     // MARK: - Committing
 
     /// Returns when the records are on disk.
-    func commit(_ records: [LogRecord]) throws(Failure) {
+    func commit(_ records: [LogRecord]) throws(Failure) { try commit(Waiter(bytes(of: records))) }
+
+    /// Does the work that makes the files the records speak of, and makes the records durable. When nobody else is writing
+    /// the disk writes meanwhile: one thread alone then waits for the longer of the two and not for both. Otherwise the work
+    /// comes first, and a work that fails is not logged.
+    ///
+    /// The work must not commit anything itself, nor wait for somebody who does.
+    func commit(_ records: [LogRecord], beside work: () throws(SpoolError) -> Void) -> Outcome {
+        var outcome = Outcome()
+        let waiter = Waiter(bytes(of: records))
+        let begun = begin(waiter)
+        outcome.isBegun = begun != nil
+        do throws(SpoolError) {
+            try work()
+        } catch {
+            outcome.refusal = error
+        }
+        if let begun {
+            end(begun, waiter)
+            outcome.failure = waiter.failure
+        } else if outcome.refusal == nil {
+            do throws(Failure) {
+                try commit(waiter)
+            } catch {
+                outcome.failure = error
+            }
+        }
+        return outcome
+    }
+
+    private func bytes(of records: [LogRecord]) -> [UInt8] {
         var bytes: [UInt8] = []
         for record in records { record.append(to: &bytes) }
-        guard bytes.count <= bounds.commit else {
+        return bytes
+    }
+
+    /// A frame the disk is writing; its thread is the writer until `end`, so that no checkpoint takes the segment for
+    /// one whose files are all there.
+    private struct Begun {
+        var segment: Segment
+        var write: SyncedWrite
+    }
+
+    /// - Returns: nil where somebody else is writing, or there is no room just now: `commit` does it then.
+    private func begin(_ waiter: Waiter) -> Begun? {
+        let space = LogSegment.space(for: waiter.bytes.count)
+        condition.lock()
+        guard !state.isWriting, !state.isOverlapRefused, waiter.bytes.count <= bounds.commit,
+            let segment = state.current, segment.offset + space <= bounds.segment
+        else {
+            condition.unlock()
+            return nil
+        }
+        state.isWriting = true
+        condition.unlock()
+        LogSegment.fill(buffer, nonce: segment.nonce, number: segment.frames, parts: [waiter.bytes])
+        do throws(FileError) {
+            let write = try files.beginSyncedWrite(
+                segment.descriptor, buffer.pages, at: segment.offset, path: path(segment.number))
+            return Begun(segment: segment, write: write)
+        } catch {
+            // Nothing was written, or a part that does not check and is written over.
+            condition.lock()
+            state.failedFrame = max(state.failedFrame, space)
+            if !error.isPassing { state.isOverlapRefused = true }
+            let next = passOn()
+            condition.unlock()
+            next?.bell.signal()
+            return nil
+        }
+    }
+
+    private func end(_ begun: Begun, _ waiter: Waiter) {
+        var segment = begun.segment
+        var failure: Failure?
+        do throws(FileError) {
+            try files.endSyncedWrite(begun.write, path: path(segment.number))
+            segment.offset += buffer.pages.count
+            segment.frames += 1
+        } catch {
+            failure = Failure(cause: error, isKnown: false)
+        }
+        finish([waiter], segment, failure)
+    }
+
+    private func commit(_ waiter: Waiter) throws(Failure) {
+        guard waiter.bytes.count <= bounds.commit else {
             throw Failure(cause: FileError(code: .tooLarge, operation: "log", path: folder), isKnown: true)
         }
-        let waiter = Waiter(bytes)
         condition.lock()
         state.pending.append(waiter)
         let mustWait = state.isWriting
@@ -199,6 +297,16 @@ final class SharedLog: Sendable {
                 ring()
             }
         }
+        let next = passOn()
+        condition.unlock()
+        next?.bell.signal()
+        for waiter in batch { waiter.failure = failure }
+        // The first of the batch is the one who writes this.
+        for waiter in batch.dropFirst() { waiter.bell.signal() }
+    }
+
+    /// The writer has written. With the lock held. - Returns: the next one, whose bell is to be rung without the lock.
+    private func passOn() -> Waiter? {
         if state.wantsRetirement {
             retire()
             state.wantsRetirement = false
@@ -206,12 +314,8 @@ final class SharedLog: Sendable {
         }
         let next = state.pending.first
         state.isWriting = next != nil
-        condition.unlock()
         next?.isWriter = true
-        next?.bell.signal()
-        for waiter in batch { waiter.failure = failure }
-        // The first of the batch is the one who writes this.
-        for waiter in batch.dropFirst() { waiter.bell.signal() }
+        return next
     }
 
     private func write(_ parts: [[UInt8]], _ size: Int, into segment: Segment?) throws(Failure) -> Segment {
@@ -265,7 +369,7 @@ final class SharedLog: Sendable {
         }
     }
 
-    private func ring() {
+    func ring() {
         bell.lock()
         isRung = true
         bell.signal()
@@ -273,7 +377,7 @@ final class SharedLog: Sendable {
     }
 
     /// The current segment is written no more. With the lock held.
-    private func retire(isFaulty: Bool = false) {
+    func retire(isFaulty: Bool = false) {
         guard let segment = state.current else { return }
         files.closeQuietly(segment.descriptor)
         state.retired.append((segment.number, segment.offset + state.failedFrame, isFaulty))
@@ -301,12 +405,13 @@ final class SharedLog: Sendable {
         }
     }
 
-    /// Opens a segment and writes its first page, which becomes durable with the first frame: one fdatasync covers both.
+    /// Opens a segment and makes its first page durable: a frame that is written with O_DSYNC covers nothing but itself.
     private func begin(_ number: Int, _ nonce: UInt64, _ flags: OpenFlags) throws(FileError) -> Segment {
         let descriptor = try files.open(path(number), flags, mode: 0o640)
         LogSegment.fill(buffer, headWith: nonce)
         do throws(FileError) {
             try buffer.write(to: descriptor, at: 0, files, path: path(number))
+            try files.dataSync(descriptor, path: path(number))
         } catch {
             files.closeQuietly(descriptor)
             throw error
@@ -322,151 +427,6 @@ final class SharedLog: Sendable {
         }
         try LogSegment.create(path(number), bytes: bounds.segment, files)
         return number
-    }
-
-    // MARK: - Checkpoints
-
-    /// Makes everything the log speaks of durable in its own files, then lets the log go.
-    ///
-    /// - Parameter scrubbing: false leaves old frames in the segments that are used again, which nobody can replay, until
-    ///   new ones are written over them or the next checkpoint scrubs: what a user who was deleted has said must go.
-    func checkpoint(scrubbing: Bool = true) throws(FileError) {
-        checkpointing.lock()
-        defer { checkpointing.unlock() }
-        condition.lock()
-        if state.isWriting {
-            state.wantsRetirement = true
-            // The writer may be waiting for this very checkpoint.
-            condition.broadcast()
-            while state.wantsRetirement { condition.wait() }
-        } else if let current = state.current, current.frames > 0 {
-            retire()
-        }
-        let retired = state.retired
-        // Otherwise the log still has to be scrubbed when it is at rest.
-        if scrubbing { state.firstCommit = nil }
-        state.isFaulty = false
-        condition.unlock()
-        try markDistrust()
-        if !retired.isEmpty {
-            do throws(FileError) {
-                try files.syncAll(rootDescriptor.raw, path: root)
-            } catch {
-                try distrust(retired.map(\.number))
-                throw error
-            }
-            do throws(FileError) {
-                for segment in retired {
-                    try letGo(segment.number, used: min(segment.used, bounds.segment), isFaulty: segment.isFaulty)
-                }
-            } catch {
-                condition.withLock { state.isFaulty = true }
-                throw error
-            }
-        }
-        guard scrubbing else { return }
-        do throws(FileError) {
-            try scrub()
-        } catch {
-            // Due again at once.
-            condition.withLock { state.firstCommit = state.firstCommit ?? state.lastCommit }
-            throw error
-        }
-    }
-
-    /// A syncfs has failed: what it could not write is marked as written, and no later one proves anything of it. These
-    /// segments stay until the next start, whose replay writes everything anew that they speak of.
-    private func distrust(_ numbers: [Int]) throws(FileError) {
-        condition.withLock {
-            state.retired.removeAll { numbers.contains($0.number) }
-            state.distrusted += numbers
-            state.needsMark = true
-            condition.broadcast()
-        }
-        try markDistrust()
-    }
-
-    private func markDistrust() throws(FileError) {
-        guard condition.withLock({ state.needsMark }) else { return }
-        try files.replaceFile("\(folder)/\(SharedLog.distrustMark)", [], mode: 0o640)
-        condition.withLock { state.needsMark = false }
-    }
-
-    /// In the folder of a log whose files must be written anew by its replay, whatever they seem to hold.
-    static let distrustMark = "distrusted"
-
-    /// Keeps a segment to be used again, its first page blank so that none of its frames is replayed any more, or removes
-    /// it where there are enough, or where its sync has failed once: what the disk holds of it nobody knows.
-    private func letGo(_ number: Int, used: Int, isFaulty: Bool) throws(FileError) {
-        let isSpare = !isFaulty && condition.withLock { state.spares.count < bounds.spares }
-        if isSpare {
-            try files.withFile(path(number), [.read, .write], mode: 0o640) { (file) throws(FileError) in
-                try files.writeAll(file, [UInt8](repeating: 0, count: LogSegment.page), at: 0, path: path(number))
-                try files.dataSync(file, path: path(number))
-            }
-        } else {
-            try files.remove(path(number))
-        }
-        condition.lock()
-        state.retired.removeAll { $0.number == number }
-        if isSpare { state.spares.append((number, used)) }
-        condition.broadcast()
-        condition.unlock()
-    }
-
-    /// Of the spare segments one stays, full of zeros.
-    private func scrub() throws(FileError) {
-        var taken = condition.withLock {
-            defer { state.spares = [] }
-            return state.spares
-        }
-        // What fails stays in the list, and is tried again.
-        defer { condition.withLock { state.spares += taken } }
-        while taken.count > 1, let spare = taken.last {
-            try files.remove(path(spare.number))
-            taken.removeLast()
-        }
-        guard let spare = taken.first, spare.used > 0 else { return }
-        try files.withFile(path(spare.number), [.read, .write], mode: 0o640) { (file) throws(FileError) in
-            try files.writeAll(file, [UInt8](repeating: 0, count: spare.used), at: 0, path: path(spare.number))
-            try files.dataSync(file, path: path(spare.number))
-        }
-        taken[0].used = 0
-    }
-
-    enum Due {
-        /// Segments are full: commits go on.
-        case full
-        /// The log is at rest, or has been written to for long enough.
-        case time
-        case never
-    }
-
-    /// Waits until a checkpoint is due. For the one thread that makes them.
-    /// - Returns: `.never` once the log is closed.
-    func waitForCheckpoint() -> Due {
-        while true {
-            condition.lock()
-            let (isClosed, isFull, first, last) = (
-                state.isClosed, state.isFaulty || state.needsMark || state.retired.count >= bounds.full, state.firstCommit,
-                state.lastCommit
-            )
-            condition.unlock()
-            if isClosed { return .never }
-            let due = first.map { min(last.addingTimeInterval(bounds.rest), $0.addingTimeInterval(bounds.interval)) }
-            if let due, due <= Date() { return .time }
-            if isFull { return .full }
-            // Foundation's condition cannot wait for the distant future.
-            rest(until: due ?? Date().addingTimeInterval(86_400))
-        }
-    }
-
-    /// Until then, or until the bell rings.
-    func rest(until date: Date) {
-        bell.lock()
-        while !isRung, bell.wait(until: date) {}
-        isRung = false
-        bell.unlock()
     }
 
     /// The last checkpoint, then the log is gone. Nobody may commit any more.
