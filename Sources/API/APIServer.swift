@@ -54,6 +54,7 @@ public struct APIServer: Sendable {
         let channel = HTTP1Channel.Configuration(
             additionalChannelHandlers: [
                 ConnectionShare(counts: counts), BodyDeadline(seconds: options.bodyTimeout), ClientDeparture(),
+                MalformedRequest(),
             ],
             idleTimeout: .seconds(options.idleTimeout))
         return Application(

@@ -80,6 +80,26 @@ struct ProbeClient: Sendable {
         }
     }
 
+    /// Sends bytes as they are. - Returns: all that comes back until the server closes the connection.
+    func exchange(_ text: String) async throws -> String {
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        return try await channel.executeThenClose { inbound, outbound in
+            try await outbound.write(ByteBuffer(string: text))
+            var answer = ""
+            do {
+                for try await piece in inbound { answer += String(buffer: piece) }
+            } catch is IOError {
+                // Reset: the server closed while there was more to read.
+            }
+            return answer
+        }
+    }
+
     /// An answer being read.
     struct Stream {
         fileprivate var parts: NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator

@@ -132,6 +132,33 @@ struct RequestRuleTests {
     }
 
     @Test(
+        "what is no request, or says two things, is answered with a problem, and the connection ends",
+        arguments: [
+            ("GET / HTTP/1.1\r\nHost: HOST\r\nHost: evil.example\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: HOST\r\nhost: HOST\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: HOST\r\nBad Name: x\r\n\r\n", 400), ("NO REQUEST\r\n\r\n", 400),
+            ("POST /users HTTP/1.1\r\nHost: HOST\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", 400),
+            ("GET / HTTP/1.1\r\nHost: HOST\r\nX: \(String(repeating: "x", count: 200_000))\r\n\r\n", 431),
+        ])
+    func malformed(text: String, status: Int) async throws {
+        try await ServiceFixture().serve { http in
+            // A good request in front, on the same connection, is answered first and as ever.
+            let good = "GET /health HTTP/1.1\r\nHost: 127.0.0.1:\(http.port)\r\n\r\n"
+            let bad = text.replacingOccurrences(of: "HOST", with: "127.0.0.1:\(http.port)")
+            for (sent, count) in [(bad, 1), (good + bad, 2)] {
+                let answers = try await http.exchange(sent).components(separatedBy: "HTTP/1.1 ").dropFirst()
+                #expect(answers.count == count)
+                if count == 2 { #expect(answers.first?.hasPrefix("200 ") == true) }
+                let last = try #require(answers.last)
+                #expect(last.hasPrefix("\(status) "))
+                #expect(last.lowercased().contains("content-type: application/problem+json"))
+                let body = try #require(last.components(separatedBy: "\r\n\r\n").last)
+                #expect(try JSON.parse(body)["status"]?.int == status)
+            }
+        }
+    }
+
+    @Test(
         "with a token everything but probes and documentation needs it",
         arguments: [
             ("/users", nil, 401), ("/users", "Bearer wrong", 401), ("/users", "Basic s3cret-token", 401),
