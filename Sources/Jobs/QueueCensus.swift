@@ -3,7 +3,6 @@
 
 import Foundation
 import Spool
-import Synchronization
 
 final class QueueCensus: Sendable {
     struct Count: Sendable {
@@ -45,83 +44,84 @@ final class QueueCensus: Sendable {
     }
 
     private let spool: JobSpool
-    private let state = Mutex(State())
+    /// Taken with every submission: a thread that waits must sleep, and not spin while the holder waits for a core.
+    private let lock = NSLock()
+    /// Guarded by `lock`.
+    nonisolated(unsafe) private var state = State()
 
     init(spool: JobSpool) { self.spool = spool }
 
     /// Takes one place in the queue for a job of `user`. Every call that returns is followed by one of `settle`.
     /// - Throws: `user_queue_full`, `queue_full`, `storage`.
     func reserve(_ user: String, userLimit: Int, totalLimit: Int) throws(JobError) {
-        if needsCount(rest: Self.shortestRest) { try recount() }
-        if take(user, userLimit, totalLimit) == nil { return }
+        let now = ContinuousClock.now
+        let isTaken = lock.withLock {
+            !needsCount(rest: Self.shortestRest, now) && take(user, userLimit, totalLimit) == nil
+        }
+        if isTaken { return }
         // The count may be too high: jobs that have left the queue since are still in it.
-        if needsCount(rest: 0) { try recount() }
-        if let refusal = take(user, userLimit, totalLimit) { throw refusal }
+        if lock.withLock({ needsCount(rest: 0, now) }) { try recount() }
+        if let refusal = lock.withLock({ take(user, userLimit, totalLimit) }) { throw refusal }
     }
 
     /// The job of a reserved place was admitted, or was not.
     func settle(_ user: String, isAdmitted: Bool) {
-        state.withLock { state in
+        lock.withLock {
             state.pending.add(user, -1)
             if isAdmitted { state.added.add(user, 1) }
         }
     }
 
+    /// With the lock held.
     private func take(_ user: String, _ userLimit: Int, _ totalLimit: Int) -> JobError? {
-        state.withLock { state in
-            let count = state.count ?? Count()
-            let own =
-                count.users[user, default: 0] + state.added.users[user, default: 0]
-                + state.pending.users[user, default: 0]
-            if userLimit > 0, own >= userLimit {
-                return JobError(
-                    .userQueueFull, "the user has \(own) waiting jobs, the limit is \(userLimit); wait for some to end",
-                    retryAfter: 2)
-            }
-            let total = count.total + state.added.total + state.pending.total
-            if totalLimit > 0, total >= totalLimit {
-                return JobError(
-                    .queueFull, "the queue has \(total) waiting jobs, the limit is \(totalLimit); try again later",
-                    retryAfter: 10)
-            }
-            state.pending.add(user, 1)
-            return nil
+        let own =
+            (state.count?.users[user] ?? 0) + state.added.users[user, default: 0] + state.pending.users[user, default: 0]
+        if userLimit > 0, own >= userLimit {
+            return JobError(
+                .userQueueFull, "the user has \(own) waiting jobs, the limit is \(userLimit); wait for some to end",
+                retryAfter: 2)
         }
+        let total = (state.count?.total ?? 0) + state.added.total + state.pending.total
+        if totalLimit > 0, total >= totalLimit {
+            return JobError(
+                .queueFull, "the queue has \(total) waiting jobs, the limit is \(totalLimit); try again later",
+                retryAfter: 10)
+        }
+        state.pending.add(user, 1)
+        return nil
     }
 
     // MARK: - Counting
 
     /// What waits now; for a very long queue, what waited some seconds ago.
     func count() throws(JobError) -> Count {
-        if needsCount(rest: 0) { try recount() }
-        return state.withLock { $0.count ?? Count() }
+        if lock.withLock({ needsCount(rest: 0, ContinuousClock.now) }) { try recount() }
+        return lock.withLock { state.count ?? Count() }
     }
 
-    private func needsCount(rest: TimeInterval) -> Bool {
-        let now = ContinuousClock.now
-        return state.withLock { state in
-            guard let count = state.count, let at = state.countedAt else { return true }
-            let isCheap = count.total + state.added.total < Self.cheapCount
-            let wait = isCheap ? rest : max(rest, state.cost * Self.restFactor)
-            return at.duration(to: now) >= .seconds(wait)
-        }
+    /// With the lock held.
+    private func needsCount(rest: TimeInterval, _ now: ContinuousClock.Instant) -> Bool {
+        guard let total = state.count?.total, let at = state.countedAt else { return true }
+        let isCheap = total + state.added.total < Self.cheapCount
+        let wait = isCheap ? rest : max(rest, state.cost * Self.restFactor)
+        return at.duration(to: now) >= .seconds(wait)
     }
 
     /// One caller counts; others who come meanwhile go on with the last count, if there is one.
     private func recount() throws(JobError) {
-        let mayCount = state.withLock { state in
+        let mayCount = lock.withLock {
             if state.isCounting, state.count != nil { return false }
             state.isCounting = true
             return true
         }
         guard mayCount else { return }
         // What was admitted before is seen by the listing; what is admitted during it may count twice till the next.
-        let before = state.withLock { $0.added }
+        let before = lock.withLock { state.added }
         let start = ContinuousClock.now
         do throws(SpoolError) {
             let count = try count(spool)
             let end = ContinuousClock.now
-            state.withLock { state in
+            lock.withLock {
                 state.count = count
                 for (user, number) in before.users { state.added.add(user, -number) }
                 state.countedAt = end
@@ -129,7 +129,7 @@ final class QueueCensus: Sendable {
                 state.isCounting = false
             }
         } catch {
-            state.withLock { $0.isCounting = false }
+            lock.withLock { state.isCounting = false }
             throw JobError(error, nil)
         }
     }

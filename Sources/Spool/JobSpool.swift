@@ -91,7 +91,7 @@ public final class JobSpool: Sendable {
                 let due = log.waitForCheckpoint()
                 guard due != .never else { return }
                 do throws(FileError) {
-                    try log.checkpoint(scrubbing: due == .time)
+                    if due == .segment { try log.prepare() } else { try log.checkpoint(scrubbing: due == .time) }
                     isFailing = false
                 } catch {
                     // The segments stay: nothing is lost, and the next try may succeed. Said once.

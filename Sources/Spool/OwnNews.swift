@@ -2,7 +2,7 @@
 // news, and trying to claim the job before its submitter lets go of it would be in vain. Any thread. Never fails: a name
 // that has been forgotten is treated as news, which costs one claim that is refused.
 
-import Synchronization
+import Foundation
 
 final class OwnNews: Sendable {
     /// What can differ between two names of one job in queued/: cheap to hash, as it is done under the lock.
@@ -24,14 +24,17 @@ final class OwnNews: Sendable {
         var oldest = 0
     }
 
-    private let state = Mutex(State())
+    /// Taken with every job: a thread that waits sleeps instead of spinning.
+    private let lock = NSLock()
+    /// Guarded by `lock`.
+    nonisolated(unsafe) private var state = State()
     /// Names remembered at most; notifications are read within milliseconds, or lost.
     private static let bound = 8_192
 
     /// To be called before the rename.
     func expect(_ name: JobFileName) {
         let key = Key(name)
-        state.withLock { state in
+        lock.withLock {
             guard state.expected.insert(key).inserted else { return }
             if state.order.count < OwnNews.bound { return state.order.append(key) }
             state.expected.remove(state.order[state.oldest])
@@ -41,8 +44,8 @@ final class OwnNews: Sendable {
     }
 
     /// The rename did not happen: the name may come from somebody else.
-    func forget(_ name: JobFileName) { state.withLock { _ = $0.expected.remove(Key(name)) } }
+    func forget(_ name: JobFileName) { lock.withLock { _ = state.expected.remove(Key(name)) } }
 
     /// - Returns: whether a notification of this name is the one that was expected.
-    func take(_ name: JobFileName) -> Bool { state.withLock { $0.expected.remove(Key(name)) != nil } }
+    func take(_ name: JobFileName) -> Bool { lock.withLock { state.expected.remove(Key(name)) != nil } }
 }

@@ -4,7 +4,7 @@
 //
 // What is remembered is a hint only: who finds a folder missing forgets it, and makes it again.
 
-import Synchronization
+import Foundation
 
 final class ShardFolders: Sendable {
     /// Shards of a day made one by one before the others are made with them.
@@ -20,7 +20,10 @@ final class ShardFolders: Sendable {
         var seen = 0
     }
 
-    private let days = Mutex<[Day]>([])
+    /// Taken with every job: a thread that waits sleeps instead of spinning.
+    private let lock = NSLock()
+    /// Guarded by `lock`.
+    nonisolated(unsafe) private var days: [Day] = []
     /// Days remembered; ids are of today, of next midnight and, rarely, of some days ago.
     private static let bound = 16
     private static let millisecondsOfDay: UInt64 = 86_400_000
@@ -30,7 +33,7 @@ final class ShardFolders: Sendable {
 
     func isKnown(_ folder: Folder, _ id: JobID) -> Bool {
         let number = Self.number(id)
-        return days.withLock { days in
+        return lock.withLock {
             for day in days where day.number == number && day.folder == folder { return day.known[Self.shard(id)] }
             return false
         }
@@ -58,11 +61,11 @@ final class ShardFolders: Sendable {
         }
     }
 
-    func forgetAll() { days.withLock { $0 = [] } }
+    func forgetAll() { lock.withLock { days = [] } }
 
-    private func withDay<Value>(_ folder: Folder, _ id: JobID, _ body: (inout sending Day) -> sending Value) -> Value {
+    private func withDay<Value>(_ folder: Folder, _ id: JobID, _ body: (inout Day) -> Value) -> Value {
         let number = Self.number(id)
-        return days.withLock { days in
+        return lock.withLock {
             if let index = days.firstIndex(where: { $0.number == number && $0.folder == folder }) {
                 return body(&days[index])
             }

@@ -35,7 +35,9 @@ public struct StatusLine: Sendable {
         bytes.append(UInt8(ascii: "\""))
         if !fields.isEmpty {
             bytes.append(UInt8(ascii: ","))
-            bytes += JSON.object(fields).bytes().dropFirst().dropLast()
+            let object = JSON.object(fields).bytes()
+            // Without its braces. `dropLast` here would be the one of any sequence, a byte at a time.
+            bytes += object[1..<object.count - 1]
         }
         let checksum = CRC32C.checksum(bytes[...])
         bytes += StatusLine.checksumPrefix

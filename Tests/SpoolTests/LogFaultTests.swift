@@ -234,4 +234,28 @@ import TextFormats
             #expect(fixture.files.log.filter { $0.hasPrefix(wal) }.count == 2)
         }
     }
+
+    @Test("a segment to follow is made before it is needed, by the thread that makes checkpoints")
+    func prepared() throws {
+        let fixture = try SpoolFixture(.log)
+        let log = try #require(fixture.spool.log)
+        let record = LogRecord.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])
+        // A frame is a page, as the first page is one: the fifth of eight is in the second half.
+        for _ in 0..<4 { try log.commit([record]) }
+        guard case .segment = log.waitForCheckpoint() else {
+            Issue.record("nothing asks for a segment")
+            return
+        }
+        try log.prepare()
+        fixture.files.set(.none)
+        for _ in 0..<8 { try log.commit([record]) }
+        #expect(!fixture.files.log.contains { $0.hasPrefix("fsync ") })
+        try log.prepare()
+        #expect(fixture.files.log.filter { $0.hasPrefix("fsync ") }.count == 2)
+        try log.prepare()
+        #expect(fixture.files.log.filter { $0.hasPrefix("fsync ") }.count == 2)
+        try log.close()
+        try log.prepare()
+        #expect(try fixture.files.list(fixture.spool.layout.path(.log)).allSatisfy { $0.kind != .directory })
+    }
 }

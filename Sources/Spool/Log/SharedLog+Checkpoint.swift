@@ -118,6 +118,8 @@ extension SharedLog {
         case full
         /// The log is at rest, or has been written to for long enough.
         case time
+        /// No checkpoint, but a segment to follow the current one.
+        case segment
         case never
     }
 
@@ -130,11 +132,13 @@ extension SharedLog {
                 state.isClosed, state.isFaulty || state.needsMark || state.retired.count >= bounds.full, state.firstCommit,
                 state.lastCommit
             )
+            let isShort = needsSpare
             condition.unlock()
             if isClosed { return .never }
             let due = first.map { min(last.addingTimeInterval(bounds.rest), $0.addingTimeInterval(bounds.interval)) }
             if let due, due <= Date() { return .time }
             if isFull { return .full }
+            if isShort { return .segment }
             // Foundation's condition cannot wait for the distant future.
             rest(until: due ?? Date().addingTimeInterval(86_400))
         }

@@ -89,6 +89,8 @@ final class SharedLog: Sendable {
         var isFaulty = false
         /// The writer waits for a checkpoint to make room.
         var isHeldUp = false
+        /// The thread that makes checkpoints has been told that a segment will be needed.
+        var hasAskedForSpare = false
         /// A checkpoint waits for the writer to let the current segment go.
         var wantsRetirement = false
         var isClosed = false
@@ -291,6 +293,10 @@ final class SharedLog: Sendable {
             }
         } else {
             state.current = written
+            if needsSpare, !state.hasAskedForSpare {
+                state.hasAskedForSpare = true
+                ring()
+            }
             state.lastCommit = Date()
             if state.firstCommit == nil {
                 state.firstCommit = state.lastCommit
@@ -392,6 +398,7 @@ final class SharedLog: Sendable {
     private func take() throws(FileError) -> Segment {
         condition.lock()
         let spare = state.spares.popLast()?.number
+        state.hasAskedForSpare = false
         condition.unlock()
         let number: Int
         if let spare { number = spare } else { number = try make() }
@@ -417,6 +424,22 @@ final class SharedLog: Sendable {
             throw error
         }
         return Segment(number: number, descriptor: descriptor, nonce: nonce)
+    }
+
+    /// The current segment is half full and there is none to follow it. With the lock held.
+    var needsSpare: Bool {
+        guard let current = state.current else { return false }
+        return current.offset > bounds.segment / 2 && state.spares.isEmpty
+    }
+
+    /// A segment to follow the current one: whoever fills that up would otherwise make it while all others wait.
+    func prepare() throws(FileError) {
+        // `close` waits for it, and nothing is made behind it.
+        checkpointing.lock()
+        defer { checkpointing.unlock() }
+        guard condition.withLock({ needsSpare && !state.isClosed }) else { return }
+        let number = try make()
+        condition.withLock { state.spares.append((number, 0)) }
     }
 
     /// A new segment, on disk.
