@@ -40,7 +40,7 @@ public struct ReportDocument: Sendable {
         brief: ReportBrief, text: String, generatedAt: Date, model: String, quotes: [Quote] = [],
         histories: [String: [PricePoint]] = [:]
     ) {
-        var body = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        var body = text.trimmed()
         let title: String
         if let heading = MarkdownParser.parse(body).firstTitle {
             title = heading

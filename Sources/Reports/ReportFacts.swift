@@ -25,7 +25,7 @@ public enum ReportFacts {
         var findings: [Finding] = []
         for case .table(let table) in MarkdownParser.parse(markdown).blocks {
             for row in table.rows {
-                let cells = row.map { MarkdownInline.plainText($0).trimmingCharacters(in: .whitespaces) }
+                let cells = row.map { MarkdownInline.plainText($0).trimmed() }
                 guard let quote = cells.lazy.compactMap({ bySymbol[$0.uppercased()] }).first else { continue }
                 findings += cells.flatMap { cell in check(cell, against: quote) }
             }

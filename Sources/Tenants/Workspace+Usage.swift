@@ -38,7 +38,12 @@ extension Workspace {
 
     private func appendLocked(_ line: [UInt8], id: String?) throws(FileError) {
         let tail = try usageTail()
-        if let id, Self.lines(tail).contains(where: { $0["id"]?.string == id }) { return }
+        // Hardly ever: reading all those lines is for when the id stands in one of them somewhere.
+        if let id, tail[...].firstRange(ofBytes: JSON.string(id).bytes()) != nil,
+            Self.lines(tail).contains(where: { $0["id"]?.string == id })
+        {
+            return
+        }
         let isTorn = !tail.isEmpty && tail.last != UInt8(ascii: "\n")
         try directory.append(Self.usage, isTorn ? [UInt8(ascii: "\n")] + line : line, durable: true)
     }

@@ -17,11 +17,13 @@ struct ContextBudget: Sendable, Hashable {
     /// For system prompt, history and turn, in estimated tokens.
     let tokens: Int
 
-    /// - Parameter squeeze: how often the provider found the request too long: each time half is used.
-    init(limits: TurnLimits, tools: [ToolDefinition], squeeze: Int) {
+    /// - Parameters:
+    ///   - toolTokens: what the definitions of the tools take.
+    ///   - squeeze: how often the provider found the request too long: each time half is used.
+    init(limits: TurnLimits, toolTokens: Int, squeeze: Int) {
         let answer = limits.outputTokens ?? Self.usualAnswerTokens
         let whole = limits.contextTokens >> min(max(squeeze, 0), 16)
-        tokens = max(0, whole - answer - Self.safetyTokens - TokenEstimate.tokens(tools))
+        tokens = max(0, whole - answer - Self.safetyTokens - toolTokens)
     }
 
     init(tokens: Int) { self.tokens = tokens }

@@ -114,7 +114,7 @@ struct ContextBuilder {
             if Self.isUsersDoing(error) { return "" }
             throw error
         }
-        let text = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        let text = String(decoding: bytes, as: UTF8.self).trimmed()
         return Self.cut(text, to: limit, path: path)
     }
 

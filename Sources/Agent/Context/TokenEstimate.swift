@@ -31,8 +31,9 @@ enum TokenEstimate {
     /// An answer whose length nobody has bound, in tokens.
     private static let usualAnswer = 1_024
 
-    static func tokens(_ request: ChatRequest) -> Int {
-        request.messages.reduce(tokens(request.tools)) { $0 + tokens($1) } + (request.maxTokens ?? usualAnswer)
+    /// - Parameter toolTokens: of its tools.
+    static func tokens(_ request: ChatRequest, toolTokens: Int) -> Int {
+        request.messages.reduce(toolTokens) { $0 + tokens($1) } + (request.maxTokens ?? usualAnswer)
     }
 
     static func tokens(_ tools: [ToolDefinition]) -> Int {

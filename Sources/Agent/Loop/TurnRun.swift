@@ -21,6 +21,8 @@ struct TurnRun {
     private let record: TurnRecord
 
     private let definitions: [ToolDefinition]
+    /// Estimated once: they are the same for every call of the turn.
+    private let toolTokens: Int
     private let system: ChatMessage
     private let history: [ChatMessage]
     private let question: ChatMessage
@@ -41,6 +43,7 @@ struct TurnRun {
         self.logger = logger
         record = TurnRecord(turn: turn)
         definitions = tools.definitions(for: turn.kind)
+        toolTokens = TokenEstimate.tokens(definitions)
         let replay = try record.replay()
         history = replay.messages
         let prompt: ContextBuilder.Prompt
@@ -96,7 +99,7 @@ struct TurnRun {
         let request = request(for: call)
         if let budget {
             budget.spent(machine.usage)
-            try budget.reserve(tokens: TokenEstimate.tokens(request))
+            try budget.reserve(tokens: TokenEstimate.tokens(request, toolTokens: toolTokens))
         }
         let response: ChatResponse
         do {
@@ -129,7 +132,7 @@ struct TurnRun {
     }
 
     private func request(for call: ModelCall) -> ChatRequest {
-        let budget = ContextBudget(limits: turn.limits, tools: definitions, squeeze: call.squeeze)
+        let budget = ContextBudget(limits: turn.limits, toolTokens: toolTokens, squeeze: call.squeeze)
         let left = turn.limits.deadline.map { $0.timeIntervalSince(services.now()) } ?? .infinity
         return ChatRequest(
             model: turn.model.model,

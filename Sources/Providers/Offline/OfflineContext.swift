@@ -17,9 +17,10 @@ struct OfflineContext: Sendable {
 
     /// The user's own words and the context below them.
     static func split(_ message: String) -> (words: String, OfflineContext) {
-        let text = message.replacingOccurrences(of: "\r\n", with: "\n")
+        let hasReturns = message.utf8.contains(UInt8(ascii: "\r"))
+        let text = hasReturns ? message.replacingOccurrences(of: "\r\n", with: "\n") : message
         let whole = text.hasPrefix("---\n[context]") ? "\n" + text : text
-        guard let mark = whole.range(of: separator, options: .backwards),
+        guard let mark = whole.lastRange(ofBytes: separator),
             mark.upperBound == whole.endIndex || whole[mark.upperBound].isNewline
         else { return (text, OfflineContext()) }
         return (String(whole[..<mark.lowerBound]), OfflineContext(lines: whole[mark.upperBound...]))
@@ -30,7 +31,7 @@ struct OfflineContext: Sendable {
     private init(lines: Substring) {
         for line in lines.split(whereSeparator: \.isNewline) {
             guard let colon = line.firstIndex(of: ":") else { continue }
-            let value = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+            let value = line[line.index(after: colon)...].trimmed()
             switch line[..<colon] {
             case "time": readTime(value)
             case "user": user = value

@@ -61,7 +61,7 @@ struct OfflineTurn: Sendable {
         let content = last.map { messages[$0].content } ?? ""
         let (own, context) = OfflineContext.split(content)
         self.context = context
-        words = String(own.prefix(Self.maxWords)).trimmingCharacters(in: .whitespacesAndNewlines)
+        words = own.prefix(Self.maxWords).trimmed()
         reportRequest = Self.reportRequest(in: own)
         tools = request.toolChoice == .none ? [] : Set(request.tools.map(\.name))
         seed = Self.digest("\(last ?? 0)\n\(content)")
@@ -70,8 +70,8 @@ struct OfflineTurn: Sendable {
 
     /// The first block counts: the message that asks for a report has it before anything a user wrote.
     private static func reportRequest(in text: String) -> JSON? {
-        guard let start = text.range(of: reportFence),
-            let end = text.range(of: "\n```", range: start.upperBound..<text.endIndex)
+        guard let start = text.firstRange(ofBytes: reportFence),
+            let end = text.firstRange(ofBytes: "\n```", from: start.upperBound)
         else { return nil }
         // A block that is no JSON object asks for nothing; the message is then read as chat.
         guard let json = try? JSON.parse(String(text[start.upperBound..<end.lowerBound])), json.object != nil else {
