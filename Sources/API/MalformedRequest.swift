@@ -18,11 +18,14 @@ final class MalformedRequest: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Set once the connection is refused.
     private var problem: ProblemDetails?
+    /// The answer to HEAD has no body.
+    private var isHead = false
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard problem == nil else { return }
         if case .head(let head) = unwrapInboundIn(data), !Self.hasOneHost(head) {
             problem = ProblemDetails(status: 400, code: "bad_request", detail: "the request has more than one Host")
+            isHead = head.method == .head
             // Answers to earlier requests of this connection are finished before the server reads this.
             context.fireErrorCaught(HTTPParserError.invalidHeaderToken)
             return
@@ -55,7 +58,7 @@ final class MalformedRequest: ChannelDuplexHandler, RemovableChannelHandler {
         head.status = HTTPResponse.Status(code: problem.status)
         head.headerFields[.contentType] = ProblemDetails.mediaType
         head.headerFields[.contentLength] = "\(body.readableBytes)"
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
-        context.write(wrapOutboundOut(.body(body)), promise: promise)
+        context.write(wrapOutboundOut(.head(head)), promise: isHead ? promise : nil)
+        if !isHead { context.write(wrapOutboundOut(.body(body)), promise: promise) }
     }
 }

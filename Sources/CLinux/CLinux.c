@@ -82,7 +82,8 @@ long nb_io_wait(uintptr_t queue) {
     } while (count == 0 || (count < 0 && errno == EINTR));
     if (count < 0) return -1;
     if (event.res >= 0) return (long)event.res;
-    errno = (int)-event.res;
+    // The event is gone: waiting again would wait for ever.
+    errno = event.res == -EINTR ? EIO : (int)-event.res;
     return -1;
 }
 

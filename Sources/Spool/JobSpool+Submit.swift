@@ -83,8 +83,10 @@ extension JobSpool {
         switch try begin(submission) {
         case .answered(let answer): return answer
         case .planned(let plan):
-            let outcome = plan.log.commit(plan.entries, beside: { () throws(SpoolError) in try writeFiles(plan) })
-            if let refusal = outcome.refusal { throw takeBack(plan, refusal, isLogged: outcome.isLogged) }
+            let outcome = plan.log.commit(plan.entries, withdrawal: .withdrawn(submission.id)) { () throws(SpoolError) in
+                try writeFiles(plan)
+            }
+            if let refusal = outcome.refusal { throw takeBack(plan, refusal, isKnown: !outcome.isInDoubt) }
             return try conclude(plan, outcome.failure)
         }
     }
@@ -162,11 +164,11 @@ extension JobSpool {
         return .created(plan.record)
     }
 
-    /// Its files could not be written: nothing of it stays, in the log neither.
-    func takeBack(_ plan: PlannedAdmission, _ cause: SpoolError, isLogged: Bool) -> SpoolError {
+    /// Its files could not be written: nothing of it stays.
+    /// - Parameter isKnown: false: the log may bring it back all the same.
+    func takeBack(_ plan: PlannedAdmission, _ cause: SpoolError, isKnown: Bool) -> SpoolError {
         ownNews.forget(plan.submission.fileName)
-        return withdraw(
-            plan.submission, plan.file, plan.order, cause, isKnown: true, inLog: isLogged ? plan.log : nil)
+        return withdraw(plan.submission, plan.file, plan.order, cause, isKnown: isKnown)
     }
 
     private func check(_ submission: Submission) throws(SpoolError) {
@@ -442,12 +444,10 @@ extension JobSpool {
     /// Takes an admission back under its lock: the record is emptied first, so that it never speaks of a job file that is
     /// gone. The job file must durably be gone before we may say "not admitted".
     ///
-    /// - Parameters:
-    ///   - isKnown: false when the fsync of queued/ itself failed: asking it again proves nothing.
-    ///   - log: may hold the admission, and has to take it back before anybody else can admit the id again.
+    /// - Parameter isKnown: false when the fsync of queued/ itself failed, as asking it again proves nothing, or when the
+    ///   log may hold the admission.
     private func withdraw(
-        _ submission: Submission, _ file: StatusFile, _ order: OrderFile?, _ cause: SpoolError, isKnown: Bool,
-        inLog log: SharedLog? = nil
+        _ submission: Submission, _ file: StatusFile, _ order: OrderFile?, _ cause: SpoolError, isKnown: Bool
     ) -> SpoolError {
         let id = submission.id
         defer { file.close() }
@@ -455,7 +455,6 @@ extension JobSpool {
             try files.truncate(file.descriptor, to: 0, path: file.path)
             try removeIfThere(layout.path(.queued, submission.fileName))
             try removeIfThere(layout.path(.tmp, "\(id).json"))
-            if let log { try takeBack(id, in: log) }
             try removeIfThere(layout.statusPath(id))
             try files.syncDirectory(layout.path(.queued))
         } catch {
@@ -468,13 +467,5 @@ extension JobSpool {
         var failure = cause
         failure.id = id
         return failure
-    }
-
-    private func takeBack(_ id: JobID, in log: SharedLog) throws(FileError) {
-        do throws(SharedLog.Failure) {
-            try log.commit([.withdrawn(id)])
-        } catch {
-            throw error.cause
-        }
     }
 }

@@ -208,12 +208,19 @@ final class StatusFile {
     /// - Parameter always: also what stands there already: it may stand in memory only.
     func putBack(_ bytes: [UInt8], at offset: Int, always: Bool = false) throws(SpoolError) {
         try stored(id) { () throws(FileError) in
-            let standing = try files.readRange(descriptor, from: offset, count: bytes.count, path: path)
+            var standing = try files.readRange(descriptor, from: offset, count: bytes.count, path: path)
+            // A line that only begins among these bytes may be another's: looked at whole.
+            while !standing.isEmpty, standing.count >= bytes.count, standing.last != 0x0A {
+                let more = try files.readRange(descriptor, from: offset + standing.count, count: 512, path: path)
+                guard !more.isEmpty else { break }
+                standing += more.prefix(through: more.firstIndex(of: 0x0A) ?? more.count - 1)
+            }
             let before = try files.readRange(descriptor, from: max(0, offset - 1), count: 1, path: path)
             if standing == bytes, !always, offset == 0 || before == [0x0A] { return }
             var isAnother = false
             StatusFile.eachLine(in: standing[...]) { range in
-                if StatusLine.checks(standing[range]), bytes[range] != standing[range] { isAnother = true }
+                guard StatusLine.checks(standing[range]) else { return }
+                if range.upperBound > bytes.count || bytes[range] != standing[range] { isAnother = true }
             }
             // Good lines of another history: the record was lost and begun anew.
             if isAnother { return }

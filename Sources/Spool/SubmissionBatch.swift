@@ -39,7 +39,7 @@ public final class SubmissionBatch {
             do throws(SpoolError) {
                 try spool.writeFiles(plan)
             } catch {
-                throw spool.takeBack(plan, error, isLogged: false)
+                throw spool.takeBack(plan, error, isKnown: true)
             }
             prepared.append(plan)
             bytes += submission.payload.count

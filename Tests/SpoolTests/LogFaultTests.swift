@@ -208,7 +208,9 @@ import TextFormats
         let checkpoint = Thread { try? log.checkpoint() }
         let file = fixture.folder.path + "/made-beside"
         fixture.files.set(.none)
-        let outcome = log.commit([.lines(JobID.make(now: Date()), offset: 0, isFirst: true, [1])]) { () throws(SpoolError) in
+        let id = JobID.make(now: Date())
+        let lines = LogRecord.lines(id, offset: 0, isFirst: true, [1])
+        let outcome = log.commit([lines], withdrawal: .withdrawn(id)) { () throws(SpoolError) in
             checkpoint.start()
             while !log.isWaitedFor { sched_yield() }
             try stored { () throws(FileError) in try fixture.files.create(file, [1], mode: 0o600, sync: false) }
@@ -257,5 +259,52 @@ import TextFormats
         try log.close()
         try log.prepare()
         #expect(try fixture.files.list(fixture.spool.layout.path(.log)).allSatisfy { $0.kind != .directory })
+    }
+
+    @Test("a job that was refused and then admitted stays, in whatever order segments are used again")
+    func refusedThenAdmitted() throws {
+        let fixture = try SpoolFixture(powerCut: true, .eagerLog)
+        let spool = fixture.spool
+        let log = try #require(spool.log)
+        let number = { log.condition.withLock { log.state.current?.number ?? 0 } }
+        while number() < 4 { _ = try spool.submit(fixture.submission("filler")) }
+        try log.checkpoint(scrubbing: false)
+        _ = try spool.submit(fixture.submission("filler"))
+        let first = number()
+        let again = fixture.submission("again")
+        fixture.files.set(.failFirst("rename ", errno: 28))
+        #expect(throws: SpoolError.self) { try spool.submit(again) }
+        fixture.files.set(.none)
+        while number() == first { _ = try spool.submit(fixture.submission("filler")) }
+        // What makes this a test: the later segment has the lower number.
+        #expect(number() < first)
+        _ = try spool.submit(again)
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let after = try fixture.afterPowerCut(.strict, "again")
+        defer { fixture.removeAfterPowerCut("again") }
+        #expect(try fixture.places(again.id, in: after) == ["queued"])
+    }
+
+    @Test("a line of another process that is longer than the one in the log is not written over")
+    func longerLine() throws {
+        let folder = try TemporaryDirectory()
+        let files = LinuxFileSystem()
+        let id = JobID.make(now: Date())
+        let path = folder.path + "/\(id).jsonl"
+        let first = StatusLine(.event, ["event": "admitting"]).encoded()
+        let logged = first + StatusLine(.status, ["state": "queued"]).encoded()
+        let standing = first + StatusLine(.status, ["state": "running", "note": "claimed by another process meanwhile"]).encoded()
+        try files.createFile(path, standing)
+        guard case .locked(let file) = try StatusFile.openLocked(id, path, files, flags: [.read, .write]) else {
+            Issue.record("not locked")
+            return
+        }
+        try file.putBack(logged, at: 0)
+        #expect(try files.readFile(path) == standing)
+        // A torn one is.
+        try files.truncate(file.descriptor, to: standing.count - 5, path: path)
+        try file.putBack(logged, at: 0)
+        #expect(try files.readFile(path).starts(with: logged))
     }
 }

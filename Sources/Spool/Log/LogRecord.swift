@@ -12,7 +12,7 @@ enum LogRecord: Equatable, Sendable {
     case job(JobFileName, [UInt8])
     /// The id's place in its order file, as the offset of its line.
     case order(OrderKey, JobID, offset: Int)
-    /// The id's admission failed after its record was on its way to the log: what this log said of it before is void.
+    /// The id's admission failed after its record was on its way to the log: what this segment said of it before is void.
     case withdrawn(JobID)
 
     private static let linesKind: UInt8 = 1

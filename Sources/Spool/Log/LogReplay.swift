@@ -50,7 +50,7 @@ struct LogReplay {
         /// A checkpoint of one of the logs has failed: what files seem to hold may be in memory only.
         var isDistrusted = false
 
-        /// What one log says is added in the order in which it was written.
+        /// What one segment says, in the order in which it was written.
         mutating func add(_ record: LogRecord) {
             switch record {
             case .lines(let id, let offset, let isFirst, let bytes):
@@ -64,7 +64,7 @@ struct LogReplay {
             }
         }
 
-        /// Another log: what it takes back it has said itself.
+        /// Another segment, or log. Segments are used again in any order, so nothing in one voids what another says.
         mutating func add(_ other: Work) {
             lines.merge(other.lines) { $0 + $1 }
             jobs.merge(other.jobs) { $1 }
@@ -147,13 +147,15 @@ struct LogReplay {
             let path = "\(folder)/\(number).wal"
             let content = LogSegment.content(of: try files.readFile(path, maxBytes: 256 << 20))
             var isReadable = !content.isCorrupt
+            var own = Work()
             for body in content.bodies {
                 guard let records = LogRecord.parse(body) else {
                     isReadable = false
                     continue
                 }
-                for record in records { work.add(record) }
+                for record in records { own.add(record) }
             }
+            work.add(own)
             guard !isReadable else { continue }
             work.damaged.append((path, "\(layout.path(.log))/corrupt-\(writer)-\(number).wal"))
         }

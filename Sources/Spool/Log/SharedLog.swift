@@ -46,9 +46,8 @@ final class SharedLog: Sendable {
         var failure: Failure?
         /// The work has failed.
         var refusal: SpoolError?
-        /// Although the work has failed the records may be in the log: they must be taken back.
-        var isLogged: Bool { refusal != nil && isBegun && failure?.isKnown != true }
-        fileprivate var isBegun = false
+        /// The work has failed and the records may be in the log all the same: they could not be taken back.
+        var isInDoubt = false
     }
 
     /// A thread in `commit`. Woken once for each thing it waits for, and nobody else with it.
@@ -114,7 +113,7 @@ final class SharedLog: Sendable {
     /// Guarded by `condition`.
     nonisolated(unsafe) var state = State()
     /// Used by the one who writes only: `isWriting` is handed from thread to thread under `condition`.
-    nonisolated(unsafe) private let buffer = LogBuffer()
+    nonisolated(unsafe) let buffer = LogBuffer()
     let checkpointing = NSLock()
     /// Rung when a checkpoint may have become due; not with every commit.
     let bell = NSCondition()
@@ -147,10 +146,10 @@ final class SharedLog: Sendable {
         }
     }
 
-    /// Commits wait for a checkpoint.
     /// A checkpoint waits for the one who writes.
     var isWaitedFor: Bool { condition.withLock { state.wantsRetirement } }
 
+    /// Commits wait for a checkpoint.
     var isHeldUp: Bool { condition.withLock { state.isHeldUp } }
 
     func path(_ number: Int) -> String { "\(folder)/\(number).wal" }
@@ -165,19 +164,22 @@ final class SharedLog: Sendable {
     /// comes first, and a work that fails is not logged.
     ///
     /// The work must not commit anything itself, nor wait for somebody who does.
-    func commit(_ records: [LogRecord], beside work: () throws(SpoolError) -> Void) -> Outcome {
+    ///
+    /// - Parameter withdrawal: what voids the records when the work fails: written behind them into the same segment, so that
+    ///   both are there or both are gone, whatever becomes of segments.
+    func commit(_ records: [LogRecord], withdrawal: LogRecord, beside work: () throws(SpoolError) -> Void) -> Outcome {
         var outcome = Outcome()
         let waiter = Waiter(bytes(of: records))
         let begun = begin(waiter)
-        outcome.isBegun = begun != nil
         do throws(SpoolError) {
             try work()
         } catch {
             outcome.refusal = error
         }
         if let begun {
-            end(begun, waiter)
+            let isTakenBack = end(begun, waiter, outcome.refusal == nil ? nil : bytes(of: [withdrawal]))
             outcome.failure = waiter.failure
+            outcome.isInDoubt = outcome.refusal != nil && !isTakenBack
         } else if outcome.refusal == nil {
             do throws(Failure) {
                 try commit(waiter)
@@ -206,7 +208,8 @@ final class SharedLog: Sendable {
         let space = LogSegment.space(for: waiter.bytes.count)
         condition.lock()
         guard !state.isWriting, !state.isOverlapRefused, waiter.bytes.count <= bounds.commit,
-            let segment = state.current, segment.offset + space <= bounds.segment
+            // A withdrawal must find its place behind the records.
+            let segment = state.current, segment.offset + space + LogSegment.page <= bounds.segment
         else {
             condition.unlock()
             return nil
@@ -230,9 +233,11 @@ final class SharedLog: Sendable {
         }
     }
 
-    private func end(_ begun: Begun, _ waiter: Waiter) {
+    /// - Returns: whether the withdrawal is on disk.
+    private func end(_ begun: Begun, _ waiter: Waiter, _ withdrawal: [UInt8]?) -> Bool {
         var segment = begun.segment
         var failure: Failure?
+        var isTakenBack = false
         do throws(FileError) {
             try files.endSyncedWrite(begun.write, path: path(segment.number))
             segment.offset += buffer.pages.count
@@ -240,7 +245,17 @@ final class SharedLog: Sendable {
         } catch {
             failure = Failure(cause: error, isKnown: false)
         }
+        if let withdrawal, failure == nil {
+            do throws(Failure) {
+                segment = try write([withdrawal], withdrawal.count, into: segment)
+                isTakenBack = true
+            } catch {
+                // Nothing is written behind it any more: the segment is retired.
+                failure = Failure(cause: error.cause, isKnown: false)
+            }
+        }
         finish([waiter], segment, failure)
+        return isTakenBack
     }
 
     private func commit(_ waiter: Waiter) throws(Failure) {
@@ -390,66 +405,6 @@ final class SharedLog: Sendable {
         state.failedFrame = 0
         state.current = nil
         ring()
-    }
-
-    // MARK: - Segments
-
-    /// A segment ready to be written: the spare one, or a new one.
-    private func take() throws(FileError) -> Segment {
-        condition.lock()
-        let spare = state.spares.popLast()?.number
-        state.hasAskedForSpare = false
-        condition.unlock()
-        let number: Int
-        if let spare { number = spare } else { number = try make() }
-        let nonce = UInt64.random(in: 1...UInt64(Int64.max))
-        do throws(FileError) {
-            return try begin(number, nonce, [.read, .write, .direct])
-        } catch {
-            // Not every file system writes past the page cache.
-            guard error.code == .invalid || error.code == .unsupported else { throw error }
-            return try begin(number, nonce, [.read, .write])
-        }
-    }
-
-    /// Opens a segment and makes its first page durable: a frame that is written with O_DSYNC covers nothing but itself.
-    private func begin(_ number: Int, _ nonce: UInt64, _ flags: OpenFlags) throws(FileError) -> Segment {
-        let descriptor = try files.open(path(number), flags, mode: 0o640)
-        LogSegment.fill(buffer, headWith: nonce)
-        do throws(FileError) {
-            try buffer.write(to: descriptor, at: 0, files, path: path(number))
-            try files.dataSync(descriptor, path: path(number))
-        } catch {
-            files.closeQuietly(descriptor)
-            throw error
-        }
-        return Segment(number: number, descriptor: descriptor, nonce: nonce)
-    }
-
-    /// The current segment is half full and there is none to follow it. With the lock held.
-    var needsSpare: Bool {
-        guard let current = state.current else { return false }
-        return current.offset > bounds.segment / 2 && state.spares.isEmpty
-    }
-
-    /// A segment to follow the current one: whoever fills that up would otherwise make it while all others wait.
-    func prepare() throws(FileError) {
-        // `close` waits for it, and nothing is made behind it.
-        checkpointing.lock()
-        defer { checkpointing.unlock() }
-        guard condition.withLock({ needsSpare && !state.isClosed }) else { return }
-        let number = try make()
-        condition.withLock { state.spares.append((number, 0)) }
-    }
-
-    /// A new segment, on disk.
-    private func make() throws(FileError) -> Int {
-        let number = condition.withLock {
-            defer { state.nextSegment += 1 }
-            return state.nextSegment
-        }
-        try LogSegment.create(path(number), bytes: bounds.segment, files)
-        return number
     }
 
     /// The last checkpoint, then the log is gone. Nobody may commit any more.
