@@ -256,6 +256,15 @@ import TextFormats
         #expect(fixture.files.log.filter { $0.hasPrefix("fsync ") }.count == 2)
         try log.prepare()
         #expect(fixture.files.log.filter { $0.hasPrefix("fsync ") }.count == 2)
+        // On a full disk it is tried once for each segment, and by whoever needs it then.
+        for _ in 0..<9 { try log.commit([record]) }
+        fixture.files.set(.failAlways("fsync "))
+        #expect(throws: FileError.self) { try log.prepare() }
+        let tries = fixture.files.calls
+        try log.prepare()
+        #expect(fixture.files.calls == tries)
+        fixture.files.set(.none)
+        for _ in 0..<6 { try log.commit([record]) }
         try log.close()
         try log.prepare()
         #expect(try fixture.files.list(fixture.spool.layout.path(.log)).allSatisfy { $0.kind != .directory })

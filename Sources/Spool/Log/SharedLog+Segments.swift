@@ -10,6 +10,7 @@ extension SharedLog {
         condition.lock()
         let spare = state.spares.popLast()?.number
         state.hasAskedForSpare = false
+        state.isSpareRefused = false
         condition.unlock()
         let number: Int
         if let spare { number = spare } else { number = try make() }
@@ -50,7 +51,7 @@ extension SharedLog {
 
     /// The current segment is half full and there is none to follow it. With the lock held.
     var needsSpare: Bool {
-        guard let current = state.current else { return false }
+        guard let current = state.current, !state.isSpareRefused else { return false }
         return current.offset > bounds.segment / 2 && state.spares.isEmpty
     }
 
@@ -60,8 +61,13 @@ extension SharedLog {
         checkpointing.lock()
         defer { checkpointing.unlock() }
         guard condition.withLock({ needsSpare && !state.isClosed }) else { return }
-        let number = try make()
-        condition.withLock { state.spares.append((number, 0)) }
+        do throws(FileError) {
+            let number = try make()
+            condition.withLock { state.spares.append((number, 0)) }
+        } catch {
+            condition.withLock { state.isSpareRefused = true }
+            throw error
+        }
     }
 
     /// A new segment, on disk.

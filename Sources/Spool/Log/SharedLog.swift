@@ -90,6 +90,8 @@ final class SharedLog: Sendable {
         var isHeldUp = false
         /// The thread that makes checkpoints has been told that a segment will be needed.
         var hasAskedForSpare = false
+        /// It could not make one: not tried again for this segment, as on a disk nearly full every try takes what is left.
+        var isSpareRefused = false
         /// A checkpoint waits for the writer to let the current segment go.
         var wantsRetirement = false
         var isClosed = false
