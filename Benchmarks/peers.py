@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""The same work on other queues: durable puts, and put + take + finish, 1 KB jobs, client processes on this machine.
+"""The same work on other queues, 1 KB jobs, client processes on this machine. put: durable submissions. flow: the same
+client puts, takes and finishes. pipe: so many clients put, others (--consumers) take and finish, until all is finished.
 
-    Benchmarks/peers.py --root DIR [--spool-bench BINARY] [--rounds 3] [--seconds 2] [--only NAME,…] [--json FILE]
+    Benchmarks/peers.py --root DIR [--spool-bench BINARY] [--rounds 3] [--seconds 2] [--work put,flow,pipe]
+                        [--clients 1,8,32] [--consumers 4] [--only NAME,…] [--json FILE]
 
 Each peer gets a folder of its own below DIR and a server of its own on loopback, started and stopped here. Disks of
 shared machines change their speed by the minute, so every round measures every queue, one after the other, and the
@@ -32,7 +34,15 @@ def until(check, seconds=20):
             time.sleep(0.05)
 
 
-class Beanstalkd:
+class Peer:
+    """start, connect and put; take: takes one job and finishes it, false when there was none."""
+
+    def flow(self, client):
+        self.put(client)
+        self.take(client)
+
+
+class Beanstalkd(Peer):
     durable = "-b -f 0: fsync of the log for each put and delete"
 
     def start(self, root):
@@ -46,12 +56,16 @@ class Beanstalkd:
     def put(self, client):
         client.put(BODY.decode())
 
-    def flow(self, client):
-        client.put(BODY.decode())
-        client.delete(client.reserve())
+    def take(self, client):
+        import greenstalk
+        try:
+            client.delete(client.reserve(timeout=1))
+        except greenstalk.TimedOutError:
+            return False
+        return True
 
 
-class Redis:
+class Redis(Peer):
     durable = "appendonly, appendfsync always"
 
     def start(self, root):
@@ -69,13 +83,15 @@ class Redis:
     def put(self, client):
         client.lpush("q", BODY)
 
-    def flow(self, client):
-        client.lpush("q", BODY)
-        job = client.lmove("q", "taken", "RIGHT", "LEFT")
+    def take(self, client):
+        job = client.blmove("q", "taken", 1, "RIGHT", "LEFT")
+        if job is None:
+            return False
         client.lrem("taken", 1, job)
+        return True
 
 
-class Postgres:
+class Postgres(Peer):
     durable = "synchronous_commit on; FOR UPDATE SKIP LOCKED"
 
     def start(self, root):
@@ -103,15 +119,15 @@ class Postgres:
     def put(self, client):
         client.execute("INSERT INTO jobs (body) VALUES (%s)", (BODY,))
 
-    def flow(self, client):
-        self.put(client)
+    def take(self, client):
         with client.transaction():
             job = client.execute("SELECT id FROM jobs ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED").fetchone()
             if job:
                 client.execute("DELETE FROM jobs WHERE id = %s", job)
+        return job is not None
 
 
-class HueySQLite:
+class HueySQLite(Peer):
     durable = "SQLite, fsync on"
 
     def start(self, root):
@@ -124,9 +140,8 @@ class HueySQLite:
     def put(self, client):
         client.enqueue(BODY)
 
-    def flow(self, client):
-        client.enqueue(BODY)
-        client.dequeue()
+    def take(self, client):
+        return client.dequeue() is not None
 
 
 class HueyFiles(HueySQLite):
@@ -140,7 +155,7 @@ class HueyFiles(HueySQLite):
         return FileStorage("h", path=self.folder)
 
 
-class Dirq:
+class Dirq(Peer):
     durable = "none: no fsync"
 
     def start(self, root):
@@ -153,16 +168,16 @@ class Dirq:
     def put(self, client):
         client.add(BODY.decode())
 
-    def flow(self, client):
-        client.add(BODY.decode())
+    def take(self, client):
         for name in client:
             if client.lock(name):
                 client.get(name)
                 client.remove(name)
-                return
+                return True
+        return False
 
 
-class PersistQueue:
+class PersistQueue(Peer):
     durable = "SQLite, its default (synchronous FULL)"
 
     def start(self, root):
@@ -175,9 +190,13 @@ class PersistQueue:
     def put(self, client):
         client.put(BODY)
 
-    def flow(self, client):
-        client.put(BODY)
-        client.ack(client.get())
+    def take(self, client):
+        import persistqueue
+        try:
+            client.ack(client.get(block=False))
+        except persistqueue.Empty:
+            return False
+        return True
 
 
 PEERS = {"beanstalkd": Beanstalkd, "redis": Redis, "postgres": Postgres, "huey-sqlite": HueySQLite,
@@ -211,16 +230,65 @@ def measure(peer, work, clients, seconds):
     return (None, errors[0]) if errors else (sum(done / spent for done, spent in results), None)
 
 
+def producer(peer, seconds, gate, counts):
+    connection = peer.connect()
+    gate.wait(60)
+    begin, done = time.monotonic(), 0
+    while time.monotonic() - begin < seconds:
+        peer.put(connection)
+        done += 1
+    counts.put(done)
+
+
+def consumer(peer, gate, finished, total):
+    connection = peer.connect()
+    gate.wait(60)
+    while not 0 <= total.value <= finished.value:
+        if peer.take(connection):
+            with finished.get_lock():
+                finished.value += 1
+        else:
+            time.sleep(0.001)
+
+
+def measure_pipe(peer, clients, consumers, seconds):
+    """Jobs finished a second, from the first put until the last one is finished."""
+    gate, counts = multiprocessing.Barrier(clients + consumers + 1), multiprocessing.Queue()
+    finished, total = multiprocessing.Value("q", 0), multiprocessing.Value("q", -1)
+    processes = [multiprocessing.Process(target=producer, args=(peer, seconds, gate, counts)) for _ in range(clients)]
+    processes += [multiprocessing.Process(target=consumer, args=(peer, gate, finished, total)) for _ in range(consumers)]
+    for process in processes:
+        process.start()
+    try:
+        gate.wait(60)
+        begin = time.monotonic()
+        total.value = sum(counts.get(timeout=seconds + 90) for _ in range(clients))
+        while finished.value < total.value:
+            if time.monotonic() - begin > 120 or not all(process.exitcode in (None, 0) for process in processes):
+                return None, f"only {finished.value} of {total.value} jobs were finished"
+            time.sleep(0.002)
+        return total.value / (time.monotonic() - begin), None
+    except Exception as error:
+        return None, repr(error)
+    finally:
+        for process in processes:
+            process.join(10)
+            if process.exitcode is None:
+                process.kill()
+
+
 class Nanobot:
     durable = "one fdatasync of the shared log for each batch"
 
     def __init__(self, binary):
         self.binary = binary
 
-    def rate(self, root, work, clients, seconds):
-        done = subprocess.run(
-            [self.binary, work, "--root", root, "--clients", str(clients), "--seconds", str(int(seconds))],
-            capture_output=True, text=True, timeout=300)
+    def rate(self, root, work, clients, consumers, seconds):
+        command = [self.binary, "pool" if work == "pipe" else work, "--root", root, "--clients", str(clients),
+                   "--seconds", str(int(seconds))]
+        if work == "pipe":
+            command += ["--workers", str(consumers)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         if done.returncode:
             return None, done.stderr[-300:]
         return json.loads(done.stdout)["per_second"], None
@@ -232,8 +300,10 @@ def one(name, peer, work, clients, options):
     server = None
     try:
         if isinstance(peer, Nanobot):
-            return peer.rate(root, work, clients, options.seconds)
+            return peer.rate(root, work, clients, options.consumers, options.seconds)
         server = peer.start(root)
+        if work == "pipe":
+            return measure_pipe(peer, clients, options.consumers, options.seconds)
         return measure(peer, work, clients, options.seconds)
     except FileNotFoundError as error:
         return None, f"not installed: {error.filename}"
@@ -250,14 +320,16 @@ def main():
     parser.add_argument("--spool-bench")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--work", default="put,flow,pipe")
     parser.add_argument("--clients", default="1,8,32")
+    parser.add_argument("--consumers", type=int, default=4)
     parser.add_argument("--only", default=",".join(PEERS))
     parser.add_argument("--json")
     options = parser.parse_args()
     queues = {name: PEERS[name]() for name in options.only.split(",")}
     if options.spool_bench:
         queues = {"nanobot": Nanobot(options.spool_bench), **queues}
-    columns = [(work, int(clients)) for work in ("put", "flow") for clients in options.clients.split(",")]
+    columns = [(work, int(clients)) for work in options.work.split(",") for clients in options.clients.split(",")]
     rates, errors = {}, {}
     for turn in range(options.rounds):
         for column in columns:

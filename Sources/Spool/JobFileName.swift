@@ -70,32 +70,28 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
     private static let usualLength = 140
 
     public var description: String {
-        let due = String(max(0, dueMilliseconds))
-        var text = ""
+        var text: [UInt8] = []
         text.reserveCapacity(JobFileName.usualLength + user.utf8.count)
-        for _ in 0..<max(0, 13 - due.utf8.count) { text += "0" }
-        text += due
-        text += "."
-        text.append(lane.letter)
-        text += String(priority)
-        text += "."
-        text += user
-        text += "."
-        text += orderKey?.description ?? "-"
-        text += "."
-        text += holdKey
-        text += "."
-        text += String(run)
-        text += "-"
-        text += String(attempt)
-        text += "-"
-        text += String(crashes)
-        text += "."
-        text += id.description
-        if isDead { text += ".dead" }
-        text += ".json"
-        if isFinishing { text += ".fin" }
-        return text
+        let due = String(max(0, dueMilliseconds))
+        text.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: max(0, 13 - due.utf8.count)))
+        text += due.utf8
+        text.append(UInt8(ascii: "."))
+        text += String(lane.letter).utf8
+        text += String(priority).utf8
+        for field in [user, orderKey?.description ?? "-", holdKey, String(run)] {
+            text.append(UInt8(ascii: "."))
+            text += field.utf8
+        }
+        for count in [attempt, crashes] {
+            text.append(UInt8(ascii: "-"))
+            text += String(count).utf8
+        }
+        text.append(UInt8(ascii: "."))
+        text += id.description.utf8
+        if isDead { text += ".dead".utf8 }
+        text += ".json".utf8
+        if isFinishing { text += ".fin".utf8 }
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// - Returns: nil for any name that is none of ours.

@@ -237,7 +237,8 @@ final class StatusFile {
 
     // MARK: Reading
 
-    /// All lines that check, in order; under the lock also cuts off a torn or bad end.
+    /// All lines that check, in order, without the events behind the first state; under the lock also cuts off a torn or
+    /// bad end.
     func readAll(repairing: Bool) throws(SpoolError) -> [StatusLine] {
         var (bytes, lines, goodEnd) = try contents(of: descriptor)
         if repairing, goodEnd < bytes.count, files.isShared { (bytes, lines, goodEnd) = try secondLook() }
@@ -265,11 +266,16 @@ final class StatusFile {
         }
         var lines: [StatusLine] = []
         var goodEnd = 0
+        var hasState = false
         StatusFile.eachLine(in: bytes[...]) { range in
             guard StatusLine.checks(bytes[range]) else { return }
             // Whole by its checksum: never cut off, even if this version cannot read it.
             goodEnd = range.upperBound + 1
-            if let line = StatusLine(bytes[range]) { lines.append(line) }
+            // Behind the first state events are for streams only, and there may be thousands.
+            if hasState, bytes[range].starts(with: StatusLine.eventPrefix) { return }
+            guard let line = StatusLine(checked: bytes[range]) else { return }
+            lines.append(line)
+            if line.type == .status { hasState = true }
         }
         return (bytes, lines, goodEnd)
     }

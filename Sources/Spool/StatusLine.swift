@@ -49,7 +49,13 @@ public struct StatusLine: Sendable {
     /// - Parameter bytes: one line without its newline.
     /// - Returns: nil when the checksum or the shape is wrong.
     init?(_ bytes: ArraySlice<UInt8>) {
-        guard StatusLine.checks(bytes), let json = try? JSON.parse(Array(bytes), limits: StatusLine.limits),
+        guard StatusLine.checks(bytes) else { return nil }
+        self.init(checked: bytes)
+    }
+
+    /// - Parameter bytes: a line for which `checks` was true.
+    init?(checked bytes: ArraySlice<UInt8>) {
+        guard let json = try? JSON.parse(Array(bytes), limits: StatusLine.limits),
             case .object(var object) = json, let type = json["t"]?.string.flatMap(LineType.init(rawValue:))
         else {
             // A damaged line is no line: callers go on with the ones that check.
@@ -76,6 +82,7 @@ public struct StatusLine: Sendable {
 
     /// Cheap test before the checksum is computed: every status line begins so.
     static let statusPrefix = Array(#"{"t":"status""#.utf8)
+    static let eventPrefix = Array(#"{"t":"event""#.utf8)
 }
 
 /// CRC-32C (Castagnoli), reflected, as in RFC 3720 appendix B.4; eight bytes a step (Kounavis and Berry, "A Systematic

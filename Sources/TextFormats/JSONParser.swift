@@ -137,7 +137,7 @@ private struct JSONParser {
             let start = position
             guard peek == UInt8(ascii: "\"") else { throw fault("a member needs a name in double quotes") }
             let name = try string()
-            guard seen.insert(name).inserted else { throw fault("the name \"\(name)\" occurs twice", at: start) }
+            guard isNew(name, beside: names, &seen) else { throw fault("the name \"\(name)\" occurs twice", at: start) }
             guard names.count < limits.maxMembers else { throw fault("more than \(limits.maxMembers) members") }
             skipSpace()
             guard peek == UInt8(ascii: ":") else { throw fault("a colon is missing after the name") }
@@ -150,6 +150,15 @@ private struct JSONParser {
                 return .object(JSONObject(uniqueNames: names, values: values))
             }
         }
+    }
+
+    /// Most objects are small: comparing a name with a few others costs less than hashing all of them.
+    private static let fewNames = 16
+
+    func isNew(_ name: String, beside names: [String], _ seen: inout Set<String>) -> Bool {
+        guard names.count >= JSONParser.fewNames else { return !names.contains(name) }
+        if seen.isEmpty { seen = Set(names) }
+        return seen.insert(name).inserted
     }
 
     /// After an element: true at the closing byte, false at a comma.

@@ -70,7 +70,7 @@ import TextFormats
             }
             let found = try file.readAll(repairing: true)
             #expect(found.allSatisfy { line in lines.contains { $0.fields == line.fields } }, "seed \(seed)")
-            try file.append(StatusLine(.event, ["event": "after"]), .none)
+            try file.append(StatusLine(.result, ["call": "2"]), .none)
             let again = try file.readAll(repairing: false)
             #expect(again.count == found.count + 1, "seed \(seed)")
             _ = StatusHistory(again)

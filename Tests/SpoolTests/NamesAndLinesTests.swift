@@ -1,6 +1,6 @@
 import DurableFiles
 import Foundation
-import Spool
+@testable import Spool
 import TestSupport
 import Testing
 import TextFormats
@@ -83,5 +83,26 @@ import TextFormats
             let record = try fixture.spool.record(id)
             #expect(record?.state != .completed)
         }
+    }
+
+    @Test("who claims a job reads its admission and its journal, and none of the events its streams have left")
+    func eventsAreSkipped() throws {
+        let fixture = try SpoolFixture()
+        let id = try fixture.spool.submit(fixture.submission()).record.id
+        _ = try claimFirst(fixture.spool) { claim in
+            for number in 0..<20 { try claim.record.event(["event": "tool", "name": "tool \(number)"]) }
+            try claim.record.journal(.result, ["call": "1"])
+            try claim.release("drain")
+        }
+        let path = fixture.spool.statusPath(id)
+        guard case .locked(let file) = try StatusFile.openLocked(id, path, fixture.files) else {
+            Issue.record("not locked")
+            return
+        }
+        let lines = try file.readAll(repairing: true)
+        #expect(lines.map(\.type) == [.event, .status, .status, .result, .status])
+        #expect(lines.first?.fields["event"] == "admitting")
+        #expect(try file.size == fixture.files.readFile(path).count)
+        #expect(StatusHistory(lines).journal.count == 1)
     }
 }

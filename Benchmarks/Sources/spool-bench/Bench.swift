@@ -3,11 +3,13 @@
 //   spool-bench put --clients 8 --jobs 20000            durable submissions per second
 //   spool-bench flow --clients 8 --jobs 20000           put + claim + finish, one thread per client does all three
 //   spool-bench pool --clients 8 --workers 16 --jobs 20000   submitted by clients, run by a worker pool
+//   spool-bench floor                                   put and flow as bare system calls: what the disk allows
 //   spool-bench pickup --jobs 500                       submit → handler started on an idle pool, ms
 //   spool-bench scale --waiting 1000000                 claim cost, memory and restart with that many waiting
 //   spool-bench fair --waiting 100000                   a small user's wait beside one with that many jobs
 //
-// put and flow take --seconds N instead of --jobs. Every spool is made below --root and removed afterwards. --mode log|files. Output: one JSON object a line.
+// put, flow and pool take --seconds N (of submitting) instead of --jobs. Every spool is made below --root and removed
+// afterwards. --mode log|files. Output: one JSON object a line.
 
 import Foundation
 import Logging
@@ -17,11 +19,20 @@ import Workers
 @main
 struct Bench {
     static func main() throws {
-        let options = try Options(Array(CommandLine.arguments.dropFirst()))
+        do {
+            try run(try Options(Array(CommandLine.arguments.dropFirst())))
+        } catch let misuse as Options.Misuse {
+            FileHandle.standardError.write(Data("spool-bench: \(misuse)\n".utf8))
+            exit(2)
+        }
+    }
+
+    private static func run(_ options: Options) throws {
         switch options.command {
         case "put": try Throughput(options).put()
         case "flow": try Throughput(options).flow()
         case "pool": try Throughput(options).pool()
+        case "floor": try Floor(options).run()
         case "pickup": try Latency(options).pickup()
         case "scale": try Scale(options).run()
         case "fair": try Fairness(options).run()
@@ -40,7 +51,7 @@ struct Options {
     var values: [String: String] = [:]
 
     init(_ arguments: [String]) throws {
-        guard let command = arguments.first else { throw Misuse(text: "put | flow | pool | pickup | scale | fair") }
+        guard let command = arguments.first else { throw Misuse(text: "put | flow | pool | floor | pickup | scale | fair") }
         self.command = command
         var rest = arguments.dropFirst()
         while let name = rest.popFirst() {

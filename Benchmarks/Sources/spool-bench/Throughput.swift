@@ -77,41 +77,40 @@ struct Throughput {
         workers.userLimit = { _ in 0 }
         var logger = Logger(label: "bench")
         logger.logLevel = .error
-        let ended = Countdown(jobs / clients * clients)
+        let ended = Tally()
         spool.addListener { event in if case .finished = event { ended.step() } }
         let pool = WorkerPool(spool: spool, handler: NoOp(), options: workers, logger: logger)
         try pool.start()
-        let share = jobs / clients
         let begin = Uptime.now()
-        _ = together(clients) { number in
-            for _ in 0..<share {
-                guard (try? spool.submit(Sample.submission("u\(number)"))) != nil else { fatalError("submit failed") }
-            }
+        let (count, _) = repeatedly { number in
+            guard (try? spool.submit(Sample.submission("u\(number)"))) != nil else { fatalError("submit failed") }
         }
-        ended.wait()
-        let seconds = Uptime.now() - begin
+        ended.wait(for: count)
         report([
-            "bench": "pool", "clients": clients, "workers": workers.count, "jobs": share * clients,
-            "per_second": Double(share * clients) / seconds,
+            "bench": "pool", "clients": clients, "workers": workers.count, "jobs": count,
+            "per_second": Double(count) / (Uptime.now() - begin),
         ])
         _ = pool.drain(deadline: Date() + 10)
         try spool.close()
     }
 }
 
-final class Countdown: @unchecked Sendable {
+/// How many jobs have ended.
+final class Tally: @unchecked Sendable {
     private let condition = NSCondition()
-    private var left: Int
-    init(_ count: Int) { left = count }
+    /// Guarded by `condition`.
+    private var count = 0
+
     func step() {
         condition.lock()
-        left -= 1
-        if left <= 0 { condition.broadcast() }
+        count += 1
+        condition.broadcast()
         condition.unlock()
     }
-    func wait() {
+
+    func wait(for target: Int) {
         condition.lock()
-        while left > 0 { condition.wait() }
+        while count < target { condition.wait() }
         condition.unlock()
     }
 }
