@@ -326,6 +326,8 @@ def main():
     parser.add_argument("--only", default=",".join(PEERS))
     parser.add_argument("--json")
     options = parser.parse_args()
+    # A shell's background job ignores it, and so would the servers that are stopped with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     queues = {name: PEERS[name]() for name in options.only.split(",")}
     if options.spool_bench:
         queues = {"nanobot": Nanobot(options.spool_bench), **queues}

@@ -144,27 +144,46 @@ public final class SealedDirectory: Sendable {
 
     /// Atomic and durable; makes missing folders. Commit point: the rename.
     public func write(_ path: String, _ bytes: [UInt8]) throws(FileError) {
-        try withParent(path, create: true) { (parent, name) throws(FileError) in
-            let temporary = TemporaryNames.next(for: name)
+        let (folder, name) = PathParts.split(try checked(path, "open"))
+        try write([(name, bytes)], in: folder)
+    }
+
+    /// Files of one folder, each atomic, all durable when this returns, for one sync of the folder; makes missing folders.
+    /// They get their names in the order given. Commit point: the last rename; after a power cut before the return any of
+    /// them may be there.
+    public func write(_ contents: [(name: String, bytes: [UInt8])], in folder: String) throws(FileError) {
+        let paths = contents.map { folder == "." ? $0.name : "\(folder)/\($0.name)" }
+        guard let first = paths.first else { return }
+        try withParent(first, create: true) { (parent, _) throws(FileError) in
+            let temporaries = contents.map { TemporaryNames.next(for: $0.name) }
             do throws(FileError) {
-                let descriptor = try files.openBeneath(parent, temporary, [.write, .create, .exclusive], mode: 0o600)
-                do throws(FileError) {
-                    try files.writeAll(descriptor, bytes, path: path)
-                    try files.sync(descriptor, path: path)
-                } catch {
-                    files.closeQuietly(descriptor)
-                    throw error
+                for (index, content) in contents.enumerated() {
+                    try create(temporaries[index], content.bytes, in: parent, for: paths[index])
+                    try refuseSpecial(parent, content.name, paths[index])
                 }
-                try files.close(descriptor, path: path)
-                try refuseSpecial(parent, name, path)
-                try files.rename(in: parent, temporary, to: parent, name, replace: true)
+                for (index, content) in contents.enumerated() {
+                    try files.rename(in: parent, temporaries[index], to: parent, content.name, replace: true)
+                }
             } catch {
                 // Best effort: the leftover is a dot file.
-                try? files.remove(in: parent, temporary, isDirectory: false)
+                for temporary in temporaries { try? files.remove(in: parent, temporary, isDirectory: false) }
                 throw error
             }
-            try files.sync(parent, path: path)
+            try files.sync(parent, path: first)
         }
+    }
+
+    /// A new file with these bytes, on disk but for its name.
+    private func create(_ name: String, _ bytes: [UInt8], in parent: Int32, for path: String) throws(FileError) {
+        let descriptor = try files.openBeneath(parent, name, [.write, .create, .exclusive], mode: 0o600)
+        do throws(FileError) {
+            try files.writeAll(descriptor, bytes, path: path)
+            try files.sync(descriptor, path: path)
+        } catch {
+            files.closeQuietly(descriptor)
+            throw error
+        }
+        try files.close(descriptor, path: path)
     }
 
     /// A rename would replace a link or a special file silently: refuse, so that nothing is lost by surprise.

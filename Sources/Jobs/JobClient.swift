@@ -115,7 +115,7 @@ public final class JobClient: Sendable {
             if try isAdmitted(id) {
                 // Its creator may hold it still, in a batch that waits for one of ours.
                 batch?.commit()
-                return try admit(draft, id, nil)
+                return try admit(draft, id, isFresh: false, nil)
             }
         }
         // A command asks no model; whoever has used up a budget may still stop what runs.
@@ -162,23 +162,25 @@ public final class JobClient: Sendable {
     /// Fixes the id under the idempotency key, if there is one, then admits.
     private func admitReserved(_ draft: JobDraft, _ batch: BatchRun?) throws(JobError) -> SubmittedJob? {
         var draft = draft
-        let id = draft.request.id ?? draft.proposedID ?? JobID.make(now: now())
-        guard let name = draft.keyName else { return try admit(draft, id, batch) }
+        let known = draft.request.id ?? draft.proposedID
+        let id = known ?? JobID.make(now: now())
+        guard let name = draft.keyName else { return try admit(draft, id, isFresh: known == nil, batch) }
         let mine = IdempotencyKeys.Entry(id: id, fingerprint: draft.request.fingerprint, at: now())
         let standing = try keys.reserve(name, mine)
         // Somebody else used the key a moment ago: theirs is the job.
         if standing != mine { try draft.adopt(standing) }
-        return try admit(draft, standing.id, batch)
+        return try admit(draft, standing.id, isFresh: false, batch)
     }
 
-    private func admit(_ draft: JobDraft, _ id: JobID, _ batch: BatchRun?) throws(JobError) -> SubmittedJob? {
+    /// - Parameter isFresh: the id was drawn just now, and nobody has been told of it.
+    private func admit(_ draft: JobDraft, _ id: JobID, isFresh: Bool, _ batch: BatchRun?) throws(JobError) -> SubmittedJob? {
         if let batch { return try batch.admit(draft, id) }
-        let submission = submission(draft, id)
+        let submission = submission(draft, id, isFresh: isFresh)
         return conclude(draft, id, try spoolCall(id) { () throws(SpoolError) in try spool.submit(submission) })
     }
 
-    func submission(_ draft: JobDraft, _ id: JobID) -> Submission {
-        draft.submission(id: id, now: now(), holdKey: options.holdKey(draft.request))
+    func submission(_ draft: JobDraft, _ id: JobID, isFresh: Bool = false) -> Submission {
+        draft.submission(id: id, isFresh: isFresh, now: now(), holdKey: options.holdKey(draft.request))
     }
 
     /// What follows from an admission, once it is durable.

@@ -37,13 +37,14 @@ struct JobDraft {
         keyName = nil
     }
 
-    func submission(id: JobID, now: Date, holdKey: String) -> Submission {
+    /// - Parameter isFresh: the id was drawn just now, and only here.
+    func submission(id: JobID, isFresh: Bool = false, now: Date, holdKey: String) -> Submission {
         // A time long past must not jump the queue of the same user.
         let due = max(request.runAt ?? now, now)
         return Submission(
             id: id, user: request.userID.rawValue, lane: request.kind.lane, priority: request.priority, due: due,
             orderKey: orderKey, holdKey: holdKey, payload: payload(id: id), fingerprint: request.fingerprint,
-            facts: facts(now))
+            facts: facts(now), isFresh: isFresh)
     }
 
     /// The job file: the request in its canonical form, and who admitted it for whom.

@@ -5,7 +5,8 @@ import Foundation
 import TextFormats
 
 extension JobSpool {
-    /// Renames the job file to `.fin`, writes the final line (commit point: its fsync), moves the file to its last folder.
+    /// Renames the job file to `.fin`, writes the final line (commit point: it is on disk), moves the file to its last folder.
+    /// With a shared log the line is on its way to the disk while the first two are done; what fails takes it back.
     func finish(
         _ file: StatusFile, name: JobFileName, in folder: Folder, final: StatusRecord, order: OrderFile?
     ) throws(SpoolError) {
@@ -16,19 +17,20 @@ extension JobSpool {
         guard try file.isInPlace() else {
             throw SpoolError(.takenOver, "The record \(file.path) is gone: the job begins anew.", id: id)
         }
-        do throws(FileError) {
-            try files.rename(here, finishing)
-        } catch {
-            if error.code == .notFound {
-                throw SpoolError(.takenOver, "The job file \(here) is gone: another process took it over.", id: id)
-            }
-            throw SpoolError(error, id: id)
-        }
         var final = final
         final.due = nil
         final.file = lastName(name, final.state).description
-        // When this fails the file stays an orphan named `.fin`: recovered like any, but not counted as a crash.
-        try file.append(final.line, .now)
+        // When the line fails the file stays an orphan named `.fin`: recovered like any, but not counted as a crash.
+        try file.append(final.line) { () throws(SpoolError) in
+            do throws(FileError) {
+                try files.rename(here, finishing)
+            } catch {
+                if error.code == .notFound {
+                    throw SpoolError(.takenOver, "The job file \(here) is gone: another process took it over.", id: id)
+                }
+                throw SpoolError(error, id: id)
+            }
+        }
         settle(finishing, name, final.state)
         try? order?.end([id])  // a follower that finds the id checks its final line anyway
         // A mark that came too late means nothing any more; the next scan finds and removes it.

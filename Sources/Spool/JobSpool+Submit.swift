@@ -3,8 +3,9 @@
 // 1 create status/<id> (O_EXCL: the id is ours) and lock it; note what is being admitted   2 tmp/<id> written and fsynced
 // 3 order key, fsynced   4 rename into queued/, fsync queued/   5 `queued` line, fsync, fsync the status folder   6 unlock
 // The commit point is the last fsync of 5. The order matters: a `queued` line on disk means that the job file stands.
-// With a shared log nothing of this is synced: 3 comes first, and while 2, 4 and 5 are done the log's entry is on its way to
-// the disk, if nobody else is writing; its arrival is the commit point. What fails on the way is taken back in the log too.
+// With a shared log nothing of this is synced: 3 comes first, and while 2, 4 and 5 are done (and 1, where the id was drawn
+// for the job) the log's entry is on its way to the disk, if nobody else is writing; its arrival is the commit point. What
+// fails on the way is void in the log too.
 // A crash before 4 leaves a status file without a state, which the next submit of the id completes; a crash between 4
 // and 5 leaves a job that its claimer, or the next submit, completes. Whoever answers for a job that somebody else has
 // admitted makes sure first that it is durable.
@@ -12,65 +13,6 @@
 import DurableFiles
 import Foundation
 import TextFormats
-
-/// A job to be admitted. `payload` and `holdKey` mean nothing to the spool.
-public struct Submission: Sendable {
-    public var id: JobID
-    /// `[a-z0-9_-]`, 1–64 bytes.
-    public var user: String
-    public var lane: Lane
-    /// 0 (first) to 9.
-    public var priority: Int
-    public var due: Date
-    public var orderKey: OrderKey?
-    /// `[a-z0-9_-]`, 1–16 bytes.
-    public var holdKey: String
-    public var payload: [UInt8]
-    /// Equal for equal content, whatever the id.
-    public var fingerprint: String
-    /// What every reader of the status file shall know without opening the job file.
-    public var facts: JSONObject
-
-    public init(
-        id: JobID, user: String, lane: Lane, priority: Int, due: Date, orderKey: OrderKey?, holdKey: String,
-        payload: [UInt8], fingerprint: String, facts: JSONObject
-    ) {
-        self.id = id
-        self.user = user
-        self.lane = lane
-        self.priority = priority
-        self.due = due
-        self.orderKey = orderKey
-        self.holdKey = holdKey
-        self.payload = payload
-        self.fingerprint = fingerprint
-        self.facts = facts
-    }
-
-    /// Written before the job file stands, so that whoever finds only the file knows what it is.
-    var admissionLine: StatusLine {
-        StatusLine(
-            .event,
-            ["event": "admitting", "fingerprint": .string(fingerprint), "job": .object(facts)])
-    }
-
-    var fileName: JobFileName {
-        JobFileName(
-            id: id, due: due, lane: lane, priority: priority, user: user, orderKey: orderKey, holdKey: holdKey)
-    }
-}
-
-public enum Submitted: Sendable {
-    case created(JobRecord)
-    /// The id was admitted before, with the same content.
-    case existing(JobRecord)
-
-    public var record: JobRecord {
-        switch self {
-        case .created(let record), .existing(let record): return record
-        }
-    }
-}
 
 extension JobSpool {
     /// Largest job file, bytes.
@@ -80,15 +22,41 @@ extension JobSpool {
     ///
     /// - Throws: `.conflict` (the id has other content), `.storage` (nothing was admitted), `.outcomeUnknown`, `.invalid`.
     public func submit(_ submission: Submission) throws(SpoolError) -> Submitted {
+        if submission.isFresh, submission.orderKey == nil, let log, let new = try submitNew(submission, log) { return new }
         switch try begin(submission) {
         case .answered(let answer): return answer
         case .planned(let plan):
-            let outcome = plan.log.commit(plan.entries, withdrawal: .withdrawn(submission.id)) { () throws(SpoolError) in
+            let outcome = plan.log.commit(plan.text.entries) { () throws(SpoolError) in
                 try writeFiles(plan)
             }
-            if let refusal = outcome.refusal { throw takeBack(plan, refusal, isKnown: !outcome.isInDoubt) }
-            return try conclude(plan, outcome.failure)
+            return try conclude(plan, outcome)
         }
+    }
+
+    /// An id nobody else has needs no look before the log is written: its record is made meanwhile, like the other files.
+    /// - Returns: nil, and nothing was done: the id is not free after all, or its folder has just been removed.
+    private func submitNew(_ submission: Submission, _ log: SharedLog) throws(SpoolError) -> Submitted? {
+        try check(submission)
+        let id = submission.id
+        try stored(id) { () throws(FileError) in try ensureShard(.status, id) }
+        let text = text(of: submission, standing: [], orderOffset: nil)
+        var plan: PlannedAdmission?
+        var isFree = true
+        let outcome = log.commit(text.entries) { () throws(SpoolError) in
+            guard case .locked(let file) = try StatusFile.create(id, layout.statusPath(id), files) else {
+                isFree = false
+                throw SpoolError(.storage, "Another job has the id \(id), or its folder is gone.", id: id)
+            }
+            let made = PlannedAdmission(submission: submission, log: log, text: text, file: file, order: nil)
+            plan = made
+            try writeFiles(made)
+        }
+        if let plan { return try conclude(plan, outcome) }
+        guard let refusal = outcome.refusal else { return nil }
+        if outcome.isInDoubt { throw SpoolError(.outcomeUnknown, refusal.detail, id: id, file: refusal.file) }
+        guard !isFree else { throw refusal }
+        forgetShard(.status, id)
+        return nil
     }
 
     /// Submissions that become durable together.
@@ -98,13 +66,18 @@ extension JobSpool {
     struct PlannedAdmission {
         let submission: Submission
         let log: SharedLog
+        fileprivate let text: AdmissionText
+        fileprivate let file: StatusFile
+        fileprivate let order: OrderFile?
+    }
+
+    /// What will stand in the files of a new job.
+    fileprivate struct AdmissionText {
         /// What makes it durable.
         let entries: [LogRecord]
-        fileprivate let file: StatusFile
-        fileprivate let record: JobRecord
-        fileprivate let order: OrderFile?
-        fileprivate let admissionLine: [UInt8]
-        fileprivate let queuedLine: [UInt8]
+        let record: JobRecord
+        let admissionLine: [UInt8]
+        let queuedLine: [UInt8]
     }
 
     enum Begun {
@@ -136,7 +109,7 @@ extension JobSpool {
         guard let log, !all.isEmpty else { return [] }
         var failure: SharedLog.Failure?
         do throws(SharedLog.Failure) {
-            try log.commit(all.flatMap(\.entries))
+            try log.commit(all.flatMap(\.text.entries))
         } catch {
             failure = error
         }
@@ -161,7 +134,12 @@ extension JobSpool {
         }
         plan.file.close()
         notify(.queued(plan.submission.fileName))
-        return .created(plan.record)
+        return .created(plan.text.record)
+    }
+
+    private func conclude(_ plan: PlannedAdmission, _ outcome: SharedLog.Outcome) throws(SpoolError) -> Submitted {
+        if let refusal = outcome.refusal { throw takeBack(plan, refusal, isKnown: !outcome.isInDoubt) }
+        return try conclude(plan, outcome.failure)
     }
 
     /// Its files could not be written: nothing of it stays.
@@ -335,13 +313,18 @@ extension JobSpool {
         return record
     }
 
-    /// What will stand in the files, so that one entry of the log can bring them back.
     private func plan(
         _ submission: Submission, _ file: StatusFile, _ log: SharedLog, _ admission: inout Admission
     ) throws(SpoolError) -> PlannedAdmission {
         // Something is there only when an earlier submission of the id has died.
         let standing = file.size == 0 ? [] : try file.writtenBytes()
         try joinOrder(submission, sync: false, &admission)
+        let text = text(of: submission, standing: standing, orderOffset: admission.orderOffset)
+        return PlannedAdmission(submission: submission, log: log, text: text, file: file, order: admission.order)
+    }
+
+    /// What will stand in the files, so that one entry of the log can bring them back.
+    private func text(of submission: Submission, standing: [UInt8], orderOffset: Int?) -> AdmissionText {
         let status = queuedStatus(submission, submission.fileName)
         let admissionLine = submission.admissionLine.encoded()
         let queuedLine = status.line.encoded()
@@ -349,21 +332,20 @@ extension JobSpool {
         var entries: [LogRecord] = [
             .lines(submission.id, offset: 0, isFirst: true, lines), .job(submission.fileName, submission.payload),
         ]
-        if let key = submission.orderKey, let offset = admission.orderOffset {
-            entries.append(.order(key, submission.id, offset: offset))
+        if let key = submission.orderKey, let orderOffset {
+            entries.append(.order(key, submission.id, offset: orderOffset))
         }
-        return PlannedAdmission(
-            submission: submission, log: log, entries: entries, file: file,
-            record: JobRecord(id: submission.id, first: status, last: status, statusSize: lines.count),
-            order: admission.order, admissionLine: admissionLine, queuedLine: queuedLine)
+        return AdmissionText(
+            entries: entries, record: JobRecord(id: submission.id, first: status, last: status, statusSize: lines.count),
+            admissionLine: admissionLine, queuedLine: queuedLine)
     }
 
     /// Writes all files and syncs none.
     func writeFiles(_ plan: PlannedAdmission) throws(SpoolError) {
-        try plan.file.append(encoded: plan.admissionLine, .none)
+        try plan.file.append(encoded: plan.text.admissionLine, .none)
         try writeTemporary(plan.submission, sync: false)
         try moveIn(plan.submission)
-        try plan.file.append(encoded: plan.queuedLine, .none)
+        try plan.file.append(encoded: plan.text.queuedLine, .none)
     }
 
     /// The log failed: the files themselves are made durable.

@@ -140,6 +140,36 @@ final class StatusFile {
     /// The same with the line's bytes.
     func append(encoded line: [UInt8], _ durability: Durability) throws(SpoolError) {
         try checkHolding()
+        let bytes = try write(line)
+        guard durability != .none else { return }
+        deferred.append(.lines(id, offset: size - bytes.count, isFirst: size == bytes.count, bytes))
+        deferredBytes += bytes.count
+        if durability == .now || deferredBytes > Self.deferredLimit { try makeDurable() }
+    }
+
+    /// Does the step, then appends the line, which is on disk when this returns. With a log both are done while the disk
+    /// writes, if nobody else is writing; when one of them fails the line counts nowhere.
+    /// - Parameter step: commits nothing itself.
+    func append(_ line: StatusLine, after step: () throws(SpoolError) -> Void) throws(SpoolError) {
+        // Where another host may have gone on, or the line's place is not known, nothing may be ahead of the file.
+        guard let log, !isTorn, !files.isShared else {
+            try step()
+            return try append(line, .now)
+        }
+        let bytes = line.encoded()
+        let records = deferred + [.lines(id, offset: size, isFirst: size == 0, bytes)]
+        let outcome = log.commit(records) { () throws(SpoolError) in
+            try step()
+            _ = try write(bytes)
+        }
+        if let refusal = outcome.refusal { throw refusal }
+        deferred = []
+        deferredBytes = 0
+        if outcome.failure != nil { try syncWithName() }
+    }
+
+    /// - Returns: what was written: the line, perhaps with a newline in front.
+    private func write(_ line: [UInt8]) throws(SpoolError) -> [UInt8] {
         var bytes = line
         // A torn part that could not be cut off ends here, so that it does not spoil this line.
         if isTorn { bytes.insert(0x0A, at: 0) }
@@ -154,12 +184,8 @@ final class StatusFile {
             throw SpoolError(error, id: id)
         }
         isTorn = false
-        let start = size
         size += bytes.count
-        guard durability != .none else { return }
-        deferred.append(.lines(id, offset: start, isFirst: start == 0, bytes))
-        deferredBytes += bytes.count
-        if durability == .now || deferredBytes > Self.deferredLimit { try makeDurable() }
+        return bytes
     }
 
     /// By the shared log, if there is one; where that fails, in the file itself.

@@ -39,7 +39,8 @@ extension Workspace {
     public static let maximumReportIDLength = 128
     private static let maximumSidecarBytes = 1 << 20
 
-    /// Stores a report: first the text, then the sidecar, each atomic and durable. The same id again replaces it.
+    /// Stores a report: the text and the sidecar, each atomic, both durable when this returns. The text gets its name first.
+    /// The same id again replaces it.
     ///
     /// - Parameters:
     ///   - id: letters, digits, "-" and "_"; ids made later must sort after earlier ones, as UUIDv7 do.
@@ -66,9 +67,12 @@ extension Workspace {
                 .invalidField, "A report's sidecar has at most \(Self.maximumSidecarBytes >> 20) MiB.",
                 field: "sidecar")
         }
-        try writeText(path, text)
+        let contents = [
+            (name: "\(id).\(format.fileExtension)", bytes: try textBytes(text, for: path)),
+            (name: "\(id).json", bytes: sidecarBytes),
+        ]
         do {
-            try directory.write(Self.reportPath(id, "json"), sidecarBytes)
+            try directory.write(contents, in: Self.reports)
         } catch {
             throw TenantError(error, doing: "store the report \(id) of \"\(user)\"")
         }

@@ -93,16 +93,21 @@ public final class Workspace: Sendable {
 
     /// Replaces the file, atomically and durably.
     public func writeText(_ path: String, _ text: String) throws(TenantError) {
-        let bytes = Array(text.utf8)
-        guard bytes.count <= Self.maximumTextBytes else {
-            throw TenantError(
-                FileError(code: .tooLarge, operation: "write", path: path), doing: "write \(path) of \"\(user)\"")
-        }
+        let bytes = try textBytes(text, for: path)
         do {
             try directory.write(path, bytes)
         } catch {
             throw TenantError(error, doing: "write \(path) of \"\(user)\"")
         }
+    }
+
+    func textBytes(_ text: String, for path: String) throws(TenantError) -> [UInt8] {
+        let bytes = Array(text.utf8)
+        guard bytes.count <= Self.maximumTextBytes else {
+            throw TenantError(
+                FileError(code: .tooLarge, operation: "write", path: path), doing: "write \(path) of \"\(user)\"")
+        }
+        return bytes
     }
 
     // MARK: - Measuring

@@ -132,8 +132,8 @@ import TextFormats
         for seed in 0..<FuzzTests.rounds {
             var random = Random(state: UInt64(seed))
             let content = LogSegment.content(of: random.damage(whole))
-            #expect(content.bodies.count <= 4)
-            for found in content.bodies { #expect(Array(found) == body, "seed \(seed)") }
+            #expect(content.frames.count <= 4)
+            for found in content.frames { #expect(Array(found.body) == body, "seed \(seed)") }
             // Records have a checksum around them; without it they must still not crash the reader.
             _ = LogRecord.parse(random.damage(body)[...])
         }

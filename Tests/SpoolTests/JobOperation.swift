@@ -9,20 +9,20 @@ import TextFormats
 
 /// One life of a job, all of it through `spool`.
 enum JobOperation: String, CaseIterable {
-    case submit, submitOrdered, submitBatch, complete, journal, retry, hold, release, bury, cancelWaiting, cancelRunning, retryDead
+    case submit, submitFresh, submitOrdered, submitBatch, complete, journal, retry, hold, release, bury, cancelWaiting, cancelRunning, retryDead
     case recover, prune
 
     /// Each operation each way in which it differs.
     static let ways: [(JobOperation, Way)] = allCases.flatMap { operation in
-        let isAdmission = operation == .submit || operation == .submitOrdered
-        return Way.allCases.filter { $0 != .eagerLog || isAdmission }.map { (operation, $0) }
+        let isBesideTheLog = [.submit, .submitFresh, .submitOrdered, .complete, .bury, .cancelRunning].contains(operation)
+        return Way.allCases.filter { $0 != .eagerLog || isBesideTheLog }.map { (operation, $0) }
     }
 
     /// Brings the spool to where the operation begins.
     func prepare(_ fixture: SpoolFixture, _ submission: Submission) throws {
         let spool = try fixture.another()
         switch self {
-        case .submit, .submitOrdered, .submitBatch: break
+        case .submit, .submitFresh, .submitOrdered, .submitBatch: break
         case .complete, .journal, .retry, .hold, .release, .bury, .cancelWaiting, .cancelRunning:
             _ = try spool.submit(submission)
         case .prune:
@@ -45,6 +45,10 @@ enum JobOperation: String, CaseIterable {
         let failure = JobFailure(code: "x", detail: "", isRetryable: true)
         switch self {
         case .submit, .submitOrdered: _ = try spool.submit(submission)
+        case .submitFresh:
+            var fresh = submission
+            fresh.isFresh = true
+            _ = try spool.submit(fresh)
         case .submitBatch: try submitBatch(spool, submission)
         case .complete:
             _ = try claimFirst(spool) { claim in
@@ -129,7 +133,7 @@ enum JobOperation: String, CaseIterable {
         let context: Comment = "\(operation) \(how) at call \(call)"
         let id = submission.id
         let spool = try other ?? fixture.another()
-        let isAdmission = [.submit, .submitOrdered, .submitBatch].contains(operation)
+        let isAdmission = [.submit, .submitFresh, .submitOrdered, .submitBatch].contains(operation)
         // The client asks again with the same id, as it must after an answer it did not get.
         if isAdmission, !acknowledged { _ = try spool.submit(submission) }
         var rounds = 0

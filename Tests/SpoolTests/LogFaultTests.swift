@@ -210,7 +210,7 @@ import TextFormats
         fixture.files.set(.none)
         let id = JobID.make(now: Date())
         let lines = LogRecord.lines(id, offset: 0, isFirst: true, [1])
-        let outcome = log.commit([lines], withdrawal: .withdrawn(id)) { () throws(SpoolError) in
+        let outcome = log.commit([lines]) { () throws(SpoolError) in
             checkpoint.start()
             while !log.isWaitedFor { sched_yield() }
             try stored { () throws(FileError) in try fixture.files.create(file, [1], mode: 0o600, sync: false) }
@@ -293,6 +293,61 @@ import TextFormats
         let after = try fixture.afterPowerCut(.strict, "again")
         defer { fixture.removeAfterPowerCut("again") }
         #expect(try fixture.places(again.id, in: after) == ["queued"])
+    }
+
+    @Test("an ending that failed is not brought back by the log, and the run goes on where it was")
+    func refusedEnding() throws {
+        for (operation, folder) in [("rename ", "running"), ("write ", "status")] {
+            let fixture = try SpoolFixture(powerCut: true, .eagerLog)
+            let job = fixture.submission("job")
+            _ = try fixture.spool.submit(job)
+            let isEnded = try claimFirst(fixture.spool) { claim in
+                try claim.record.journal(.result, ["call": "1"])
+                fixture.files.set(.failFirst("\(operation)\(fixture.spool.layout.root)/\(folder)", errno: 28))
+                var isRefused = false
+                do { try claim.complete(result: ["n": 1]) } catch { isRefused = true }
+                #expect(isRefused)
+            }
+            #expect(isEnded == "claimed")
+            fixture.files.set(.stop(call: 1))
+            fixture.files.crash()
+            let after = try fixture.afterPowerCut(.strict, "ending")
+            defer { fixture.removeAfterPowerCut("ending") }
+            #expect(try after.record(job.id)?.state != .completed)
+            #expect(try after.recoverOrphans().failures.isEmpty)
+            let again = try claimFirst(after) { claim in
+                #expect(claim.record.replay.count == 1)
+                try claim.complete(result: ["n": 2])
+            }
+            #expect(again == "claimed")
+            #expect(try fixture.finalLines(job.id, in: after).compactMap(\.result) == [["n": 2]])
+        }
+    }
+
+    @Test("an id that is not as fresh as was said is found out, and its job keeps its content")
+    func staleFreshID() throws {
+        let fixture = try SpoolFixture(powerCut: true, .eagerLog)
+        let job = fixture.submission("job")
+        _ = try fixture.spool.submit(job)
+        var again = job
+        again.isFresh = true
+        guard case .existing = try fixture.spool.submit(again) else {
+            Issue.record("admitted twice")
+            return
+        }
+        var other = fixture.submission("other", id: job.id)
+        other.isFresh = true
+        #expect(throws: SpoolError.self) { try fixture.spool.submit(other) }
+        fixture.files.set(.stop(call: 1))
+        fixture.files.crash()
+        let after = try fixture.afterPowerCut(.strict, "fresh")
+        defer { fixture.removeAfterPowerCut("fresh") }
+        #expect(try fixture.places(job.id, in: after) == ["queued"])
+        let outcome = try claimFirst(after) { claim in
+            #expect(claim.job.payload == job.payload)
+            try claim.complete(result: .null)
+        }
+        #expect(outcome == "claimed")
     }
 
     @Test("a line of another process that is longer than the one in the log is not written over")

@@ -126,7 +126,7 @@ import TextFormats
         let syncs = files.log.count { $0.hasPrefix("fdatasync") }
         #expect(syncs <= threads * commits)
         let bytes = try files.readFile(folder.path + "/log/w/1.wal")
-        let records = LogSegment.content(of: bytes).bodies.compactMap { LogRecord.parse($0) }.flatMap { $0 }
+        let records = LogSegment.content(of: bytes).frames.compactMap { LogRecord.parse($0.body) }.flatMap { $0 }
         #expect(records.count == threads * commits)
         try log.close()
         #expect(try files.list(folder.path + "/log").isEmpty)
@@ -175,7 +175,7 @@ import TextFormats
         let ids = try (0..<3).map { try fixture.spool.submit(fixture.submission("new \($0)")).record.id }
         #expect(try holdsPast())
         // What a replay would read of all segments, the used and the spare ones.
-        let replayed = try segments().flatMap { LogSegment.content(of: $0).bodies }
+        let replayed = try segments().flatMap { LogSegment.content(of: $0).frames.map(\.body) }
             .flatMap { LogRecord.parse($0) ?? [] }.compactMap { record -> JobID? in
                 if case .job(let name, _) = record { return name.id }
                 return nil
@@ -254,20 +254,20 @@ import TextFormats
         let body: [UInt8] = Array("body".utf8)
         let frames = (0..<3).map { LogSegment.frame(nonce: 7, number: $0, body: body) }
         let whole = LogSegment.head(nonce: 7) + frames.joined() + [UInt8](repeating: 0, count: LogSegment.page)
-        #expect(LogSegment.content(of: whole).bodies.count == 3)
+        #expect(LogSegment.content(of: whole).frames.count == 3)
         #expect(!LogSegment.content(of: whole).isCorrupt)
         for byte in [0, 5, 12, 20, 28, LogSegment.frameHead + 1] {
             var torn = whole
             torn[LogSegment.page * 3 + byte] ^= 0xFF
-            #expect(LogSegment.content(of: torn).bodies.count == 2)
+            #expect(LogSegment.content(of: torn).frames.count == 2)
             #expect(!LogSegment.content(of: torn).isCorrupt)
             var damaged = whole
             damaged[LogSegment.page * 2 + byte] ^= 0xFF
-            #expect(LogSegment.content(of: damaged).bodies.count == 2)
+            #expect(LogSegment.content(of: damaged).frames.count == 2)
             #expect(LogSegment.content(of: damaged).isCorrupt)
         }
         // Frames of the segment's earlier use mean nothing.
-        #expect(LogSegment.content(of: LogSegment.head(nonce: 8) + frames.joined()).bodies.isEmpty)
+        #expect(LogSegment.content(of: LogSegment.head(nonce: 8) + frames.joined()).frames.isEmpty)
 
         let fixture = try SpoolFixture(log: true)
         for number in 0..<3 { _ = try fixture.spool.submit(fixture.submission("\(number)")) }

@@ -87,7 +87,8 @@ enum Sample {
     static func submission(_ user: String, lane: Lane = .scheduled, due: Date = Date(), key: OrderKey? = nil) -> Submission {
         Submission(
             id: JobID.make(now: Date()), user: user, lane: lane, priority: 5, due: due, orderKey: key, holdKey: "offline",
-            payload: payload, fingerprint: "f", facts: ["kind": "report", "user_id": .string(user)])
+            payload: payload, fingerprint: "f", facts: ["kind": "report", "user_id": .string(user)],
+            isFresh: true)
     }
 }
 

@@ -12,13 +12,13 @@ enum LogRecord: Equatable, Sendable {
     case job(JobFileName, [UInt8])
     /// The id's place in its order file, as the offset of its line.
     case order(OrderKey, JobID, offset: Int)
-    /// The id's admission failed after its record was on its way to the log: what this segment said of it before is void.
-    case withdrawn(JobID)
+    /// What was done beside the writing of the frame with that number, in the same segment, has failed: nothing of it counts.
+    case void(frame: Int)
 
     private static let linesKind: UInt8 = 1
     private static let jobKind: UInt8 = 2
     private static let orderKind: UInt8 = 3
-    private static let withdrawnKind: UInt8 = 4
+    private static let voidKind: UInt8 = 4
 
     /// kind, length of the rest, then texts with their length in front, numbers as 8 bytes, little-endian.
     func append(to bytes: inout [UInt8]) {
@@ -39,9 +39,9 @@ enum LogRecord: Equatable, Sendable {
             writer.text(key.description)
             writer.text(id.description)
             writer.number(offset)
-        case .withdrawn(let id):
-            bytes.append(LogRecord.withdrawnKind)
-            writer.text(id.description)
+        case .void(let frame):
+            bytes.append(LogRecord.voidKind)
+            writer.number(frame)
         }
         var length = LogWriter(bytes: [])
         length.number(writer.bytes.count)
@@ -70,9 +70,9 @@ enum LogRecord: Equatable, Sendable {
                     let offset = fields.number()
                 else { return nil }
                 records.append(.order(key, id, offset: offset))
-            case withdrawnKind:
-                guard let id = fields.text().flatMap(JobID.init) else { return nil }
-                records.append(.withdrawn(id))
+            case voidKind:
+                guard let frame = fields.number() else { return nil }
+                records.append(.void(frame: frame))
             default: return nil
             }
         }

@@ -50,21 +50,19 @@ struct LogReplay {
         /// A checkpoint of one of the logs has failed: what files seem to hold may be in memory only.
         var isDistrusted = false
 
-        /// What one segment says, in the order in which it was written.
+        /// - Parameter record: in the order in which they were written, of one segment.
         mutating func add(_ record: LogRecord) {
             switch record {
             case .lines(let id, let offset, let isFirst, let bytes):
                 lines[id, default: []].append((offset, isFirst, bytes))
             case .job(let name, let payload): jobs[name.id] = (name, payload)
             case .order(let key, let id, let offset): order[key, default: []].append((offset, id))
-            case .withdrawn(let id):
-                lines[id] = nil
-                jobs[id] = nil
-                for key in order.keys { order[key]?.removeAll { $0.id == id } }
+            // Its frame was left out.
+            case .void: break
             }
         }
 
-        /// Another segment, or log. Segments are used again in any order, so nothing in one voids what another says.
+        /// Another log.
         mutating func add(_ other: Work) {
             lines.merge(other.lines) { $0 + $1 }
             jobs.merge(other.jobs) { $1 }
@@ -146,16 +144,13 @@ struct LogReplay {
         for number in numbers.sorted() {
             let path = "\(folder)/\(number).wal"
             let content = LogSegment.content(of: try files.readFile(path, maxBytes: 256 << 20))
-            var isReadable = !content.isCorrupt
-            var own = Work()
-            for body in content.bodies {
-                guard let records = LogRecord.parse(body) else {
-                    isReadable = false
-                    continue
-                }
-                for record in records { own.add(record) }
+            let frames = content.frames.map { (number: $0.number, records: LogRecord.parse($0.body)) }
+            let isReadable = !content.isCorrupt && frames.allSatisfy { $0.records != nil }
+            var void: Set<Int> = []
+            for case .void(let frame) in frames.flatMap({ $0.records ?? [] }) { void.insert(frame) }
+            for frame in frames where !void.contains(frame.number) {
+                for record in frame.records ?? [] { work.add(record) }
             }
-            work.add(own)
             guard !isReadable else { continue }
             work.damaged.append((path, "\(layout.path(.log))/corrupt-\(writer)-\(number).wal"))
         }

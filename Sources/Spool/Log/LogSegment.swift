@@ -86,8 +86,8 @@ struct LogSegment {
 
     /// What a segment holds.
     struct Content {
-        /// The bodies of its frames, in order.
-        var bodies: [ArraySlice<UInt8>] = []
+        /// Its frames, in order.
+        var frames: [(number: Int, body: ArraySlice<UInt8>)] = []
         /// A damaged frame stands before a good one: not the torn end of the last batch, but corruption.
         var isCorrupt = false
     }
@@ -108,7 +108,7 @@ struct LogSegment {
             if sawBad || frame.number != expected ?? frame.number { content.isCorrupt = true }
             sawBad = false
             expected = frame.number + 1
-            content.bodies.append(frame.body)
+            content.frames.append(frame)
             offset += space(for: frame.body.count)
         }
         return content

@@ -165,11 +165,9 @@ final class SharedLog: Sendable {
     /// the disk writes meanwhile: one thread alone then waits for the longer of the two and not for both. Otherwise the work
     /// comes first, and a work that fails is not logged.
     ///
-    /// The work must not commit anything itself, nor wait for somebody who does.
-    ///
-    /// - Parameter withdrawal: what voids the records when the work fails: written behind them into the same segment, so that
-    ///   both are there or both are gone, whatever becomes of segments.
-    func commit(_ records: [LogRecord], withdrawal: LogRecord, beside work: () throws(SpoolError) -> Void) -> Outcome {
+    /// The work must not commit anything itself, nor wait for somebody who does. When it fails the records are void: that is
+    /// written behind them into the same segment, so that both are there or both are gone, whatever becomes of segments.
+    func commit(_ records: [LogRecord], beside work: () throws(SpoolError) -> Void) -> Outcome {
         var outcome = Outcome()
         let waiter = Waiter(bytes(of: records))
         let begun = begin(waiter)
@@ -179,7 +177,7 @@ final class SharedLog: Sendable {
             outcome.refusal = error
         }
         if let begun {
-            let isTakenBack = end(begun, waiter, outcome.refusal == nil ? nil : bytes(of: [withdrawal]))
+            let isTakenBack = end(begun, waiter, isVoid: outcome.refusal != nil)
             outcome.failure = waiter.failure
             outcome.isInDoubt = outcome.refusal != nil && !isTakenBack
         } else if outcome.refusal == nil {
@@ -210,7 +208,7 @@ final class SharedLog: Sendable {
         let space = LogSegment.space(for: waiter.bytes.count)
         condition.lock()
         guard !state.isWriting, !state.isOverlapRefused, waiter.bytes.count <= bounds.commit,
-            // A withdrawal must find its place behind the records.
+            // What voids the records must find its place behind them.
             let segment = state.current, segment.offset + space + LogSegment.page <= bounds.segment
         else {
             condition.unlock()
@@ -235,8 +233,8 @@ final class SharedLog: Sendable {
         }
     }
 
-    /// - Returns: whether the withdrawal is on disk.
-    private func end(_ begun: Begun, _ waiter: Waiter, _ withdrawal: [UInt8]?) -> Bool {
+    /// - Returns: whether it is on disk that the frame is void.
+    private func end(_ begun: Begun, _ waiter: Waiter, isVoid: Bool) -> Bool {
         var segment = begun.segment
         var failure: Failure?
         var isTakenBack = false
@@ -247,9 +245,10 @@ final class SharedLog: Sendable {
         } catch {
             failure = Failure(cause: error, isKnown: false)
         }
-        if let withdrawal, failure == nil {
+        if isVoid, failure == nil {
             do throws(Failure) {
-                segment = try write([withdrawal], withdrawal.count, into: segment)
+                let mark = bytes(of: [.void(frame: begun.segment.frames)])
+                segment = try write([mark], mark.count, into: segment)
                 isTakenBack = true
             } catch {
                 // Nothing is written behind it any more: the segment is retired.
