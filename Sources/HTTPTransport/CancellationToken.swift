@@ -6,6 +6,7 @@ import Synchronization
 public final class CancellationToken: Sendable {
     private struct State {
         var reason: String?
+        var wish: String?
         var handlers: [Int: @Sendable () -> Void] = [:]
         var nextID = 1
     }
@@ -18,6 +19,13 @@ public final class CancellationToken: Sendable {
 
     /// Why it was cancelled: the text of the first `cancel`, nil before.
     public var reason: String? { state.withLock { $0.reason } }
+
+    /// Why it should stop at the next good place, while whoever waits for something (and may have paid for it) goes on
+    /// waiting; nil: it need not.
+    public var wish: String? { state.withLock { $0.wish } }
+
+    /// Asks for a stop at the next good place.
+    public func ask(reason: String) { state.withLock { $0.wish = reason } }
 
     /// Cancels. The first call wins, later ones change nothing. Runs the handlers on the calling thread before it
     /// returns, with no lock held.

@@ -8,6 +8,8 @@ final class Exchange {
     private let maxResponseBytes: Int
     private let onHead: ((HTTPResponse) throws -> Void)?
     private let onBody: (([UInt8]) throws -> Void)?
+    /// Seconds the rest may still take once what matters is here; nil: it is not.
+    let patience: (() -> Double?)?
 
     private(set) var response = HTTPResponse(status: 0)
     /// Why a callback stopped the exchange; libcurl's own result then only says that one did.
@@ -23,13 +25,14 @@ final class Exchange {
 
     init(
         policy: EgressPolicy, exceptions: [EgressException] = [], maxResponseBytes: Int,
-        onHead: ((HTTPResponse) throws -> Void)?, onBody: (([UInt8]) throws -> Void)?
+        onHead: ((HTTPResponse) throws -> Void)?, onBody: (([UInt8]) throws -> Void)?, patience: (() -> Double?)? = nil
     ) {
         self.policy = policy
         self.exceptions = exceptions
         self.maxResponseBytes = maxResponseBytes
         self.onHead = onHead
         self.onBody = onBody
+        self.patience = patience
     }
 
     // MARK: Called by libcurl

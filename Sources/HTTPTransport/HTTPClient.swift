@@ -43,16 +43,18 @@ public final class HTTPClient: Sendable {
     ///   - onHead: gets status and headers before the first byte of the body. May throw to abort.
     ///   - onBody: gets the body of a 2xx response piece by piece, on the calling thread. May throw to abort. Other
     ///     responses are explanations, not the content asked for: their bodies are always in `HTTPResponse.body`.
+    ///   - patience: seconds the exchange may go on for its clean end (which keeps the connection), once `onBody` has had all
+    ///     that matters; nil as long as it has not. How the exchange ends then is no error any more.
     public func send(
         _ request: HTTPRequest, cancellation: CancellationToken? = nil, onHead: ((HTTPResponse) throws -> Void)? = nil,
-        onBody: (([UInt8]) throws -> Void)? = nil
+        onBody: (([UInt8]) throws -> Void)? = nil, patience: (() -> Double?)? = nil
     ) throws(TransportError) -> HTTPResponse {
         try request.check()
         let transfer = try take()
         defer { giveBack(transfer) }
         let exchange = Exchange(
             policy: policy, exceptions: exceptions, maxResponseBytes: request.maxResponseBytes, onHead: onHead,
-            onBody: onBody)
+            onBody: onBody, patience: patience)
         defer { sockets.withLock { $0 += exchange.socketsMade } }
         return try transfer.run(
             request, exchange: exchange, policy: policy, names: names?() ?? [], cancellation: cancellation)

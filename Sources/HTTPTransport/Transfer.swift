@@ -92,6 +92,8 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
         _ request: HTTPRequest, exchange: Exchange, cancellation: CancellationToken?
     ) throws(TransportError) -> CURLcode {
         let start = MonotonicClock.seconds()
+        /// Since when, and how long, the rest has been waited for.
+        var rest: (seconds: Double, since: Double)?
         var lastActivity = start
         var bytesMoved = -1
         while true {
@@ -106,7 +108,12 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
             let now = MonotonicClock.seconds()
             let moved = exchange.received + sentBytes()
             if moved != bytesMoved { (bytesMoved, lastActivity) = (moved, now) }
-            let untilDeadline = start + request.deadline - now
+            var untilDeadline = start + request.deadline - now
+            if let seconds = exchange.patience?() {
+                if rest?.seconds != seconds { rest = (seconds, now) }
+                untilDeadline = min(untilDeadline, (rest?.since ?? now) + seconds - now)
+                if untilDeadline <= 0 { return CURLE_OK }
+            }
             if untilDeadline <= 0 {
                 throw TransportError(.timeout, "no complete response within \(Self.words(request.deadline))")
             }
@@ -124,7 +131,7 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
 
     private func finish(_ result: CURLcode, exchange: Exchange) throws(TransportError) -> HTTPResponse {
         if let stopped = exchange.stopped { throw stopped }
-        guard result == CURLE_OK else {
+        guard result == CURLE_OK || exchange.patience?() != nil else {
             if let reason = exchange.refusedAddress {
                 throw TransportError(.refusedAddress, "the address is not on the public internet: \(reason)")
             }

@@ -51,6 +51,13 @@ public struct EventStreamParser: Sendable {
         return events
     }
 
+    /// At the end of a stream that was not cut: the event that only lacks the empty line behind it. The standard drops it;
+    /// servers that close right after their last event leave that line out.
+    public mutating func finish() -> ServerSentEvent? {
+        if let event = line.isEmpty ? nil : endLine() { return event }
+        return endEvent()
+    }
+
     private mutating func endLine() -> ServerSentEvent? {
         defer { line.removeAll(keepingCapacity: true) }
         if atStart {

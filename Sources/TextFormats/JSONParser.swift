@@ -16,6 +16,16 @@ extension JSON {
         public var maxBytes: Int
         public var maxDepth: Int
         public var maxMembers: Int
+        /// Takes what other people's software writes: the last of two members of one name, NaN and Infinity as null, half a
+        /// surrogate pair as U+FFFD. Never for what is stored or signed.
+        public var isLenient = false
+
+        /// For answers of services that are paid for whether they are well formed or not.
+        public static let lenient: Limits = {
+            var limits = Limits()
+            limits.isLenient = true
+            return limits
+        }()
 
         public init(maxBytes: Int = 64 << 20, maxDepth: Int = 64, maxMembers: Int = 4_096) {
             self.maxBytes = maxBytes
@@ -81,6 +91,9 @@ private struct JSONParser {
         case UInt8(ascii: "f"): return try word("false", .bool(false))
         case UInt8(ascii: "n"): return try word("null", .null)
         case nil: throw fault("the text ends where a value should stand")
+        case UInt8(ascii: "N") where limits.isLenient: return try word("NaN", .null)
+        case UInt8(ascii: "I") where limits.isLenient: return try word("Infinity", .null)
+        case UInt8(ascii: "-") where limits.isLenient && isAhead(UInt8(ascii: "I")): return try word("-Infinity", .null)
         case let byte?:
             guard byte == UInt8(ascii: "-") || (0x30...0x39).contains(byte) else {
                 throw fault("no JSON value starts here")
@@ -88,6 +101,8 @@ private struct JSONParser {
             return try number()
         }
     }
+
+    func isAhead(_ byte: UInt8) -> Bool { position + 1 < bytes.count && bytes[position + 1] == byte }
 
     mutating func word(_ text: StaticString, _ value: JSON) throws(JSONError) -> JSON {
         let count = text.utf8CodeUnitCount
@@ -137,14 +152,20 @@ private struct JSONParser {
             let start = position
             guard peek == UInt8(ascii: "\"") else { throw fault("a member needs a name in double quotes") }
             let name = try string()
-            guard isNew(name, beside: names, &seen) else { throw fault("the name \"\(name)\" occurs twice", at: start) }
+            let isNew = isNew(name, beside: names, &seen)
+            guard isNew || limits.isLenient else { throw fault("the name \"\(name)\" occurs twice", at: start) }
             guard names.count < limits.maxMembers else { throw fault("more than \(limits.maxMembers) members") }
             skipSpace()
             guard peek == UInt8(ascii: ":") else { throw fault("a colon is missing after the name") }
             position += 1
             skipSpace()
-            names.append(name)
-            values.append(try value())
+            let value = try value()
+            if !isNew, let index = names.firstIndex(of: name) {
+                values[index] = value
+            } else {
+                names.append(name)
+                values.append(value)
+            }
             skipSpace()
             if try endsList(with: UInt8(ascii: "}")) {
                 return .object(JSONObject(uniqueNames: names, values: values))
@@ -245,18 +266,25 @@ extension JSONParser {
 
     mutating func unicodeEscape(into text: inout [UInt8]) throws(JSONError) {
         let start = position
-        var value = try hexUnit()
-        if (0xD800..<0xDC00).contains(value) {
-            guard position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
-                bytes[position + 1] == UInt8(ascii: "u")
-            else { throw fault("half of a surrogate pair", at: start) }
+        let value = try hexUnit()
+        if let scalar = Unicode.Scalar(value) {
+            text.append(contentsOf: UTF8.encode(scalar)!)
+            return
+        }
+        if value < 0xDC00, position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
+            bytes[position + 1] == UInt8(ascii: "u")
+        {
+            let next = position
             position += 2
             let low = try hexUnit()
-            guard (0xDC00..<0xE000).contains(low) else { throw fault("half of a surrogate pair", at: start) }
-            value = 0x10000 + (value - 0xD800) << 10 + (low - 0xDC00)
+            if (0xDC00..<0xE000).contains(low), let scalar = Unicode.Scalar(0x10000 + (value - 0xD800) << 10 + (low - 0xDC00)) {
+                text.append(contentsOf: UTF8.encode(scalar)!)
+                return
+            }
+            position = next
         }
-        guard let scalar = Unicode.Scalar(value) else { throw fault("half of a surrogate pair", at: start) }
-        text.append(contentsOf: UTF8.encode(scalar)!)
+        guard limits.isLenient else { throw fault("half of a surrogate pair", at: start) }
+        text += "\u{FFFD}".utf8
     }
 
     mutating func hexUnit() throws(JSONError) -> UInt32 {

@@ -151,6 +151,26 @@ struct AnthropicProviderTests {
     func reasons(wire: String, reason: FinishReason) throws {
         var message = AnthropicMessage()
         message.stopReason = wire
-        #expect(message.response(requested: "m").finishReason == reason)
+        #expect(message.response(to: ChatRequest(model: "m", messages: [])).finishReason == reason)
+    }
+
+    @Test("gives calls that share an id ids of their own, and each result that of its call")
+    func repeatedIDs() throws {
+        let call = ToolCall(id: "a:b", name: "quotes", arguments: "{}")
+        let twin = ToolCall(id: "a.b", name: "quotes", arguments: "{}")
+        let messages: [ChatMessage] = [
+            .user("1"), .assistant("", toolCalls: [call]), .tool("R1", callID: "a:b", name: "quotes"), .user("2"),
+            .assistant("", toolCalls: [call, twin]), .tool("R2", callID: "a:b", name: "quotes"),
+            .tool("R3", callID: "a.b", name: "quotes"),
+        ]
+        let body = AnthropicRequestBody(ChatRequest(model: "m", messages: messages)).json
+        var calls: [String] = []
+        var results: [String] = []
+        for block in (body["messages"]?.array ?? []).flatMap({ $0["content"]?.array ?? [] }) {
+            if block["type"] == "tool_use", let id = block["id"]?.string { calls.append(id) }
+            if block["type"] == "tool_result", let id = block["tool_use_id"]?.string { results.append(id) }
+        }
+        #expect(calls == ["a_b", "a_b_2", "a_b_3"])
+        #expect(results == calls)
     }
 }

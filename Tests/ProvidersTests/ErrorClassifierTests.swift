@@ -44,6 +44,20 @@ struct ErrorClassifierTests {
             ),
             (400, #"{"__type":"x","code":"ThrottlingException","message":"see billing"}"#, .rateLimited),
             (429, #"{"code":"Throttling.AllocationQuota","message":"quota exceeded"}"#, .rateLimited),
+            (
+                429,
+                #"{"error":{"message":"Request too large for m (TPM): Limit 30000, Requested 45012. The input or output "#
+                    + #"tokens must be reduced","type":"tokens","code":"rate_limit_exceeded"}}"#,
+                .contextLength
+            ),
+            (
+                429,
+                #"[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"You exceeded your current quota, see "#
+                    + #"billing","details":[{"@type":"x"},{"@type":"RetryInfo","retryDelay":"3.5s"}]}}]"#,
+                .rateLimited
+            ),
+            (400, #"{"error":{"code":"content_filter","message":"The response was filtered"}}"#, .contentFilter),
+            (403, #"{"error":{"message":"m requires moderation. Your input was flagged","code":403}}"#, .contentFilter),
             (429, #"{"error":{"message":"over","type":"budget_exceeded","code":"429"}}"#, .quota),
             (429, #"{"error":"out of credits"}"#, .quota),
             (429, "slow down", .rateLimited),
@@ -101,6 +115,13 @@ struct ErrorClassifierTests {
         arguments: [#"{"choices":[],"error":null}"#, #"{"choices":[],"message":"x"}"#, "[]"])
     func none(body: String) throws {
         #expect(ProviderComplaint(json: try JSON.parse(body)) == nil)
+    }
+
+    @Test("takes the waiting time from the body where no header has it")
+    func delayInBody() {
+        let body = #"{"error":{"message":"quota","details":[{"retryDelay":"3.5s"}]}}"#
+        #expect(classify(429, body).retryAfter == 3.5)
+        #expect(classify(429, body, retryAfter: 2).retryAfter == 2)
     }
 
     @Test("names the account and the remedy, never the key, and stays short")

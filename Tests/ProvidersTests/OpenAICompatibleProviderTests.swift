@@ -199,4 +199,125 @@ struct OpenAICompatibleProviderTests {
             #expect(body["messages"]?[0]?["reasoning_content"]?.string == expected)
         }
     }
+
+    // MARK: - What gateways do to an answer that is paid for
+
+    private let hello: [String] = WireFixture.openai.stream
+    private let streaming = ChatRequest(model: "m", messages: [.user("hi")], stream: true)
+
+    @Test("an answer is whole at the end mark, however the connection ends after it", arguments: [true, false])
+    func endMark(isCut: Bool) throws {
+        var answer = ScriptedAnswer.events(hello, cut: isCut)
+        // Or it is kept open, and nothing more comes.
+        if !isCut { answer.pieces.append(.stall) }
+        let (response, _) = try complete(streaming, [answer])
+        #expect(response.message.content == "Hello, world")
+        #expect(response.usage.promptTokens == 100)
+    }
+
+    @Test("an answer that has said why it stopped is whole without the end mark, and without an empty line behind it")
+    func noEndMark() throws {
+        let stop = #"data: {"choices":[{"delta":{"content":"all"},"finish_reason":"stop"}]}"#
+        #expect(try complete(streaming, [.events([stop + "\n\n"], cut: true)]).0.message.content == "all")
+        #expect(try complete(streaming, [.events([stop + "\n"])]).0.message.content == "all")
+    }
+
+    @Test("is read by what it is and not by what its type says")
+    func contentTypes() throws {
+        for type in ["text/plain", "", "text/event-stream"] {
+            let whole = ScriptedAnswer(
+                headers: type.isEmpty ? [] : [("Content-Type", type)],
+                pieces: [.bytes([0x0A, 0x20]), .bytes(Array(WireFixture.openai.plain.utf8))], framing: .chunked)
+            #expect(try complete(streaming, [whole]).0.message.content == "Hello, world")
+        }
+        var events = ScriptedAnswer.events([": wait\n"] + hello)
+        events.headers = [("Content-Type", "application/json")]
+        #expect(try complete(streaming, [events]).0.message.content == "Hello, world")
+        let page = ScriptedAnswer(headers: [("Content-Type", "text/html")], pieces: [.bytes(Array("<html>log in".utf8))])
+        let error = providerFailure { () throws(ProviderError) in try provider([page]).complete(streaming) }
+        #expect(error?.code == .badResponse)
+        #expect(error?.detail.contains("<html>log in") == true)
+    }
+
+    private func provider(_ answers: [ScriptedAnswer]) -> OpenAICompatibleProvider {
+        // A server that cannot be made fails the test by its answers.
+        let server = try? LoopbackHTTPServer(answers: answers)
+        return OpenAICompatibleProvider(
+            name: "acme", baseURL: server?.url ?? "", apiKey: { _ = server; return nil },
+            client: HTTPClient(policy: .anywhere))
+    }
+
+    @Test("is taken although its JSON is not quite that")
+    func lenient() throws {
+        let odd = #"{"choices":[{"delta":{"content":"a \ud83d"},"logprobs":{"p":-Infinity,"q":NaN}}],"usage":null,"usage":null}"#
+        let response = try streamed([odd, #"{"choices":[{"delta":{"content":"b"},"finish_reason":"stop"}]}"#])
+        #expect(response.message.content == "a \u{FFFD}b")
+    }
+
+    @Test("that its gateway broke off is no answer")
+    func brokenOff() throws {
+        let chunk = #"{"choices":[{"delta":{"content":""},"finish_reason":"error","error":{"code":502,"message":"gone"}}]}"#
+        let error = providerFailure { () throws(ProviderError) in
+            try provider([.events(["data: \(chunk)\n\n", "data: [DONE]\n\n"])]).complete(streaming)
+        }
+        #expect(error?.isRetryable == true)
+        #expect(error?.detail.contains("gone") == true)
+    }
+
+    @Test("that a filter withholds is an empty one with that reason")
+    func withheld() throws {
+        let body = #"{"error":{"code":"content_filter","message":"filtered"}}"#
+        let response = try complete(streaming, [.json(body, status: 400)]).0
+        #expect(response.finishReason == .contentFilter)
+        #expect(response.message.content.isEmpty)
+    }
+
+    @Test("of which no usage is told is not free")
+    func estimated() throws {
+        let response = try streamed([#"{"choices":[{"delta":{"content":"12345678"},"finish_reason":"stop"}]}"#])
+        #expect(response.usage.completionTokens == 2)
+        #expect(response.usage.promptTokens >= 1)
+    }
+
+    @Test("comes back with what the server wants back with its calls, to the same account only")
+    func extraContent() throws {
+        let chunk = #"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"t1","function":{"name":"quotes","arguments":"{}"},"#
+            + #""extra_content":{"google":{"thought_signature":"sig"}}}]},"finish_reason":"tool_calls"}]}"#
+        let message = try streamed([chunk]).message
+        let request = ChatRequest(model: "m", messages: [.user("hi"), message, .tool("R", callID: "t1", name: "quotes")])
+        let sent = try complete(request, [.json(WireFixture.openai.plain)]).1[0]
+        #expect(sent["messages"]?[1]?["tool_calls"]?[0]?["extra_content"]?["google"]?["thought_signature"] == "sig")
+        var other = message
+        other.providerState = ["account": "somebody", "extra_content": ["t1": ["x": 1]]]
+        let plain = ChatRequest(model: "m", messages: [.user("hi"), other, .tool("R", callID: "t1", name: "quotes")])
+        #expect(try complete(plain, [.json(WireFixture.openai.plain)]).1[0].text().contains("extra_content") == false)
+    }
+
+    @Test("names the tools again where a server refuses a conversation with calls that names none")
+    func keptTools() throws {
+        let refusal = #"{"error":{"message":"doesn't support tool calling without `tools=` param specified"}}"#
+        var request = ChatRequest(
+            model: "m", messages: [.user("hi")],
+            tools: [ToolDefinition(name: "quotes", description: "D", parameters: ["type": "object"])])
+        request.toolChoice = .none
+        let sent = try complete(request, [.json(refusal, status: 400), .json(WireFixture.openai.plain)]).1
+        #expect(sent[0]["tools"] == nil)
+        #expect(sent[1]["tools"]?[0]?["function"]?["name"] == "quotes")
+        #expect(sent[1]["tool_choice"] == "none")
+    }
+
+    @Test("puts two questions in a row into one message")
+    func joinedQuestions() throws {
+        let request = ChatRequest(model: "m", messages: [.system("S"), .user("one"), .user("two"), .assistant("A"), .user("three")])
+        let sent = try complete(request, [.json(WireFixture.openai.plain)]).1[0]
+        let contents = (sent["messages"]?.array ?? []).compactMap { $0["content"]?.string }
+        #expect(contents == ["S", "one\n\ntwo", "A", "three"])
+    }
+
+    @Test("keeps the query of its base address behind the path")
+    func queries() {
+        #expect(ModelEndpoint.url("http://a/d/?v=1", adding: "/chat/completions") == "http://a/d/chat/completions?v=1")
+        #expect(ModelEndpoint.url("http://a", version: "/v1", adding: "/messages") == "http://a/v1/messages")
+        #expect(ModelEndpoint.url("http://a/v1/", version: "/v1", adding: "/messages") == "http://a/v1/messages")
+    }
 }

@@ -43,7 +43,7 @@ struct RetryingProviderTests {
     func attempts() {
         let waits = Waits()
         let base = ScriptedProvider([
-            error(.connection), error(.timeout), error(.overloaded), error(.unavailable), .text("late"),
+            error(.connection), error(.rateLimited), error(.overloaded), error(.unavailable), .text("late"),
         ])
         #expect(
             providerFailure { () throws(ProviderError) in try retrying(base, waits: waits).complete(request) }?.code
@@ -52,12 +52,20 @@ struct RetryingProviderTests {
         #expect(base.requests.count == 4)
     }
 
+    @Test("makes no third attempt after errors that cost much and come again", arguments: [ProviderError.Code.timeout, .badResponse])
+    func costly(code: ProviderError.Code) {
+        let base = ScriptedProvider([error(code), error(code), .text("late")])
+        let failure = providerFailure { () throws(ProviderError) in try retrying(base, waits: Waits()).complete(request) }
+        #expect(failure?.code == code)
+        #expect(base.requests.count == 2)
+    }
+
     @Test("answers as soon as one attempt succeeds")
     func success() throws {
-        let base = ScriptedProvider([error(.rateLimited, retryAfter: 20), .text("done")])
+        let base = ScriptedProvider([error(.rateLimited, retryAfter: 4.5), .text("done")])
         let waits = Waits()
         #expect(try retrying(base, waits: waits).complete(request).message.content == "done")
-        #expect(waits.list.withLock { $0 } == [20.5])
+        #expect(waits.list.withLock { $0 } == [5])
     }
 
     @Test(
@@ -66,7 +74,7 @@ struct RetryingProviderTests {
             ProviderError(code: .quota, detail: "x"), ProviderError(code: .authentication, detail: "x"),
             ProviderError(code: .badRequest, detail: "x"), ProviderError(code: .contextLength, detail: "x"),
             ProviderError(code: .cancelled, detail: "x"), ProviderError(code: .connection, detail: "x", streamed: true),
-            ProviderError(code: .rateLimited, detail: "x", retryAfter: 20.1),
+            ProviderError(code: .rateLimited, detail: "x", retryAfter: 5),
         ])
     func notRepeated(failure: ProviderError) {
         let base = ScriptedProvider([.fail(failure), .text("no")])

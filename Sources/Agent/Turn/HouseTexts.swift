@@ -38,7 +38,8 @@ struct HouseTexts: Sendable {
 
     var filteredAnswer: String {
         isChinese
-            ? "抱歉，模型服务商的内容过滤拦截了这次回答。请换一种说法再试。"
-            : "Sorry, the model provider's content filter withheld the answer. Please try to say it differently."
+            ? "抱歉，模型服务商的内容过滤拦截了这次回答。请换一种说法再试；如果每次都这样，用 /new 开始新的对话。"
+            : "Sorry, the model provider's content filter withheld the answer. Please try to say it differently; "
+                + "if that does not help, begin a new conversation with /new."
     }
 }

@@ -80,7 +80,7 @@ struct AnthropicMessage: Sendable {
         }.joined()
     }
 
-    func response(requested: String) -> ChatResponse {
+    func response(to request: ChatRequest) -> ChatResponse {
         var calls: [ToolCall] = []
         var thoughts = ""
         var kept: [JSON] = []
@@ -99,7 +99,10 @@ struct AnthropicMessage: Sendable {
         let message = ChatMessage(
             role: .assistant, content: text, toolCalls: calls, reasoning: thoughts.isEmpty ? nil : thoughts,
             providerState: kept.isEmpty ? nil : [Self.stateKey: .array(kept)])
-        return ChatResponse(message: message, finishReason: reason, usage: usage.tokens, model: model ?? requested)
+        let told = usage.tokens
+        return ChatResponse(
+            message: message, finishReason: reason, usage: told == .zero ? request.estimatedUsage(of: message) : told,
+            model: model ?? request.model)
     }
 
     private var reason: FinishReason {

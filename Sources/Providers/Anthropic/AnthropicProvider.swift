@@ -29,10 +29,9 @@ public final class AnthropicProvider: ChatProvider {
         self.apiKey = apiKey
         self.extraHeaders = extraHeaders
         self.thinkingTokens = thinkingTokens
-        var base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
-        if !base.hasSuffix("/v1") { base += "/v1" }
         endpoint = ModelEndpoint(
-            account: name, url: base + "/messages", keySource: keySource, client: client, now: now)
+            account: name, url: ModelEndpoint.url(baseURL, version: "/v1", adding: "/messages"), keySource: keySource,
+            client: client, now: now)
     }
 
     public func complete(
@@ -42,6 +41,7 @@ public final class AnthropicProvider: ChatProvider {
         do throws(ProviderError) {
             return try exchange(request, cancellation: cancellation, sink: sink)
         } catch {
+            if error.code == .contentFilter, !sink.delivered { return .withheld(by: request.model) }
             throw sink.marking(error)
         }
     }
@@ -59,6 +59,7 @@ public final class AnthropicProvider: ChatProvider {
             onEvent: request.stream
                 ? { [endpoint] event in
                     sink.send(try assembler.take(event, endpoint: endpoint, headers: headers))
+                    return assembler.progress
                 } : nil)
         switch answer {
         case .whole(let json):
@@ -67,9 +68,9 @@ public final class AnthropicProvider: ChatProvider {
             }
             let message = try AnthropicMessage(json: json, endpoint: endpoint)
             sink.send(message.text)
-            return message.response(requested: request.model)
+            return message.response(to: request)
         case .streamed:
-            return try assembler.finish(endpoint: endpoint).response(requested: request.model)
+            return try assembler.finish(endpoint: endpoint).response(to: request)
         }
     }
 }

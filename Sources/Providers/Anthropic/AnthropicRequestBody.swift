@@ -78,9 +78,10 @@ struct AnthropicRequestBody {
 
     private var messages: [JSON] {
         var turns: [(role: String, blocks: [JSON])] = []
+        var names = CallNames()
         for message in request.messages where message.role != .system {
             let role = message.role == .assistant ? "assistant" : "user"
-            let blocks = blocks(of: message)
+            let blocks = blocks(of: message, &names)
             if blocks.isEmpty { continue }
             if turns.last?.role == role {
                 turns[turns.count - 1].blocks += blocks
@@ -96,13 +97,13 @@ struct AnthropicRequestBody {
         return turns.map { ["role": .string($0.role), "content": .array($0.blocks)] }
     }
 
-    private func blocks(of message: ChatMessage) -> [JSON] {
+    private func blocks(of message: ChatMessage, _ names: inout CallNames) -> [JSON] {
         switch message.role {
         case .system: return []
         case .user: return message.content.isBlank ? [] : [Self.text(message.content)]
         case .tool:
             var block: JSONObject = [
-                "type": "tool_result", "tool_use_id": .string(Self.identifier(message.toolCallID ?? "")),
+                "type": "tool_result", "tool_use_id": .string(names.ofResult(message.toolCallID ?? "")),
             ]
             if !message.content.isBlank { block["content"] = .string(message.content) }
             return [.object(block)]
@@ -113,7 +114,7 @@ struct AnthropicRequestBody {
             if !text.isEmpty { blocks.append(Self.text(text)) }
             for call in message.toolCalls {
                 blocks.append([
-                    "type": "tool_use", "id": .string(Self.identifier(call.id)), "name": .string(call.name),
+                    "type": "tool_use", "id": .string(names.ofCall(call.id)), "name": .string(call.name),
                     "input": call.parsedArguments ?? .object(JSONObject()),
                 ])
             }
@@ -123,7 +124,27 @@ struct AnthropicRequestBody {
 
     private static func text(_ text: String) -> JSON { ["type": "text", "text": .string(text)] }
 
-    /// Ids made by other providers may hold characters that are refused here.
+    /// The ids of calls in one request, which must differ in all of it: many servers begin anew with every answer, and ids
+    /// made by other providers may hold characters that are refused here. A result follows its call.
+    private struct CallNames {
+        private var used: Set<String> = []
+        private var current: [String: String] = [:]
+
+        mutating func ofCall(_ id: String) -> String {
+            let plain = AnthropicRequestBody.identifier(id)
+            var name = plain
+            var number = 2
+            while !used.insert(name).inserted {
+                name = "\(plain)_\(number)"
+                number += 1
+            }
+            current[id] = name
+            return name
+        }
+
+        func ofResult(_ id: String) -> String { current[id] ?? AnthropicRequestBody.identifier(id) }
+    }
+
     private static func identifier(_ id: String) -> String {
         let allowed = id.unicodeScalars.map { scalar -> Character in
             let isAllowed = scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar))

@@ -9,6 +9,8 @@ struct AnthropicStreamAssembler {
     private var places: [Int: Int] = [:]
     private var ended = false
 
+    var progress: StreamProgress { ended ? .over : message.stopReason == nil ? .open : .complete }
+
     /// Takes one event and returns the text it adds.
     mutating func take(
         _ event: ServerSentEvent, endpoint: ModelEndpoint, headers: [HTTPRequest.Header]
@@ -16,7 +18,7 @@ struct AnthropicStreamAssembler {
         if event.data.isEmpty { return "" }
         let json: JSON
         do throws(JSONError) {
-            json = try JSON.parse(event.data)
+            json = try JSON.parse(event.data, limits: .lenient)
         } catch {
             throw endpoint.badResponse("an event that is no JSON (\(error.detail))")
         }

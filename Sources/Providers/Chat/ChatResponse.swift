@@ -26,6 +26,12 @@ public struct ChatResponse: Sendable, Hashable {
         self.model = model
     }
 
+    /// The answer of a provider whose filter refused the conversation before the model saw it: nothing, at no cost.
+    static func withheld(by model: String) -> ChatResponse {
+        ChatResponse(
+            message: ChatMessage(role: .assistant, content: ""), finishReason: .contentFilter, usage: .zero, model: model)
+    }
+
     public var json: JSON {
         [
             "message": message.json, "finish_reason": .string(finishReason.rawValue), "usage": usage.json,

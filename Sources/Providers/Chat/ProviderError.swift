@@ -15,6 +15,9 @@ public struct ProviderError: Error, Sendable, Hashable, CustomStringConvertible 
         case badRequest = "bad_request"
         /// The conversation is longer than the model's context window.
         case contextLength = "context_length"
+        /// The provider's content filter refuses what the conversation says. No error to the agent: an answer that was
+        /// withheld (`FinishReason.contentFilter`).
+        case contentFilter = "content_filter"
         case timeout
         case connection
         case cancelled
@@ -65,7 +68,7 @@ extension ProviderError.Code {
         switch self {
         case .rateLimited, .overloaded, .timeout, .connection, .badResponse, .unavailable: true
         case .providerPaused, .modelPaused: true
-        case .quota, .authentication, .badRequest, .contextLength, .cancelled: false
+        case .quota, .authentication, .badRequest, .contextLength, .contentFilter, .cancelled: false
         }
     }
 }

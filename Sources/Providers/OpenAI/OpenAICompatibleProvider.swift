@@ -34,9 +34,8 @@ public final class OpenAICompatibleProvider: ChatProvider {
         self.apiKey = apiKey
         self.extraHeaders = extraHeaders
         self.makeID = makeID
-        let base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
         endpoint = ModelEndpoint(
-            account: name, url: base + "/chat/completions", keySource: keySource, client: client, now: now)
+            account: name, url: ModelEndpoint.url(baseURL, adding: "/chat/completions"), keySource: keySource, client: client, now: now)
     }
 
     public func complete(
@@ -55,6 +54,7 @@ public final class OpenAICompatibleProvider: ChatProvider {
                 }
             }
         } catch {
+            if error.code == .contentFilter, !sink.delivered { return .withheld(by: request.model) }
             throw sink.marking(error)
         }
     }
@@ -78,16 +78,17 @@ public final class OpenAICompatibleProvider: ChatProvider {
             onEvent: request.stream
                 ? { [endpoint] event in
                     sink.send(try assembler.take(event, endpoint: endpoint, headers: headers))
+                    return assembler.progress
                 } : nil)
         let completion: OpenAICompletion
         switch answer {
         case .whole(let json):
             if let complaint = ProviderComplaint(json: json) { throw endpoint.reported(complaint, headers: headers) }
-            completion = try OpenAICompletion(json: json, endpoint: endpoint)
+            completion = try OpenAICompletion(json: json, endpoint: endpoint, headers: headers)
             sink.send(completion.content)
         case .streamed:
             completion = try assembler.finish(endpoint: endpoint)
         }
-        return try completion.response(account: name, requested: request.model, endpoint: endpoint, makeID: makeID)
+        return try completion.response(account: name, request: request, endpoint: endpoint, makeID: makeID)
     }
 }

@@ -1,4 +1,5 @@
 // What a chat completion says, whether it came whole or in pieces, and how that becomes a ChatResponse. Pure.
+import HTTPTransport
 import TextFormats
 
 /// The parts of one completion.
@@ -8,6 +9,8 @@ struct OpenAICompletion: Sendable {
         var id = ""
         var name = ""
         var arguments = ""
+        /// What the server wants back with the call (Gemini: a signature of its thoughts).
+        var extra: JSON?
     }
 
     /// Calls one answer may hold.
@@ -25,10 +28,11 @@ struct OpenAICompletion: Sendable {
 
     init() {}
 
-    init(json: JSON, endpoint: ModelEndpoint) throws(ProviderError) {
+    init(json: JSON, endpoint: ModelEndpoint, headers: [HTTPRequest.Header]) throws(ProviderError) {
         guard let choice = json["choices"]?[0], let message = choice["message"] else {
             throw endpoint.badResponse("it has no choices[0].message")
         }
+        if let complaint = Self.complaint(in: choice) { throw endpoint.reported(complaint, headers: headers) }
         content = Self.text(message["content"])
         if let refusal = message["refusal"]?.string, !refusal.isEmpty {
             content += refusal
@@ -42,6 +46,12 @@ struct OpenAICompletion: Sendable {
         finishReason = choice["finish_reason"]?.string
         if let usage = Self.usage(json) { self.usage = usage }
         model = json["model"]?.string
+    }
+
+    /// Gateways report an upstream's failure in the choice it broke off.
+    static func complaint(in choice: JSON) -> ProviderComplaint? {
+        guard choice["finish_reason"]?.string == "error" || choice["error"]?.object != nil else { return nil }
+        return ProviderComplaint(json: choice) ?? ProviderComplaint(message: "the answer broke off with an error")
     }
 
     /// Takes the thoughts of a message or a piece of one: `reasoning_content` (DeepSeek, vLLM, Qwen) or `reasoning`
@@ -66,7 +76,8 @@ struct OpenAICompletion: Sendable {
     private static func call(_ json: JSON) -> Call {
         Call(
             id: json["id"]?.string ?? "", name: json["function"]?["name"]?.string ?? "",
-            arguments: arguments(json["function"]?["arguments"]))
+            arguments: arguments(json["function"]?["arguments"]),
+            extra: json["extra_content"].flatMap { $0.isNull ? nil : $0 })
     }
 
     /// A text by the protocol; some local servers send the object itself.
@@ -95,25 +106,31 @@ struct OpenAICompletion: Sendable {
     }
 
     func response(
-        account: String, requested: String, endpoint: ModelEndpoint, makeID: () -> String
+        account: String, request: ChatRequest, endpoint: ModelEndpoint, makeID: () -> String
     ) throws(ProviderError) -> ChatResponse {
         guard calls.count <= Self.maxCalls else {
             throw endpoint.badResponse("\(calls.count) tool calls, more than \(Self.maxCalls)")
         }
         var seen: Set<String> = []
         var toolCalls: [ToolCall] = []
+        var extras: JSONObject = [:]
         for call in calls {
             guard !call.name.isEmpty else { throw endpoint.badResponse("a tool call without a name") }
             // Servers have been seen to repeat an id; the answers to the two calls must differ in theirs.
             let id = !call.id.isEmpty && seen.insert(call.id).inserted ? call.id : makeID()
             toolCalls.append(ToolCall(id: id, name: call.name, arguments: call.arguments))
+            if let extra = call.extra { extras[id] = extra }
         }
-        let state: JSON? =
-            reasoningIsReturned ? ["account": .string(account), "returns": "reasoning_content"] : nil
+        var state: JSONObject = [:]
+        if reasoningIsReturned { state["returns"] = "reasoning_content" }
+        if !extras.isEmpty { state["extra_content"] = .object(extras) }
+        if !state.isEmpty { state["account"] = .string(account) }
         let message = ChatMessage(
             role: .assistant, content: content, toolCalls: toolCalls, reasoning: reasoning.isEmpty ? nil : reasoning,
-            providerState: state)
-        return ChatResponse(message: message, finishReason: reason, usage: usage, model: model ?? requested)
+            providerState: state.isEmpty ? nil : .object(state))
+        return ChatResponse(
+            message: message, finishReason: reason, usage: usage == .zero ? request.estimatedUsage(of: message) : usage,
+            model: model ?? request.model)
     }
 
     private var reason: FinishReason {

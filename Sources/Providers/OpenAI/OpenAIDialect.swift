@@ -9,6 +9,8 @@ struct OpenAIDialect: Sendable, Hashable {
     var omitsTemperature = false
     var omitsUser = false
     var omitsReasoning = false
+    /// Names the tools also where none may be called any more.
+    var keepsTools = false
 
     /// The dialect to try next; nil if the error names nothing that could be left out.
     func without(whatCaused error: ProviderError) -> OpenAIDialect? {
@@ -25,6 +27,8 @@ struct OpenAIDialect: Sendable, Hashable {
             next.omitsTemperature = true
         } else if text.contains("'user'") || text.contains("\"user\"") {
             next.omitsUser = true
+        } else if text.contains("tools=") || text.contains("`tools`") || text.contains("toolconfig") {
+            next.keepsTools = true
         }
         return next == self ? nil : next
     }

@@ -7,10 +7,14 @@ struct OpenAIRequestBody {
 
     func json(_ request: ChatRequest) -> JSON {
         var body: JSONObject = [
-            "model": .string(request.model), "messages": .array(request.messages.map(message)),
+            "model": .string(request.model), "messages": .array(joined(request.messages).map(message)),
         ]
-        // Not `tool_choice: none`: many servers ignore it, none can call a tool it was not told of.
-        if !request.tools.isEmpty, request.toolChoice != .none { body["tools"] = .array(request.tools.map(tool)) }
+        // Not `tool_choice: none`: many servers ignore it, none can call a tool it was not told of. Some (Bedrock, LiteLLM
+        // in front of it) refuse a conversation with calls in it where no tool is named.
+        if !request.tools.isEmpty, request.toolChoice != .none || dialect.keepsTools {
+            body["tools"] = .array(request.tools.map(tool))
+            if request.toolChoice == .none { body["tool_choice"] = "none" }
+        }
         if let temperature = request.temperature, !dialect.omitsTemperature {
             body["temperature"] = .double(temperature)
         }
@@ -25,12 +29,28 @@ struct OpenAIRequestBody {
         return .object(body)
     }
 
+    /// Templates of many open models want question and answer to alternate; where an answer never came, two questions stand
+    /// next to each other.
+    private func joined(_ messages: [ChatMessage]) -> [ChatMessage] {
+        var joined: [ChatMessage] = []
+        for message in messages {
+            if message.role == .user, var last = joined.last, last.role == .user {
+                last.content += "\n\n" + message.content
+                joined[joined.count - 1] = last
+            } else {
+                joined.append(message)
+            }
+        }
+        return joined
+    }
+
     private func message(_ message: ChatMessage) -> JSON {
         var fields = JSONObject([("role", .string(message.role.rawValue)), ("content", .string(message.content))])
         switch message.role {
         case .assistant where !message.toolCalls.isEmpty:
             if message.content.isEmpty { fields["content"] = .null }
-            fields["tool_calls"] = .array(message.toolCalls.map(call))
+            let state = message.providerState?["account"]?.string == account ? message.providerState : nil
+            fields["tool_calls"] = .array(message.toolCalls.map { call($0, extra: state?["extra_content"]?[$0.id]) })
             if let reasoning = reasoningToReturn(message) { fields["reasoning_content"] = .string(reasoning) }
         case .tool: fields["tool_call_id"] = .string(message.toolCallID ?? "")
         default: break
@@ -47,13 +67,15 @@ struct OpenAIRequestBody {
         return message.reasoning
     }
 
-    private func call(_ call: ToolCall) -> JSON {
+    private func call(_ call: ToolCall, extra: JSON?) -> JSON {
         // Servers parse these texts again: one broken text from the model would make every later call fail.
         let arguments = call.parsedArguments == nil || call.arguments.isEmpty ? "{}" : call.arguments
-        return [
+        var fields: JSONObject = [
             "id": .string(call.id), "type": "function",
             "function": ["name": .string(call.name), "arguments": .string(arguments)],
         ]
+        if let extra { fields["extra_content"] = extra }
+        return .object(fields)
     }
 
     private func tool(_ tool: ToolDefinition) -> JSON {

@@ -10,6 +10,8 @@ struct OpenAIStreamAssembler {
     private var sawChoice = false
     private var ended = false
 
+    var progress: StreamProgress { ended ? .over : completion.finishReason == nil ? .open : .complete }
+
     /// Takes one event and returns the text it adds.
     mutating func take(
         _ event: ServerSentEvent, endpoint: ModelEndpoint, headers: [HTTPRequest.Header]
@@ -21,13 +23,16 @@ struct OpenAIStreamAssembler {
         if event.data.isEmpty { return "" }
         let chunk: JSON
         do throws(JSONError) {
-            chunk = try JSON.parse(event.data)
+            chunk = try JSON.parse(event.data, limits: .lenient)
         } catch {
             throw endpoint.badResponse("an event that is no JSON (\(error.detail))")
         }
         if let complaint = ProviderComplaint(json: chunk) { throw endpoint.reported(complaint, headers: headers) }
         if event.name == "error" {
             throw endpoint.reported(ProviderComplaint(message: event.data), headers: headers)
+        }
+        if let choice = chunk["choices"]?[0], let complaint = OpenAICompletion.complaint(in: choice) {
+            throw endpoint.reported(complaint, headers: headers)
         }
         return take(chunk)
     }
@@ -74,6 +79,7 @@ struct OpenAIStreamAssembler {
         guard let place else { return }
         if completion.calls[place].id.isEmpty { completion.calls[place].id = id }
         if completion.calls[place].name.isEmpty { completion.calls[place].name = name }
+        if let extra = fragment["extra_content"], !extra.isNull { completion.calls[place].extra = extra }
         completion.calls[place].arguments += OpenAICompletion.arguments(fragment["function"]?["arguments"])
     }
 

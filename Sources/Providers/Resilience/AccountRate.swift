@@ -126,6 +126,14 @@ final class AccountRate: Sendable {
 }
 
 extension ChatRequest {
+    /// What an answer has cost of which the provider does not say it: a budget must not take it for free.
+    func estimatedUsage(of answer: ChatMessage) -> TokenUsage {
+        let bytes = answer.toolCalls.reduce(answer.content.utf8.count + (answer.reasoning?.utf8.count ?? 0)) {
+            $0 + $1.name.utf8.count + $1.arguments.utf8.count
+        }
+        return TokenUsage(promptTokens: estimatedTokens, completionTokens: max(1, bytes / 4))
+    }
+
     /// A count of its input tokens that needs no tokenizer: a token is about four bytes of text.
     var estimatedTokens: Int {
         let texts = messages.reduce(0) { sum, message in

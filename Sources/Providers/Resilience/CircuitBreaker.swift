@@ -143,7 +143,7 @@ public final class CircuitBreaker: Sendable {
         case .timeout, .overloaded, .unavailable, .badResponse: return .model
         // A limit has its own waiting time.
         case .rateLimited, .providerPaused, .modelPaused: return nil
-        case .quota, .authentication, .cancelled, .badRequest, .contextLength: return nil
+        case .quota, .authentication, .cancelled, .badRequest, .contextLength, .contentFilter: return nil
         }
     }
 
@@ -154,7 +154,7 @@ public final class CircuitBreaker: Sendable {
         switch scope {
         case .account: return hasAnswered ? .succeeded : .unknown
         // The model works, even if it does not like this request.
-        case .model: return hasAnswered && [.badRequest, .contextLength].contains(error.code) ? .succeeded : .unknown
+        case .model: return hasAnswered && [.badRequest, .contextLength, .contentFilter].contains(error.code) ? .succeeded : .unknown
         }
     }
 

@@ -46,7 +46,7 @@ public struct FallbackProvider: ChatProvider {
 
     private static func mayHelp(after error: ProviderError) -> Bool {
         switch error.code {
-        case .cancelled, .badRequest, .contextLength: false
+        case .cancelled, .badRequest, .contextLength, .contentFilter: false
         default: true
         }
     }

@@ -11,10 +11,13 @@ public struct RetryPolicy: Sendable {
     /// The upper bounds of the waits after the first, second … attempt, in seconds; the last one stays. The wait is
     /// drawn evenly from zero to the bound ("full jitter"), which spreads callers that failed together.
     public var backoff: [Double]
-    /// The longest wait a provider's Retry-After is granted here, in seconds.
+    /// A Retry-After of so many seconds or more is not waited for here: the queue holds the account, or a fallback is asked.
     public var longestRetryAfter: Double
+    /// Attempts in all after an error that has cost much time or money already (no answer in time, an answer that is none),
+    /// and is likely to come again.
+    private static let costlyAttempts = 2
 
-    public init(maxAttempts: Int = 4, backoff: [Double] = [1, 2, 4], longestRetryAfter: Double = 20) {
+    public init(maxAttempts: Int = 4, backoff: [Double] = [1, 2, 4], longestRetryAfter: Double = 5) {
         self.maxAttempts = max(maxAttempts, 1)
         self.backoff = backoff
         self.longestRetryAfter = longestRetryAfter
@@ -27,9 +30,10 @@ public struct RetryPolicy: Sendable {
     ///   - random: 0 ..< 1.
     func wait(after error: ProviderError, attempt: Int, random: Double) -> Double? {
         guard error.isRetryable, !error.streamed, !error.isOwnBound, attempt < maxAttempts else { return nil }
+        if error.code == .timeout || error.code == .badResponse, attempt >= Self.costlyAttempts { return nil }
         if let asked = error.retryAfter {
             // Up to a second more, so that all who were told the same moment do not come back in it.
-            return asked > longestRetryAfter ? nil : asked + random
+            return asked >= longestRetryAfter ? nil : asked + random
         }
         guard let last = backoff.last else { return 0 }
         return random * (attempt <= backoff.count ? backoff[attempt - 1] : last)

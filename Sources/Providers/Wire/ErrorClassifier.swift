@@ -12,6 +12,8 @@ struct ProviderComplaint: Sendable, Equatable {
     var marks: [String]
     /// A status named in the body; gateways report errors inside a 200.
     var status: Int?
+    /// Seconds, where the body names a waiting time (Google's RetryInfo).
+    var retryDelay: Double?
 
     /// nil if `json` reports no error. Shapes: `{"error": {"message", "type", "code"}}`, `{"error": "…"}`,
     /// `{"message"}`, `{"detail"}`, and a list of one of these.
@@ -27,6 +29,13 @@ struct ProviderComplaint: Sendable, Equatable {
         message = text ?? inner?.text() ?? ""
         marks = ["code", "type", "status"].compactMap { source[$0]?.string?.lowercased() }
         status = Self.status(source["code"]) ?? Self.status(source["status"])
+        retryDelay = (source["details"]?.array ?? []).lazy.compactMap { Self.seconds($0["retryDelay"]?.string) }.first
+    }
+
+    /// "3.5s".
+    private static func seconds(_ text: String?) -> Double? {
+        guard let text, text.hasSuffix("s"), let seconds = Double(text.dropLast()), seconds.isFinite else { return nil }
+        return min(max(seconds, 0), RetryAfter.longest)
     }
 
     /// Some gateways write the number as text.
@@ -67,7 +76,7 @@ enum ErrorClassifier {
             "\(account) \(words(code))\(number)\(said.isEmpty ? "" : ": \(said)")\(remedy(code, account, keySource))"
         return ProviderError(
             code: code, detail: detail, status: status ?? complaint.status,
-            retryAfter: code.isUsuallyRetryable ? retryAfter : nil)
+            retryAfter: code.isUsuallyRetryable ? retryAfter ?? complaint.retryDelay : nil)
     }
 
     /// The error's kind in words of ours. What the server said may quote the request it was given, and must not reach
@@ -81,8 +90,11 @@ enum ErrorClassifier {
     /// - Parameter http: nil for an error reported inside a stream.
     private static func code(http: Int?, complaint: ProviderComplaint) -> ProviderError.Code {
         let status = http ?? complaint.status
-        if let code = preciseCode(complaint.marks, status: status) { return code }
         let text = complaint.message.lowercased()
+        // OpenAI calls it a rate limit; waiting does not make the request smaller.
+        if status == 429 || status == nil, says(text, tooLargeWords) { return .contextLength }
+        if status.map({ $0 < 500 }) ?? true, isFiltered(complaint.marks, text, status: status) { return .contentFilter }
+        if let code = preciseCode(complaint.marks, status: status) { return code }
         // In mid-stream a vendor calls everything a server error, and gateways give any exception a 500: there the
         // words say more than mark and number. Not so in an HTTP answer, which may be any proxy's page.
         if http == nil, status.map({ $0 >= 500 }) ?? true {
@@ -96,7 +108,8 @@ enum ErrorClassifier {
         case 408?: return .timeout
         case 409?, 425?: return .unavailable
         case 413?: return .contextLength
-        case 429?: return says(text, quotaWords) ? .quota : .rateLimited
+        // Google speaks of the quota of a minute, and says when the next one begins.
+        case 429?: return says(text, quotaWords) && complaint.retryDelay == nil ? .quota : .rateLimited
         case 503?, 529?: return .overloaded
         case let status? where status >= 500: return .unavailable
         case 400?, 422?:
@@ -135,6 +148,14 @@ enum ErrorClassifier {
         return nil
     }
 
+    /// A filter in front of the model: Azure and OpenAI by code, OpenRouter's moderation by its words.
+    private static func isFiltered(_ marks: [String], _ text: String, status: Int?) -> Bool {
+        marks.contains { ["content_filter", "content_policy_violation", "responsibleaipolicyviolation"].contains($0) }
+            || status == 403 && says(text, ["requires moderation", "input was flagged"])
+    }
+
+    private static let tooLargeWords = ["request too large", "tokens must be reduced"]
+
     /// What a mark says where there is neither a status nor a telling word.
     private static func vagueCode(_ marks: [String]) -> ProviderError.Code? {
         for mark in marks {
@@ -170,6 +191,7 @@ enum ErrorClassifier {
         case .authentication: "does not accept the API key"
         case .badRequest: "does not accept the request"
         case .contextLength: "refuses: the conversation is too long for the model"
+        case .contentFilter: "refuses: its content filter objects to the conversation"
         case .timeout: "did not answer in time"
         case .connection: "cannot be reached"
         case .cancelled: "was cancelled"

@@ -23,14 +23,24 @@ struct ModelEndpoint: Sendable {
     let client: HTTPClient
     let now: @Sendable () -> Date
 
+    /// The address of a call below an account's base address, whose query (Azure: `?api-version=…`) stays behind the path.
+    /// - Parameter version: a part of the path that the base address may name already.
+    static func url(_ base: String, version: String = "", adding path: String) -> String {
+        let parts = base.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        var address = String(parts[0])
+        while address.hasSuffix("/") { address.removeLast() }
+        if !address.hasSuffix(version) { address += version }
+        return address + path + (parts.count > 1 ? "?\(parts[1])" : "")
+    }
+
     /// Posts `body` and waits for the answer.
     ///
     /// - Parameters:
     ///   - headers: sent with the request; all their values are treated as secrets.
-    ///   - onEvent: takes the events of a stream; without it none is expected.
+    ///   - onEvent: takes the events of a stream and says how far the answer is; without it none is expected.
     func post(
         _ body: JSON, headers: [HTTPRequest.Header], request: ChatRequest, cancellation: CancellationToken?,
-        onEvent: ((ServerSentEvent) throws -> Void)?
+        onEvent: ((ServerSentEvent) throws -> StreamProgress)?
     ) throws(ProviderError) -> Answer {
         let scrubber = SecretScrubber(headers.flatMap { [$0.value, Self.withoutScheme($0.value)] })
         let streams = onEvent != nil
@@ -48,12 +58,19 @@ struct ModelEndpoint: Sendable {
         do throws(TransportError) {
             response = try client.send(
                 message, cancellation: cancellation, onHead: reader.takeHead,
-                onBody: streams ? reader.takeBody : nil)
+                onBody: streams ? reader.takeBody : nil, patience: { reader.progress.patience })
         } catch {
             throw providerError(error, status: reader.status, scrubber: scrubber)
         }
         guard response.isSuccess else { throw refusal(response, scrubber: scrubber) }
-        if streams, !reader.isWhole { return .streamed }
+        if streams, !reader.isWhole {
+            do {
+                try reader.end()
+            } catch {
+                throw error as? ProviderError ?? cutShort()
+            }
+            return .streamed
+        }
         return .whole(try complete(streams ? reader.collected : response.body, scrubber: scrubber))
     }
 
@@ -81,7 +98,7 @@ struct ModelEndpoint: Sendable {
 
     private func complete(_ body: [UInt8], scrubber: SecretScrubber) throws(ProviderError) -> JSON {
         do throws(JSONError) {
-            return try JSON.parse(body)
+            return try JSON.parse(body, limits: .lenient)
         } catch {
             let start = scrubber.scrub(String(decoding: body.prefix(80), as: UTF8.self))
             throw badResponse("\(error.detail) (it begins with \"\(start)\")")
@@ -128,26 +145,78 @@ struct ModelEndpoint: Sendable {
     }
 }
 
-/// Sorts a successful response's bytes into events, or collects them if the server answered as a whole.
+/// How far a streamed answer is.
+enum StreamProgress: Sendable {
+    case open
+    /// The model has said why it stopped: only its usage may follow.
+    case complete
+    /// The vendor's end mark has come: nothing follows.
+    case over
+
+    /// Seconds the rest may take; nil: as long as any answer. Servers have been seen that keep the connection after the end
+    /// mark, or cut it without ending the body: the answer is paid for and whole all the same.
+    var patience: Double? {
+        switch self {
+        case .open: nil
+        case .complete: 5
+        case .over: 0.2
+        }
+    }
+}
+
+/// Sorts a successful response's bytes into events, or collects them if the server answered as a whole. Which of the two it
+/// is, its first byte tells better than its content type, which gateways get wrong in both directions.
 private final class EventReader {
-    private let onEvent: ((ServerSentEvent) throws -> Void)?
+    private enum Kind { case unknown, whole, events }
+
+    private let onEvent: ((ServerSentEvent) throws -> StreamProgress)?
     private var parser = EventStreamParser()
-    private(set) var isWhole = false
+    private var kind = Kind.unknown
+    private var saysEvents = false
+    private(set) var progress = StreamProgress.open
     private(set) var status: Int?
     private(set) var collected: [UInt8] = []
 
-    init(_ onEvent: ((ServerSentEvent) throws -> Void)?) { self.onEvent = onEvent }
+    init(_ onEvent: ((ServerSentEvent) throws -> StreamProgress)?) { self.onEvent = onEvent }
+
+    var isWhole: Bool { kind == .whole || kind == .unknown && !saysEvents }
 
     func takeHead(_ head: HTTPResponse) throws {
         status = head.status
-        isWhole = head.header("content-type")?.lowercased().hasPrefix("application/json") ?? false
+        saysEvents = head.header("content-type")?.lowercased().hasPrefix("text/event-stream") ?? false
     }
 
     func takeBody(_ bytes: [UInt8]) throws {
-        if isWhole {
-            collected += bytes
-        } else {
-            for event in try parser.feed(bytes) { try onEvent?(event) }
+        var bytes = bytes
+        if kind == .unknown {
+            bytes = collected + bytes
+            collected = []
+            kind = kind(of: bytes)
+        }
+        switch kind {
+        case .unknown, .whole: collected += bytes
+        case .events: for event in try parser.feed(bytes) { try take(event) }
+        }
+    }
+
+    /// The body has ended, and was not cut.
+    func end() throws {
+        if let event = parser.finish() { try take(event) }
+    }
+
+    private func take(_ event: ServerSentEvent) throws {
+        guard progress != .over, let onEvent else { return }
+        progress = try onEvent(event)
+    }
+
+    private func kind(of bytes: [UInt8]) -> Kind {
+        guard let first = bytes.first(where: { ![0x09, 0x0A, 0x0D, 0x20, 0xEF, 0xBB, 0xBF].contains($0) }) else { return .unknown }
+        switch first {
+        // JSON, or a proxy's page.
+        case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "<"): return .whole
+        // data, event, id, retry, or a comment.
+        case UInt8(ascii: "d"), UInt8(ascii: "e"), UInt8(ascii: "i"), UInt8(ascii: "r"), UInt8(ascii: ":"): return .events
+        default: return saysEvents ? .events : .whole
         }
     }
 }

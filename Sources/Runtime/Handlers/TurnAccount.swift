@@ -51,13 +51,14 @@ final class TurnAccount: TurnBudget {
 
     /// The turn is over, however it ended. What the job has used in all its runs goes into usage.jsonl; a later line of the
     /// same job replaces this one in every sum.
-    func close(_ usage: TokenUsage) {
+    /// - Parameter model: the one that gave the last answer; nil: the one that was to be asked.
+    func close(_ usage: TokenUsage, model answered: String? = nil) {
         defer { end() }
         guard usage != .zero else { return }
         desk.spent(usage.totalTokens, usage.costUSD, job: job, user: user)
         var entry: JSONObject = [
             "id": .string("\(job):\(run):\(usage.totalTokens)"), "time": .string(RFC3339.string(now())),
-            "job_id": .string(job), "run": JSON(run), "kind": .string(kind), "model": .string(model),
+            "job_id": .string(job), "run": JSON(run), "kind": .string(kind), "model": .string(answered ?? model),
         ]
         entry.merge(usage.json.object ?? [:])
         do throws(TenantError) {

@@ -49,7 +49,8 @@ struct TurnRunner: Sendable {
         }
         var limits = TurnLimits(deadline: setting.deadline)
         if let rounds = plan.toolRounds { limits.toolRounds = rounds }
-        limits.modelCallSeconds = max(limits.modelCallSeconds, Double(setting.request.timeout) / 2)
+        // A call that delivers may take all the time the job has; one that does not is ended by its silence.
+        limits.modelCallSeconds = max(limits.modelCallSeconds, Double(setting.request.timeout))
         var turn = Turn(
             jobID: job.id.description, user: setting.request.userID, session: plan.session,
             workspace: setting.workspace, config: setting.config, kind: plan.kind, userMessage: plan.message,
@@ -64,7 +65,7 @@ struct TurnRunner: Sendable {
             let result = try loop.run(
                 turn, journal: SpoolJournal(record), events: SpoolEvents(record, logger: logger),
                 cancellation: cancellation.turnToken(), budget: account)
-            account.close(result.usage)
+            account.close(result.usage, model: result.model)
             return .result(result)
         } catch {
             account.close(error.usage)
