@@ -11,13 +11,16 @@ public final class CancellationFlag: Sendable {
         case timeout
         /// The service is going down: reach the next step, journal it, return `.released`.
         case drain
+        /// The time for that is nearly over: return `.released` as soon as possible.
+        case halt
 
         /// A stronger reason replaces a weaker one: a cancel still cancels a job that is being timed out.
         var strength: Int {
             switch self {
             case .drain: 0
-            case .timeout: 1
-            case .cancelled: 2
+            case .halt: 1
+            case .timeout: 2
+            case .cancelled: 3
             }
         }
     }

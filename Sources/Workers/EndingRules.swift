@@ -99,7 +99,7 @@ struct EndingRules: Sendable {
         case .cancelled(let usage):
             switch stopped {
             case .timeout: return timedOut(usage, attempt: attempt, policy: policy, now: now, random: random)
-            case .drain: return .release(reason: "drain")
+            case .drain, .halt: return .release(reason: "drain")
             case .cancelled, nil: return .cancel(result: nil, usage: usage)
             }
         }

@@ -125,6 +125,12 @@ final class RunningJobs: Sendable {
         for flag in flags { flag.set(.drain) }
     }
 
+    /// The time of a drain is nearly over: what has not reached its next step stops now.
+    func halt() {
+        let flags = monitor.withLock { $0.table.entries.values.map(\.flag) }
+        for flag in flags { flag.set(.halt) }
+    }
+
     /// Waits until the time of a job is over. For one thread.
     /// - Returns: nil once `stop` was called.
     func nextOverdue() -> Overdue? {

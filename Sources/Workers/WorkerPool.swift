@@ -49,6 +49,8 @@ public final class WorkerPool: Sendable {
     private let rules = EndingRules()
     private let threads = Monitor<[WorkerThread]?>(nil)
 
+    /// Seconds at the end of a drain in which what has not reached its next step is stopped.
+    private static let haltTime: TimeInterval = 3
     /// Seconds before a job is offered again that its handler gave back although nothing is being drained.
     private static let releaseWait: TimeInterval = 1
     /// Seconds before a suspect is offered again while one runs in another process.
@@ -105,7 +107,13 @@ public final class WorkerPool: Sendable {
         dispatcher.stop()
         running.drain()
         // Not `running.count`: a worker may be between its claim and the handler.
-        let left = dispatcher.waitUntilAllReturned(patience: deadline.timeIntervalSince(now()))
+        let patience = max(0, deadline.timeIntervalSince(now()))
+        let last = min(Self.haltTime, patience / 2)
+        var left = dispatcher.waitUntilAllReturned(patience: patience - last)
+        if left > 0 {
+            running.halt()
+            left = dispatcher.waitUntilAllReturned(patience: last)
+        }
         watcher.stop()
         guard left == 0 else { return left }
         running.stop()

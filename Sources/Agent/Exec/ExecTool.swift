@@ -74,6 +74,9 @@ public struct ExecTool: Tool {
         } catch {
             throw ToolFailure(code: "exec_unavailable", detail: error.description)
         }
+        // What the command has locked or named so that nobody can look at it would be hidden from the next count. Where that
+        // fails, the count says that it is not complete.
+        try? workspace.mend()
         return Self.told(result, seconds: min(asked, options.seconds), room.found).text()
     }
 

@@ -254,6 +254,7 @@ struct TurnRun {
 
     private func stopIfAsked() -> TurnStateMachine.Event? {
         if cancellation.isCancelled { return .stopRequested(TurnStop(reason: cancellation.reason)) }
+        if let wish = cancellation.wish { return .stopRequested(TurnStop(reason: wish)) }
         if let deadline = turn.limits.deadline, services.now() >= deadline { return .stopRequested(.timeout) }
         return nil
     }

@@ -43,19 +43,19 @@ enum WorkspaceWalk {
         under raw: String, matching pattern: GlobPattern?, in context: ToolContext
     ) throws(ToolFailure) -> (files: [SealedEntry], isPartial: Bool) {
         let folder = try WorkspacePath.normal(raw)
-        let entries: [SealedEntry]
+        let found: SealedDirectory.Findings
         do {
-            entries = try context.turn.workspace.directory.walk(folder, maxEntries: FindFilesTool.maxWalked)
+            found = try context.turn.workspace.directory.walk(folder, maxEntries: FindFilesTool.maxWalked)
         } catch {
             throw ToolFailure(error, path: folder)
         }
-        let files = entries.filter { entry in
+        let files = found.entries.filter { entry in
             guard entry.kind == .regular, !entry.path.split(separator: "/").contains(where: { $0.hasPrefix(".") })
             else { return false }
             guard let pattern else { return true }
             return pattern.matches(relative(entry.path, to: folder))
         }
-        return (files, entries.count >= FindFilesTool.maxWalked)
+        return (files, !found.isComplete)
     }
 
     private static func relative(_ path: String, to folder: String) -> String {

@@ -86,7 +86,8 @@ final class SpoolEvents: TurnEvents {
 }
 
 extension CancellationFlag {
-    /// A token for one turn that is cancelled with this flag, under the name the agent knows the reason by.
+    /// A token for one turn that is cancelled with this flag, under the name the agent knows the reason by. A drain only
+    /// asks: a model call that goes on is paid for, and journaled when it ends in the grace time.
     func turnToken() -> CancellationToken {
         let token = CancellationToken()
         onSet { reason in
@@ -94,7 +95,8 @@ extension CancellationFlag {
             switch reason {
             case .cancelled: stop = .cancelled
             case .timeout: stop = .timeout
-            case .drain: stop = .drain
+            case .drain: return token.ask(reason: TurnStop.drain.rawValue)
+            case .halt: stop = .drain
             }
             token.cancel(reason: stop.rawValue)
         }
