@@ -57,6 +57,8 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
         case EROFS: return .readOnly
         case EMFILE, ENFILE: return .tooManyOpenFiles
         case EACCES, EPERM: return .permission
+        // A socket, or a pipe nobody reads.
+        case ENXIO: return .invalid
         case ENOTDIR: return .notDirectory
         case EISDIR: return .isDirectory
         case ELOOP: return .symlink

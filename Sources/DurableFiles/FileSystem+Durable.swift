@@ -184,20 +184,6 @@ extension FileSystem {
         }
         if syncLast { try syncDirectory(PathParts.split(path).folder) }
     }
-
-    /// Removes a folder with all that is in it; links are removed, not followed. Nothing there: no error.
-    public func removeTree(_ path: String) throws(FileError) {
-        let kind: FileKind
-        do {
-            kind = try status(path).kind
-        } catch {
-            if error.code == .notFound { return }
-            throw error
-        }
-        guard kind == .directory else { return try remove(path) }
-        for entry in try list(path) { try removeTree("\(path)/\(entry.name)") }
-        try removeDirectory(path)
-    }
 }
 
 /// Folder and last part of a path.

@@ -111,12 +111,17 @@ public protocol FileSystem: Sendable {
     func removeDirectory(_ path: String) throws(FileError)
     /// The entries but "." and "..", in the file system's order.
     func list(_ path: String) throws(FileError) -> [DirectoryEntry]
-    func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry]
+    /// The same of an open folder, and how many more entries have names that are not UTF-8.
+    func entries(descriptor: Int32, path: String) throws(FileError) -> (named: [DirectoryEntry], unreadable: Int)
+    /// Gives entries whose names are not UTF-8 names that are: ".unreadable-" and something unique.
+    func nameUnreadable(in directory: Int32, path: String) throws(FileError)
     /// As `list`, one entry at a time as it is read: for folders with a million of them. `body` returns false to stop.
     func forEachEntry(_ path: String, _ body: (DirectoryEntry) -> Bool) throws(FileError)
     /// How many entries have names that are not UTF-8: `list` leaves those out.
     func unreadableNames(_ path: String) throws(FileError) -> Int
     func setMode(_ path: String, _ mode: UInt32) throws(FileError)
+    /// Follows no link.
+    func setMode(in directory: Int32, _ name: String, _ mode: UInt32) throws(FileError)
     /// Sets the modification time to now.
     func touch(_ path: String) throws(FileError)
     /// Other hosts change its files too, and a client remembers sizes for a while (GlusterFS: a second). Then `lock` and
@@ -134,6 +139,10 @@ public protocol FileSystem: Sendable {
 
 extension FileSystem {
     public var isShared: Bool { false }
+
+    public func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
+        try entries(descriptor: descriptor, path: path).named
+    }
 
     public func syncAll(_ descriptor: Int32, path: String) throws(FileError) { try syncAll(path) }
 

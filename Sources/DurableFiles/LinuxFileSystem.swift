@@ -206,10 +206,35 @@ public struct LinuxFileSystem: FileSystem {
         return try entries(owned: descriptor, path: path).unreadable
     }
 
-    public func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
-        // A fresh open of the same folder: a shared descriptor would share its reading position between threads.
-        let own = try check("open", path) { openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        return try entries(owned: own, path: path).named
+    public func entries(descriptor: Int32, path: String) throws(FileError) -> (named: [DirectoryEntry], unreadable: Int) {
+        try entries(owned: try openedAnew(descriptor, path), path: path)
+    }
+
+    /// A fresh open of the same folder: a shared descriptor would share its reading position between threads.
+    private func openedAnew(_ descriptor: Int32, _ path: String) throws(FileError) -> Int32 {
+        try check("open", path) { openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    }
+
+    public func nameUnreadable(in directory: Int32, path: String) throws(FileError) {
+        let own = try openedAnew(directory, path)
+        guard let stream = fdopendir(own) else {
+            let code = errno
+            Glibc.close(own)
+            throw FileError(errno: code, operation: "opendir", path: path)
+        }
+        defer { closedir(stream) }
+        // Renaming while reading may show an entry again: under its new name it is none of those.
+        while let entry = readdir(stream) {
+            let size = MemoryLayout.size(ofValue: entry.pointee.d_name)
+            try withUnsafePointer(to: &entry.pointee.d_name) { (pointer) throws(FileError) in
+                try pointer.withMemoryRebound(to: CChar.self, capacity: size) {
+                    (name) throws(FileError) in
+                    guard String(validatingCString: name) == nil else { return }
+                    let readable = ".unreadable-" + String(UInt64.random(in: .min ... .max), radix: 36)
+                    try check("renameat", path) { renameat(directory, name, directory, readable) }
+                }
+            }
+        }
     }
 
     public func forEachEntry(_ path: String, _ body: (DirectoryEntry) -> Bool) throws(FileError) {
@@ -257,6 +282,11 @@ public struct LinuxFileSystem: FileSystem {
 
     public func setMode(_ path: String, _ mode: UInt32) throws(FileError) {
         try check("chmod", path) { chmod(path, mode_t(mode)) }
+    }
+
+    public func setMode(in directory: Int32, _ name: String, _ mode: UInt32) throws(FileError) {
+        try checkedName(name, "fchmodat")
+        try check("fchmodat", name) { fchmodat(directory, name, mode_t(mode), AT_SYMLINK_NOFOLLOW) }
     }
 
     public func touch(_ path: String) throws(FileError) {

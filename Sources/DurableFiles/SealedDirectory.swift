@@ -99,45 +99,84 @@ public final class SealedDirectory: Sendable {
     }
 
     /// Sorted by name; links and special files are listed with their kind, never followed.
-    public func list(_ path: String) throws(FileError) -> [SealedEntry] {
+    public func list(_ path: String) throws(FileError) -> [SealedEntry] { try look(path, mending: false).entries }
+
+    /// What a look into one folder, or many, has found.
+    public struct Findings: Sendable {
+        public var entries: [SealedEntry] = []
+        /// False: there is more, of which nothing is known but that it is there.
+        public var isComplete = true
+    }
+
+    /// - Parameter mending: rights that are missing are given, names that are no text replaced.
+    private func look(_ path: String, mending: Bool) throws(FileError) -> Findings {
         let clean = try checked(path, "list")
         let folder = try open(clean, [.read, .directory])
         defer { files.closeQuietly(folder) }
-        var entries: [SealedEntry] = []
-        for entry in try files.list(descriptor: folder, path: clean) {
+        var found = try files.entries(descriptor: folder, path: clean)
+        if found.unreadable > 0, mending {
+            try files.nameUnreadable(in: folder, path: clean)
+            found = try files.entries(descriptor: folder, path: clean)
+        }
+        var findings = Findings(isComplete: found.unreadable == 0)
+        for entry in found.named {
             let full = clean.isEmpty ? entry.name : "\(clean)/\(entry.name)"
             var found = SealedEntry(
                 name: entry.name, path: full, kind: entry.kind, size: 0, modified: Date(timeIntervalSince1970: 0))
             if entry.kind == .regular || entry.kind == .directory {
-                do {
-                    let status = try status(full)
+                do throws(FileError) {
+                    let status = try status(full, in: folder, entry, mending: mending)
                     found.size = status.size
                     found.modified = status.modified
                     found.kind = status.kind
                 } catch {
                     // Removed or replaced since it was listed: leave it out, as if it had never been seen.
+                    if error.code == .permission || error.code == .nameTooLong { findings.isComplete = false }
                     continue
                 }
             }
-            entries.append(found)
+            findings.entries.append(found)
         }
-        return entries.sorted { $0.name < $1.name }
+        findings.entries.sort { $0.name < $1.name }
+        return findings
+    }
+
+    private func status(_ path: String, in folder: Int32, _ entry: DirectoryEntry, mending: Bool) throws(FileError) -> FileStatus {
+        do throws(FileError) {
+            return try status(path)
+        } catch {
+            guard error.code == .permission, mending else { throw error }
+            try files.setMode(in: folder, entry.name, entry.kind == .directory ? 0o700 : 0o600)
+            return try status(path)
+        }
     }
 
     /// Everything below `path`, folders before what is in them, at most `maxEntries`.
-    public func walk(_ path: String, maxEntries: Int, maxDepth: Int = 16) throws(FileError) -> [SealedEntry] {
-        var found: [SealedEntry] = []
-        var open: [(path: String, depth: Int)] = [(path, 0)]
-        while let (folder, depth) = open.popLast() {
-            let entries = try list(folder)
-            for entry in entries {
-                guard found.count < maxEntries else { return found }
-                found.append(entry)
+    /// - Parameter mending: what its owner has made unreadable (rights taken away, names that are no text) is made readable.
+    public func walk(_ path: String, maxEntries: Int, mending: Bool = false) throws(FileError) -> Findings {
+        var findings = Findings()
+        var open = [path]
+        while let folder = open.popLast() {
+            let found: Findings
+            do throws(FileError) {
+                found = try look(folder, mending: mending)
+            } catch {
+                guard folder != path else { throw error }
+                // Gone since it was listed, or out of reach.
+                if error.code != .notFound { findings.isComplete = false }
+                continue
             }
-            guard depth < maxDepth else { continue }
-            open += entries.reversed().filter { $0.kind == .directory }.map { ($0.path, depth + 1) }
+            if !found.isComplete { findings.isComplete = false }
+            for entry in found.entries {
+                guard findings.entries.count < maxEntries else {
+                    findings.isComplete = false
+                    return findings
+                }
+                findings.entries.append(entry)
+            }
+            open += found.entries.reversed().filter { $0.kind == .directory }.map(\.path)
         }
-        return found
+        return findings
     }
 
     // MARK: Writing

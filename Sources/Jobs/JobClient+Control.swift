@@ -28,6 +28,11 @@ extension JobClient {
         try known(try spoolCall(id) { () throws(SpoolError) in try spool.retry(id) })
     }
 
+    /// See `JobSpool.takeBack`.
+    func takeBack(_ path: String, as id: JobID) throws(JobError) -> Bool {
+        try spoolCall(id) { () throws(SpoolError) in try spool.takeBack(path, as: id) }
+    }
+
     private func known(_ record: JobRecord) throws(JobError) -> JobView {
         guard let view = try view(record) else {
             throw JobError(.corrupt, "the job's record names neither kind nor user", jobID: record.id)

@@ -57,6 +57,7 @@ public final class JobClient: Sendable {
     private let configs: UserConfigManager
     let keys: IdempotencyKeys
     private let gates = SessionGates()
+    private let keyGates = SessionGates()
     let known: KnownJobs
 
     /// - Parameter workspaces: the same ones `configs` reads; users are looked up, never made.
@@ -120,7 +121,16 @@ public final class JobClient: Sendable {
         }
         // A command asks no model; whoever has used up a budget may still stop what runs.
         if request.command == nil, let refusal = try options.refusal(request, source) { throw refusal }
-        return try submitNew(draft, batch)
+        // Whoever waits for a key must hold nothing back.
+        guard let name = draft.keyName, batch == nil else { return try submitNew(draft, batch) }
+        return try keyGates.pass(name) { () throws(JobError) in
+            // Somebody else may have used the key since it was looked up: a repeat takes no place in the queue.
+            if let standing = try keys.entry(name) {
+                try draft.adopt(standing)
+                if try isAdmitted(standing.id) { return try admit(draft, standing.id, isFresh: false, nil) }
+            }
+            return try submitNew(draft, nil)
+        }
     }
 
     private func submitNew(_ draft: JobDraft, _ batch: BatchRun?) throws(JobError) -> SubmittedJob? {

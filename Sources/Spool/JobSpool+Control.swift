@@ -74,7 +74,10 @@ extension JobSpool {
         var name = (history.last?.file).flatMap(JobFileName.init)
         if let named = name, try queuedPath(named) == nil { name = nil }
         if name == nil { name = try names(in: .queued).first { $0.id == id } }
-        guard let name, name.claimed.run == run, let source = try queuedPath(name) else { return }
+        if name == nil, try find(id) == nil { name = (history.last?.file).flatMap(JobFileName.init) }
+        guard let name, name.claimed.run == run else { return }
+        // A job file that somebody has taken away needs no move.
+        let source = try queuedPath(name) ?? layout.path(.queued, name)
         try cancelWaiting(file, name, source, history)
         file.close()
     }
@@ -132,6 +135,29 @@ extension JobSpool {
             try files.syncDirectory(layout.path(.dead))
         }
         return try record(id) ?? before
+    }
+
+    /// Takes a job file back that somebody has moved out of the spool's folders and that is the only copy: to where the record
+    /// has the job.
+    ///
+    /// - Returns: false, and the file stays where it is: the job has its file, or has ended and needs none any more.
+    public func takeBack(_ path: String, as id: JobID) throws(SpoolError) -> Bool {
+        guard let record = try record(id), let name = record.file.flatMap(JobFileName.init) else { return false }
+        let (folder, target): (Folder, JobFileName)
+        switch record.state {
+        case .queued: (folder, target) = (.queued, name)
+        case .running: (folder, target) = (.running, name.settled)
+        case .failed: (folder, target) = (.dead, name.buried)
+        case .completed, .cancelled: return false
+        }
+        guard try find(id) == nil else { return false }
+        if folder == .queued { ownNews.expect(target) }
+        try stored(id) { () throws(FileError) in
+            try files.rename(path, layout.path(folder, target), replace: false)
+            try files.syncDirectory(layout.path(folder))
+        }
+        if folder == .queued { notify(.queued(target)) }
+        return true
     }
 
     /// Removes a dead letter's job file for good; its record stays until retention.

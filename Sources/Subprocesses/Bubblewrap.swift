@@ -47,14 +47,15 @@ public struct Bubblewrap: Sendable {
         for path in ["/etc/alternatives", "/etc/ld.so.cache"] { arguments += ["--ro-bind-try", path, path] }
         arguments += [
             "--proc", "/proc", "--dev", "/dev", "--size", "\(bounds.temporaryMB << 20)", "--tmpfs", "/tmp",
-            "--size", "1048576", "--tmpfs", "/workspace",
+            "--size", "\(bounds.temporaryMB << 20)", "--tmpfs", "/dev/shm", "--size", "1048576", "--tmpfs", "/workspace",
         ]
         for entry in entries where entry != writable {
             arguments += ["--ro-bind-try", "\(readable)/\(entry)", "/workspace/\(entry)"]
         }
         arguments += [
             "--bind", "\(readable)/\(writable)", "/workspace/\(writable)", "--remount-ro", "/workspace",
-            "--chdir", "/workspace/\(writable)", "--clearenv",
+            // These are in memory, too, and of any size.
+            "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/workspace/\(writable)", "--clearenv",
         ]
         let environment = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/workspace/\(writable)"), ("LANG", "C.UTF-8"),

@@ -116,35 +116,50 @@ public final class Workspace: Sendable {
     public struct DiskUsage: Sendable, Hashable {
         public var files = 0
         public var bytes = 0
-        /// False when there are more than 100,000 entries and counting stopped there.
+        /// False when there are more than 100,000 entries, or some that cannot be looked at: then there is more than this.
         public var isComplete = true
     }
 
     /// Walks the whole folder: milliseconds for hundreds of files.
     public func diskUsage() throws(TenantError) -> DiskUsage {
         var usage = DiskUsage()
-        let entries = try walk()
-        for entry in entries where entry.kind == .regular {
+        let found = try walk()
+        for entry in found.entries where entry.kind == .regular {
             usage.files += 1
             usage.bytes += entry.size
         }
-        usage.isComplete = entries.count < Self.maximumEntries
+        usage.isComplete = found.isComplete
         return usage
     }
 
+    /// Makes readable what a command of the user has made unreadable: nothing in a workspace is hidden from those who count it,
+    /// copy it or remove it.
+    public func mend() throws(TenantError) { _ = try walk(mending: true) }
+
     /// The files an export of the user holds: all but locks and what is being written.
+    /// - Throws: `.storage` when some of them cannot be found.
     public func exportedFiles() throws(TenantError) -> [String] {
-        try visible().filter { $0.kind == .regular }.map(\.path)
+        let found = try walk()
+        guard found.isComplete else {
+            throw TenantError(
+                .storage,
+                "The workspace of \"\(user)\" has more than \(Self.maximumEntries) files, or some that cannot be read.")
+        }
+        return Self.visible(found).filter { $0.kind == .regular }.map(\.path)
     }
 
     /// Files and folders that are not hidden (locks, files being written). Links and special files are not ours.
     func visible() throws(TenantError) -> [SealedEntry] {
-        try walk().filter { !$0.name.hasPrefix(".") && ($0.kind == .regular || $0.kind == .directory) }
+        Self.visible(try walk())
     }
 
-    private func walk() throws(TenantError) -> [SealedEntry] {
+    private static func visible(_ found: SealedDirectory.Findings) -> [SealedEntry] {
+        found.entries.filter { !$0.name.hasPrefix(".") && ($0.kind == .regular || $0.kind == .directory) }
+    }
+
+    private func walk(mending: Bool = false) throws(TenantError) -> SealedDirectory.Findings {
         do {
-            return try directory.walk("", maxEntries: Self.maximumEntries)
+            return try directory.walk("", maxEntries: Self.maximumEntries, mending: mending)
         } catch {
             throw TenantError(error, doing: "list the workspace of \"\(user)\"")
         }

@@ -57,7 +57,7 @@ struct WorkspaceBuilder {
     private func copySkills(of pattern: Workspace) throws(FileError) {
         let entries: [SealedEntry]
         do throws(FileError) {
-            entries = try pattern.directory.walk(Workspace.skills, maxEntries: Self.maximumSkillEntries + 1)
+            entries = try pattern.directory.walk(Workspace.skills, maxEntries: Self.maximumSkillEntries + 1).entries
         } catch {
             // The pattern's owner removed the folder.
             if error.code == .notFound { return }

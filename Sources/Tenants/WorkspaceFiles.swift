@@ -172,12 +172,16 @@ public struct WorkspaceFiles: Sendable {
     /// - Parameter bytes: what is to be written; what it replaces is not taken off, for both stand on the disk for a moment.
     private func checkSpace(for bytes: Int) throws(WorkspaceFileError) {
         guard allowedBytes > 0 else { return }
-        let used: Int
+        let usage: Workspace.DiskUsage
         do throws(TenantError) {
-            used = try workspace.diskUsage().bytes
+            usage = try workspace.diskUsage()
         } catch {
             throw WorkspaceFileError(.storage, error.detail)
         }
+        guard usage.isComplete else {
+            throw WorkspaceFileError(.diskQuota, "the workspace holds more than can be counted; some of it has to be removed first")
+        }
+        let used = usage.bytes
         guard used + bytes > allowedBytes else { return }
         throw WorkspaceFileError(.diskQuota, "the workspace holds \(used) bytes of the \(allowedBytes) it may hold")
     }

@@ -82,7 +82,7 @@ extension SpoolInspection {
         return !record.state.isFinal
     }
 
-    private func isDone(_ id: JobID) throws -> Bool {
+    private mutating func isDone(_ id: JobID) throws -> Bool {
         try entries("done/\(id.day)/\(id.shard)").contains { JobFileName($0.name)?.id == id }
     }
 

@@ -64,13 +64,19 @@ struct SpoolInspection {
 
     func full(_ path: String) -> String { "\(spool.layout.root)/\(path)" }
 
-    /// The entries of a folder; none when it went away.
-    func entries(_ path: String) throws(FileError) -> [DirectoryEntry] {
+    /// The entries of a folder; none when it went away. What is no folder, or may not be looked into, is a problem of its own
+    /// and keeps nobody from the rest.
+    mutating func entries(_ path: String) throws(FileError) -> [DirectoryEntry] {
         do throws(FileError) {
             return try files.list(full(path)).filter { !TemporaryNames.isTemporary($0.name) }
         } catch {
-            if error.code == .notFound { return [] }
-            throw error
+            switch error.code {
+            case .notFound: break
+            case .notDirectory, .symlink: problem("foreign_file", path, "is none of ours, where a folder is expected; move it away")
+            case .permission: problem("unreadable", path, "may not be looked into: give its owner the rights back (chmod u+rwx)")
+            default: throw error
+            }
+            return []
         }
     }
 

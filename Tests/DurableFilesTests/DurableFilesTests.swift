@@ -126,8 +126,8 @@ import Testing
         #expect(String(decoding: try sealed.read("./a//log"), as: UTF8.self) == "1\n2\n")
         #expect(try sealed.read("a/b/c.txt", from: 1, count: 3) == Array("ell".utf8))
         #expect(try sealed.list("a").map(\.path) == ["a/b", "a/log"])
-        #expect(try sealed.walk("", maxEntries: 10).map(\.path) == ["a", "a/b", "a/log", "a/b/c.txt"])
-        #expect(try sealed.walk("", maxEntries: 2).count == 2)
+        #expect(try sealed.walk("", maxEntries: 10).entries.map(\.path) == ["a", "a/b", "a/log", "a/b/c.txt"])
+        #expect(try sealed.walk("", maxEntries: 2).entries.count == 2)
         try sealed.rename("a/log", "x/log")
         #expect(sealed.exists("x/log"))
         #expect(throws: FileError.self) { try sealed.remove("a") }
@@ -203,5 +203,49 @@ import Testing
         watch.remove(1)
         watch.wake()
         #expect(try watch.wait(timeout: nil).isEmpty)
+    }
+
+    @Test("a tree deeper than any path, with names that are no text, is removed whole")
+    func deepTrees() throws {
+        let folder = try TemporaryDirectory()
+        let files = LinuxFileSystem()
+        let root = folder.path + "/tree"
+        try files.makeDirectory(root, mode: 0o700)
+        var current = try files.open(root, [.read, .directory])
+        let name = String(repeating: "n", count: 200)
+        for number in 0..<60 {
+            try files.makeDirectory(in: current, name, mode: 0o700)
+            let file = try files.openBeneath(current, "file \(number)", [.write, .create], mode: 0o600)
+            files.closeQuietly(file)
+            let next = try files.openBeneath(current, name, [.read, .directory], mode: 0)
+            files.closeQuietly(current)
+            current = next
+        }
+        let raw: [UInt8] = Array("/proc/self/fd/\(current)/bad ".utf8) + [0xFF, 0]
+        let made = raw.withUnsafeBufferPointer { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { mkdir($0.baseAddress!, 0o700) }
+        }
+        #expect(made == 0)
+        files.closeQuietly(current)
+        let sealed = try SealedDirectory(path: root)
+        #expect(try !sealed.walk("", maxEntries: 1_000).isComplete)
+        try files.removeTree(root)
+        #expect(try !files.exists(root))
+    }
+
+    @Test("what is named so that nobody can list it is counted as missing, and found once it is mended")
+    func mending() throws {
+        let folder = try TemporaryDirectory()
+        let raw: [UInt8] = Array("\(folder.path)/x".utf8) + [0xFF, 0]
+        let descriptor = raw.withUnsafeBufferPointer { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { creat($0.baseAddress!, 0o600) }
+        }
+        #expect(descriptor >= 0)
+        close(descriptor)
+        let sealed = try SealedDirectory(path: folder.path)
+        #expect(try !sealed.walk("", maxEntries: 10).isComplete)
+        let found = try sealed.walk("", maxEntries: 10, mending: true)
+        #expect(found.isComplete)
+        #expect(found.entries.count == 1)
     }
 }

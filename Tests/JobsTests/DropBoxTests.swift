@@ -278,4 +278,25 @@ struct DropBoxTests {
         box.stop()
         #expect(try house.queuedIDs.count == 1)
     }
+
+    @Test("a job's own file that is moved into incoming/ is the only copy, and goes back to where the job stands")
+    func ownFileDropped() throws {
+        let house = try JobHouse()
+        let box = house.dropBox()
+        let dead = try house.submit().id
+        try house.claim(dead).bury(JobFailure(code: "x", detail: "", isRetryable: false))
+        let running = try house.submit(["message": "runs"]).id
+        let claim = try house.claim(running)
+        for (folder, id) in [(Folder.dead, dead), (.running, running)] {
+            let name = try #require(try house.spool.names(in: folder).first).description
+            try house.files.rename(house.path(folder, name), house.path(.incoming, "moved \(folder.rawValue).json"))
+            box.scan()
+            #expect(try house.spool.names(in: folder).map(\.id) == [id])
+        }
+        #expect(try house.names(.incoming).isEmpty && house.names(.admitting).isEmpty)
+        #expect(try house.names(.receipts).count == 2)
+        try claim.complete(result: ["n": 1])
+        #expect(try house.client.view(running)?.state == .completed)
+        #expect(try house.client.retry(dead).state == .queued)
+    }
 }

@@ -203,4 +203,28 @@ extension JobHouse {
     func names(_ folder: Folder, in inner: String) throws -> [String] {
         try LinuxFileSystem().list(path(folder, inner)).map(\.name).sorted()
     }
+
+    @Test("many repeats of one key at once are one job, and take one place in the queue")
+    func repeatedAtOnce() throws {
+        let house = try JobHouse(userLimit: 2)
+        let ids = Mutex<[JobID?]>([])
+        DispatchQueue.concurrentPerform(iterations: 16) { _ in
+            let job = try? house.submit(["idempotency_key": "k"])
+            ids.withLock { $0.append(job?.id) }
+        }
+        let found = ids.withLock { $0 }
+        #expect(found.count == 16)
+        #expect(Set(found).count == 1 && found[0] != nil)
+        #expect(try house.queuedIDs.count == 1)
+    }
+
+    @Test("a waiting job whose file somebody has removed can be cancelled")
+    func cancelledWithoutFile() throws {
+        let house = try JobHouse()
+        let id = try house.submit().id
+        let name = try #require(try house.spool.names(in: .queued).first).description
+        try house.files.remove(house.path(.queued, name))
+        #expect(try house.client.cancel(id).state == .cancelled)
+        #expect(try house.spool.cancelRequests().isEmpty)
+    }
 }

@@ -224,9 +224,19 @@ public final class FaultyFileSystem: FileSystem {
         return try real.list(path)
     }
 
-    public func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
+    public func entries(descriptor: Int32, path: String) throws(FileError) -> (named: [DirectoryEntry], unreadable: Int) {
         try step("readdir", path)
-        return try real.list(descriptor: descriptor, path: path)
+        return try real.entries(descriptor: descriptor, path: path)
+    }
+
+    public func nameUnreadable(in directory: Int32, path: String) throws(FileError) {
+        try step("renameat", path)
+        try real.nameUnreadable(in: directory, path: path)
+    }
+
+    public func setMode(in directory: Int32, _ name: String, _ mode: UInt32) throws(FileError) {
+        try step("fchmodat", name)
+        try real.setMode(in: directory, name, mode)
     }
 
     public func unreadableNames(_ path: String) throws(FileError) -> Int {

@@ -215,8 +215,16 @@ public final class PowerCutFileSystem: FileSystem {
 
     public func list(_ path: String) throws(FileError) -> [DirectoryEntry] { try real.list(path) }
 
-    public func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
-        try real.list(descriptor: descriptor, path: path)
+    public func entries(descriptor: Int32, path: String) throws(FileError) -> (named: [DirectoryEntry], unreadable: Int) {
+        try real.entries(descriptor: descriptor, path: path)
+    }
+
+    public func nameUnreadable(in directory: Int32, path: String) throws(FileError) {
+        try real.nameUnreadable(in: directory, path: path)
+    }
+
+    public func setMode(in directory: Int32, _ name: String, _ mode: UInt32) throws(FileError) {
+        try real.setMode(in: directory, name, mode)
     }
 
     public func unreadableNames(_ path: String) throws(FileError) -> Int { try real.unreadableNames(path) }

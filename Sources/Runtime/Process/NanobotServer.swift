@@ -54,6 +54,8 @@ public struct NanobotServer: Sendable {
     /// Returns after a graceful stop.
     /// - Throws: when a part cannot start (address taken, refused binding, too many workers for the descriptors).
     public func run() async throws {
+        // Also after a refusal: a log left behind would look like that of a process that had died.
+        defer { services.closeSpool() }
         let logger = services.logger
         let settings = services.settings
         let hasTokens = try services.tokens.isClosed()
@@ -85,9 +87,8 @@ public struct NanobotServer: Sendable {
             onRunning(0)
         }
         var configuration = ServiceGroupConfiguration(
-            services: group.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            services: group.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint, .sighup], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(Int64(NanobotServer.drainTime) + 10)
-        defer { services.closeSpool() }
         try await ServiceGroup(configuration: configuration).run()
     }
 
