@@ -73,7 +73,8 @@ public struct APIServer: Sendable {
             let certificate = try ServerCertificate(files)
             return try .tls(.http1(configuration: channel), tlsConfiguration: certificate.configuration())
         } catch {
-            throw ProblemDetails(status: 500, code: "tls", detail: "the certificate cannot be used: \(error)")
+            let detail = "\(files.certificate) and \(files.key) cannot be used as certificate and key: \(error)"
+            throw ProblemDetails(status: 500, code: "tls", detail: detail)
         }
     }
 

@@ -24,9 +24,11 @@ enum DescriptorLimit {
     static func check(workers: Int, limit: Int) throws(WorkerError) {
         let needed = workers * perWorker + reserve
         guard limit < needed else { return }
+        let fitting = (limit - reserve) / perWorker
+        let remedy = fitting > 0 ? "Use --workers \(fitting) or raise it" : "Raise it"
         throw WorkerError(
             .tooFewDescriptors,
-            "\(workers) workers need about \(needed) open files, the limit is \(limit). "
-                + "Use --workers \(max(1, (limit - reserve) / perWorker)) or raise it (ulimit -n, LimitNOFILE=).")
+            "\(workers) \(workers == 1 ? "worker needs" : "workers need") about \(needed) open files, the limit is \(limit). "
+                + "\(remedy) (ulimit -n, LimitNOFILE=).")
     }
 }

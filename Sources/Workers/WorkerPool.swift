@@ -72,13 +72,23 @@ public final class WorkerPool: Sendable {
             spool: spool, dispatcher: dispatcher, running: running, options: options, logger: logger)
     }
 
+    /// Why so many workers would run out of open files; nil: they would not. Raises the process's own limit as far as it may.
+    public static func descriptorProblem(workers: Int) -> WorkerError? {
+        do throws(WorkerError) {
+            try DescriptorLimit.check(workers: workers, limit: DescriptorLimit.raised())
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     /// Makes the threads and begins to run what waits.
     /// - Throws: WorkerError; a pool is started once.
     public func start() throws {
         guard WorkerOptions.counts.contains(options.count) else {
             throw WorkerError(.invalidCount, "The number of workers must be from 1 to 4096, not \(options.count).")
         }
-        try DescriptorLimit.check(workers: options.count, limit: DescriptorLimit.raised())
+        if let problem = WorkerPool.descriptorProblem(workers: options.count) { throw problem }
         let isFirst = threads.withLock { threads in
             guard threads == nil else { return false }
             threads = []

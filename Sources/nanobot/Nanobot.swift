@@ -41,7 +41,7 @@ struct Nanobot: AsyncParsableCommand {
                     SuspendUser.self, ResumeUser.self, TokenCommand.self,
                 ]),
             CommandGroup(
-                name: "Care and learning", subcommands: [CheckSpool.self, GuidedExample.self, RunTests.self]),
+                name: "Care and learning", subcommands: [CheckSpool.self, Doctor.self, GuidedExample.self, RunTests.self]),
         ])
 
     @OptionGroup(title: "Options of every command") var common: CommonOptions

@@ -36,7 +36,7 @@ struct PreferencesCommand: ParsableCommand {
             if let service = try common.service() {
                 return try RemoteUsers(service: service, common: common).showPart("preferences", of: user)
             }
-            let json = try common.open().configs.get(user).publicJSON["preferences"] ?? .null
+            let json = try common.openExisting().configs.get(user).publicJSON["preferences"] ?? .null
             try common.answer(json, UserText.members(json))
         }
     }

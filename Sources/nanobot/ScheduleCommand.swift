@@ -50,7 +50,7 @@ struct ScheduleCommand: ParsableCommand {
                 return try RemoteSchedules(service: service, common: common, user: user).list()
             }
             let user = try UserID(user)
-            let summary = try common.open().scheduler.summary(user)
+            let summary = try common.openExisting().scheduler.summary(user)
             try common.answer(summary.json, ScheduleCommand.table(summary.schedules))
             if summary.schedules.isEmpty { common.remark("\(user) has no schedules") }
         }
@@ -137,7 +137,7 @@ struct ScheduleCommand: ParsableCommand {
                 return try RemoteSchedules(service: service, common: common, user: named.user).history(named.id)
             }
             let user = try UserID(named.user)
-            let runs = try common.open().scheduler.history(user, named.id)
+            let runs = try common.openExisting().scheduler.history(user, named.id)
             try common.answer(.array(runs.map(History.json)), History.table(runs))
             if runs.isEmpty { common.remark("\(named.id) has not run yet") }
         }

@@ -116,7 +116,7 @@ struct ListUsers: ParsableCommand {
         if let service = try common.service() {
             return try RemoteUsers(service: service, common: common).list(limit: limit, after: after?.rawValue)
         }
-        let services = try common.open()
+        let services = try common.openExisting()
         var users: [(id: UserID, config: UserConfig?)] = []
         for id in try services.workspaces.list(limit: limit, after: after) {
             if let user = try look(at: id, services.configs) { users.append(user) }
@@ -168,7 +168,7 @@ struct ShowUser: ParsableCommand {
         if let service = try common.service() {
             return try RemoteUsers(service: service, common: common).show(user)
         }
-        let services = try common.open()
+        let services = try common.openExisting()
         let config = try services.configs.get(user)
         let info = try services.workspaces.info(user)
         var members = config.publicJSON.object ?? [:]

@@ -38,7 +38,7 @@ struct WatchlistCommand: ParsableCommand {
             if let service = try common.service() {
                 return try RemoteUsers(service: service, common: common).showPart("watchlist", of: user)
             }
-            let watchlist = try common.open().configs.get(user).watchlist
+            let watchlist = try common.openExisting().configs.get(user).watchlist
             try common.answer(watchlist.json, UserText.members(watchlist.json))
         }
     }

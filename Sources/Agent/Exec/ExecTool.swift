@@ -94,14 +94,22 @@ public struct ExecTool: Tool {
         /// A workspace that is too full already may not grow; the command may be the one that makes room.
         init(workspace: Workspace, options: ExecOptions) throws {
             self.workspace = workspace
-            let usage = try workspace.diskUsage()
+            let usage = try Self.measure(workspace)
             // What cannot be counted to its end could grow without an end.
             guard usage.isComplete else {
                 throw ToolFailure(
-                    code: "disk_quota", detail: "the workspace has too many files to be counted; some have to be removed first")
+                    code: "disk_quota", detail: "the workspace holds more than can be counted; some of it has to be removed first")
             }
             files = max(options.files, usage.files)
             bytes = max(options.workspaceMB << 20, usage.bytes)
+        }
+
+        /// With what a command has locked away or given a name that is no text.
+        private static func measure(_ workspace: Workspace) throws(TenantError) -> Workspace.DiskUsage {
+            let usage = try workspace.diskUsage()
+            guard !usage.isComplete else { return usage }
+            try workspace.mend()
+            return try workspace.diskUsage()
         }
 
         mutating func isExceeded() -> Bool {
@@ -115,8 +123,9 @@ public struct ExecTool: Tool {
 
         private func excess() -> String? {
             // A workspace that cannot be measured just now is measured again by the next look.
-            guard let usage = try? workspace.diskUsage() else { return nil }
-            if usage.files > files || !usage.isComplete { return "the workspace has more than the \(files) files it may have; remove some" }
+            guard let usage = try? Self.measure(workspace) else { return nil }
+            guard usage.isComplete else { return "the workspace holds more than can be counted; remove some" }
+            if usage.files > files { return "the workspace has more than the \(files) files it may have; remove some" }
             if usage.bytes > bytes { return "the workspace has more than the \(bytes >> 20) MiB it may have; remove files" }
             return nil
         }

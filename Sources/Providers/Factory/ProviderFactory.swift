@@ -102,6 +102,9 @@ public final class ProviderFactory: Sendable {
         return String(decoding: start, as: UTF8.self) + "-" + String(repeating: "0", count: 8 - digits.count) + digits
     }
 
+    /// The accounts, by name.
+    public var configured: [ProviderSettings] { settings.values.sorted { $0.name < $1.name } }
+
     /// What is wrong with the accounts' keys where one is configured and cannot be had, for the log at start; calls say
     /// the same when they are made.
     public func keyProblems() -> [ProviderError] {

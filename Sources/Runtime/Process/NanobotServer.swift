@@ -14,6 +14,7 @@ import Spool
 import Tenants
 import TextFormats
 import UnixSignals
+import WireTypes
 import Workers
 
 /// Which parts of a server one process runs.
@@ -63,6 +64,8 @@ public struct NanobotServer: Sendable {
         if parts.contains(.api), let refusal = BindingPolicy.check(host: settings.host, isClosed: isClosed) {
             throw SettingsError(place: "server.host", detail: refusal)
         }
+        // Before anybody is told that the service is there.
+        if parts.contains(.workers), let problem = WorkerPool.descriptorProblem(workers: settings.workers) { throw problem }
         let metrics = MetricsStore()
         MetricsSystem.bootstrap(metrics)
         let state = ServiceState(spool: services.spool, client: services.client, metrics: metrics)
@@ -70,7 +73,11 @@ public struct NanobotServer: Sendable {
         let audit = makeAudit()
         defer { audit?.flush() }
         if parts.contains(.api) {
-            group.append(try makeAPI(state, hasTokens: hasTokens, audit: audit).makeApplication())
+            do {
+                group.append(try makeAPI(state, hasTokens: hasTokens, audit: audit).makeApplication())
+            } catch let problem as ProblemDetails where problem.code == "tls" {
+                throw SettingsError(place: "server.tls", detail: problem.detail)
+            }
         }
         let housekeeper = Housekeeper(services)
         group.append(BlockingService(name: "housekeeper", start: { housekeeper.start() }, stop: { housekeeper.stop() }))

@@ -1,0 +1,139 @@
+// What keeps an installation from working, or will: `nanobot doctor`. Looks and asks, changes nothing but a lock file of its
+// own in the spool. Blocking, up to some seconds for each account that does not answer. Any thread.
+
+import Agent
+import DurableFiles
+import Foundation
+import HTTPTransport
+import Providers
+import Spool
+import Subprocesses
+import Tenants
+import TextFormats
+import Workers
+
+/// One thing that was looked at.
+public struct Diagnosis: Sendable, Hashable {
+    public enum Verdict: String, Sendable { case ok, warning, failure }
+
+    /// Stable, snake_case.
+    public var name: String
+    public var verdict: Verdict
+    /// What was found, and what to do about it.
+    public var detail: String
+
+    public init(_ name: String, _ verdict: Verdict, _ detail: String) {
+        self.name = name
+        self.verdict = verdict
+        self.detail = detail
+    }
+}
+
+extension NanobotServices {
+    /// Seconds an account or the service itself may take to answer.
+    private static let patience = 5.0
+
+    /// Opening the services has shown already that config.json is right and that locks work in the spool.
+    public func diagnose() -> [Diagnosis] {
+        [
+            Diagnosis("settings", .ok, "config.json and the environment are read"),
+            Diagnosis("spool", .ok, "\(spool.layout.root): locks work (\(spool.files.isShared ? "a shared" : "a local") file system)"),
+            space, timeZones, descriptors, model,
+        ] + accountDiagnoses + [exec, service].compactMap { $0 }
+    }
+
+    private var space: Diagnosis {
+        do throws(FileError) {
+            let (free, total) = try spool.files.space(spool.layout.root)
+            let words = "\(free >> 20) of \(total >> 20) MiB are free in the spool"
+            if free < ServiceState.minimumFreeSpace { return Diagnosis("disk", .failure, words + ": nothing is accepted; make room") }
+            return Diagnosis("disk", free < 1 << 30 ? .warning : .ok, words)
+        } catch {
+            return Diagnosis("disk", .failure, "\(error)")
+        }
+    }
+
+    private var timeZones: Diagnosis {
+        guard TimeZone(identifier: "Europe/Berlin") != nil, TimeZone(identifier: settings.defaultTimezone) != nil else {
+            return Diagnosis("time_zones", .failure, "the system has no time zones: install tzdata")
+        }
+        return Diagnosis("time_zones", .ok, "known; the default is \(settings.defaultTimezone)")
+    }
+
+    private var descriptors: Diagnosis {
+        if let problem = WorkerPool.descriptorProblem(workers: settings.workers) {
+            return Diagnosis("open_files", .failure, problem.detail)
+        }
+        return Diagnosis("open_files", .ok, "enough for \(settings.workers) workers")
+    }
+
+    private var model: Diagnosis {
+        do throws(ProviderError) {
+            return Diagnosis("model", .ok, "jobs that name no model use \(try factory.resolve().fullName)")
+        } catch {
+            return Diagnosis("model", .failure, error.detail)
+        }
+    }
+
+    // MARK: - Accounts
+
+    /// Those that the settings speak of. Of the built-in ones only what has a key: the others nobody uses.
+    private var accountDiagnoses: [Diagnosis] {
+        let used = Set(([settings.model] + settings.fallbackModels).compactMap { $0.split(separator: "/").first.map(String.init) })
+        return factory.configured.filter { $0.type != .offline }.compactMap { account in
+            let key: String?
+            do throws(ProviderError) {
+                key = try account.apiKey()
+            } catch {
+                return Diagnosis("account \(account.name)", .failure, error.detail)
+            }
+            let isMeant = used.contains(account.name) || Settings.ProviderEntry.builtIn[account.name] == nil
+            guard isMeant || key?.isEmpty == false else { return nil }
+            return reach(account)
+        }
+    }
+
+    /// Any answer will do: whether the key is right only a call that costs something would show.
+    private func reach(_ account: ProviderSettings) -> Diagnosis {
+        let name = "account \(account.name)"
+        let request = HTTPRequest(
+            method: "GET", url: account.effectiveBaseURL, deadline: Self.patience, connectTimeout: Self.patience,
+            idleTimeout: Self.patience)
+        do throws(TransportError) {
+            let answer = try HTTPClient(policy: .anywhere).send(request)
+            return Diagnosis(name, .ok, "\(account.effectiveBaseURL) answers (\(answer.status)); the key was not tried")
+        } catch {
+            return Diagnosis(name, .failure, "\(account.effectiveBaseURL): \(error.detail)")
+        }
+    }
+
+    // MARK: - What else is there
+
+    private var exec: Diagnosis? {
+        guard let options = settings.exec else { return nil }
+        if let problem = Bubblewrap(program: options.program, bounds: options.bounds).check() {
+            return Diagnosis("exec", .failure, "the tool is not offered: \(problem)")
+        }
+        return Diagnosis("exec", .ok, "commands run in a box of bubblewrap")
+    }
+
+    private var service: Diagnosis? {
+        // An address of all interfaces is reached by that of this machine.
+        let host = ["0.0.0.0", "::", "[::]"].contains(settings.host) ? "127.0.0.1" : settings.host
+        let place = "\(host.contains(":") ? "[\(host)]" : host):\(settings.port)"
+        guard settings.server.tls == nil else { return nil }
+        let request = HTTPRequest(
+            method: "GET", url: "http://\(place)/ready", deadline: Self.patience, connectTimeout: Self.patience,
+            idleTimeout: Self.patience)
+        do throws(TransportError) {
+            let answer = try HTTPClient(policy: .anywhere).send(request)
+            let isReady = answer.status == 200
+            return Diagnosis(
+                "service", isReady ? .ok : .failure,
+                isReady ? "answers at \(place)" : "\(place) answers \(answer.status): "
+                    + String(decoding: answer.body.prefix(300), as: UTF8.self))
+        } catch {
+            return Diagnosis("service", .warning, "nobody answers at \(place): it is not running, or listens elsewhere")
+        }
+    }
+}
