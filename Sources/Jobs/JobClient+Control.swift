@@ -28,6 +28,13 @@ extension JobClient {
         try known(try spoolCall(id) { () throws(SpoolError) in try spool.retry(id) })
     }
 
+    /// Ends a waiting job whose time to begin is over. - Returns: whether it has ended by this.
+    func expire(_ id: JobID, _ expiry: Date) throws(JobError) -> Bool {
+        guard now() >= expiry else { return false }
+        let failure = JobFailure(expiredAt: expiry)
+        return try spoolCall(id) { () throws(SpoolError) in try spool.endWaiting(id, failure) }
+    }
+
     /// See `JobSpool.takeBack`.
     func takeBack(_ path: String, as id: JobID) throws(JobError) -> Bool {
         try spoolCall(id) { () throws(SpoolError) in try spool.takeBack(path, as: id) }

@@ -11,9 +11,22 @@ extension JobClient {
     public func view(_ id: JobID) throws(JobError) -> JobView? {
         let before = known.status(id)
         guard let record = try spoolCall(id, { () throws(SpoolError) in try spool.record(id) }) else { return nil }
+        if let expiry = Self.expiry(of: record) {
+            // Nothing in the file changes when its time comes: it is not kept.
+            guard try expire(id, expiry), let after = try spoolCall(id, { () throws(SpoolError) in try spool.record(id) }) else {
+                return try view(record)
+            }
+            return try view(after)
+        }
         let view = try view(record)
         if let view { known.keep(view, before) }
         return view
+    }
+
+    /// The time until which a waiting job must have been begun.
+    private static func expiry(of record: JobRecord) -> Date? {
+        guard record.state == .queued else { return nil }
+        return record.facts["expires_at"]?.string.flatMap(RFC3339.date)
     }
 
     /// A job that was looked at before and has not changed since: one stat, so that an event loop may ask.

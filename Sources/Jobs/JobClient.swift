@@ -58,6 +58,7 @@ public final class JobClient: Sendable {
     let keys: IdempotencyKeys
     private let gates = SessionGates()
     private let keyGates = SessionGates()
+    private let expiries = DispatchQueue(label: "nanobot.expiries", qos: .utility)
     let known: KnownJobs
 
     /// - Parameter workspaces: the same ones `configs` reads; users are looked up, never made.
@@ -205,8 +206,20 @@ public final class JobClient: Sendable {
         }
         var isNew = false
         if case .created = outcome { isNew = true }
+        if isNew, let expiry = draft.request.expiresAt { watch(id, until: expiry) }
         return SubmittedJob(
             id: id, isNew: isNew, state: record.state, statusFile: spool.relativeStatusPath(id))
+    }
+
+    /// Whoever waits for the job hears of its end when its time is over, also while the queue is paused or the job is for later.
+    /// For jobs admitted by an earlier process the claim, or the next look, finds it.
+    private func watch(_ id: JobID, until expiry: Date) {
+        let seconds = max(0, expiry.timeIntervalSince(now()))
+        // A moment more, so that the clock is past it.
+        expiries.asyncAfter(wallDeadline: .now() + seconds + 0.01) { [weak self] in
+            // What cannot be ended now is ended by the claim.
+            _ = try? self?.expire(id, expiry)
+        }
     }
 
     private func isAdmitted(_ id: JobID) throws(JobError) -> Bool {

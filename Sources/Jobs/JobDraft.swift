@@ -70,6 +70,7 @@ extension JobRequest {
         facts["session_id"] = sessionID.map { .string($0.rawValue) }
         facts["report_type"] = reportType.map { .string($0.rawValue) }
         facts["format"] = format.map { .string($0.rawValue) }
+        facts["expires_at"] = expiresAt.map { .string(RFC3339.string($0)) }
         return facts
     }
 }

@@ -61,6 +61,21 @@ extension JobSpool {
         }
     }
 
+    /// Ends a job of which nothing has been begun and which may not be begun any more. One that somebody has, or that an operator
+    /// has retried, is left alone.
+    /// - Returns: whether it has ended by this.
+    @discardableResult
+    public func endWaiting(_ id: JobID, _ failure: JobFailure) throws(SpoolError) -> Bool {
+        guard case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) else { return false }
+        file.log = log
+        let history = StatusHistory(try file.readAll(repairing: true))
+        guard let last = history.last, last.state == .queued, let name = last.file.flatMap(JobFileName.init),
+            name.claimed.run == 1, let source = try queuedPath(name)
+        else { return false }
+        try setAside(file, name, source, history, failure)
+        return true
+    }
+
     /// We hold the lock, so nobody runs it: end it where it waits. In running/ it is an orphan: the mark ends it when
     /// it is claimed again.
     private func cancelUnderLock(_ id: JobID, run: Int, _ file: StatusFile) throws(SpoolError) {

@@ -102,7 +102,8 @@ extension JobSpool {
         try setAside(file, name, source, history, failure)
     }
 
-    private func setAside(
+    /// A job that waits fails for good, and its file goes to dead/ as it is.
+    func setAside(
         _ file: StatusFile, _ name: JobFileName, _ source: String, _ history: StatusHistory, _ failure: JobFailure
     ) throws(SpoolError) {
         let target = name.claimed

@@ -1,5 +1,8 @@
 // Words of the queue. Values; any thread.
 
+import Foundation
+import TextFormats
+
 public enum JobState: String, Sendable, CaseIterable {
     case queued, running, completed, failed, cancelled
 
@@ -55,5 +58,14 @@ public struct JobFailure: Sendable, Hashable {
         self.detail = detail
         self.isRetryable = isRetryable
         self.retryAfter = retryAfter
+    }
+
+    public static let expiredCode = "expired"
+
+    /// The end of a job that may not be begun any more.
+    public init(expiredAt expiry: Date) {
+        self.init(
+            code: JobFailure.expiredCode, detail: "The job was not begun before its expires_at, \(RFC3339.string(expiry)).",
+            isRetryable: false)
     }
 }

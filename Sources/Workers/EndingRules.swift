@@ -34,7 +34,7 @@ enum Ending: Sendable {
         switch self {
         case .complete: "completed"
         case .cancel: "cancelled"
-        case .bury(let failure, _): failure.code == EndingRules.expiredCode ? "expired" : "failed"
+        case .bury(let failure, _): failure.code == JobFailure.expiredCode ? "expired" : "failed"
         case .retry: "retried"
         case .release: "released"
         case .hold: "held"
@@ -60,7 +60,6 @@ struct EndingRules: Sendable {
     /// Seconds: what a hold lasts at least, so that a job cannot go round and round without a wait.
     var shortestHold: TimeInterval = 1
 
-    static let expiredCode = "expired"
     static let timeoutCode = "timeout"
     static let storageCode = "storage"
     /// Seconds a job waits whose work met a disk that takes no writes from anybody.
@@ -107,8 +106,7 @@ struct EndingRules: Sendable {
 
     /// The end of a job that may not be begun any more.
     func expired(_ expiry: Date) -> Ending {
-        let detail = "The job was not begun before its expires_at, \(RFC3339.string(expiry))."
-        return .bury(JobFailure(code: Self.expiredCode, detail: detail, isRetryable: false), usage: nil)
+        .bury(JobFailure(expiredAt: expiry), usage: nil)
     }
 
     /// Who cancelled before the final line gets a cancelled job, whatever the handler was about to say.

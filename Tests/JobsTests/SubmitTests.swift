@@ -227,4 +227,21 @@ extension JobHouse {
         #expect(try house.client.cancel(id).state == .cancelled)
         #expect(try house.spool.cancelRequests().isEmpty)
     }
+
+    @Test("a waiting job ends when its time to begin is over, though nobody claims it; a retry by hand may run", arguments: [true, false])
+    func expires(isForLater: Bool) throws {
+        let house = try JobHouse()
+        let (soon, later) = (house.clock.now.addingTimeInterval(60), house.clock.now.addingTimeInterval(3_600))
+        var members: JSONObject = ["expires_at": .string(RFC3339.string(soon))]
+        if isForLater { members["run_at"] = .string(RFC3339.string(later)) }
+        if !isForLater { try house.client.pause() }
+        let id = try house.submit(members).id
+        #expect(try house.client.view(id)?.state == .queued)
+        house.clock.advance(by: 61)
+        let view = try #require(try house.client.view(id))
+        #expect(view.state == .failed && view.error?.code == "expired")
+        #expect(try house.spool.names(in: .dead).map(\.id) == [id])
+        #expect(try house.client.retry(id).state == .queued)
+        #expect(try house.client.view(id)?.state == .queued)
+    }
 }
