@@ -25,7 +25,14 @@ extension FileSystem {
             top = try open(path, [.read, .directory])
         }
         defer { closeQuietly(top) }
-        try TreeRemoval(files: self, top: top, path: path).run()
+        let removal = TreeRemoval(files: self, top: top, path: path)
+        do throws(FileError) {
+            try removal.run()
+        } catch {
+            guard error.code == .permission else { throw error }
+            try setMode(path, 0o700)
+            try removal.run()
+        }
         try removeDirectory(path)
     }
 }

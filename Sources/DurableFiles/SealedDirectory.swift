@@ -130,8 +130,8 @@ public final class SealedDirectory: Sendable {
                     found.modified = status.modified
                     found.kind = status.kind
                 } catch {
-                    // Removed or replaced since it was listed: leave it out, as if it had never been seen.
-                    if error.code == .permission || error.code == .nameTooLong { findings.isComplete = false }
+                    // Removed or replaced since it was listed: left out, as if it had never been seen.
+                    if error.code != .notFound, error.code != .symlink { findings.isComplete = false }
                     continue
                 }
             }
@@ -143,12 +143,14 @@ public final class SealedDirectory: Sendable {
 
     private func status(_ path: String, in folder: Int32, _ entry: DirectoryEntry, mending: Bool) throws(FileError) -> FileStatus {
         do throws(FileError) {
-            return try status(path)
+            let status = try status(path)
+            // A folder that can be opened may still not be looked into, or changed.
+            guard mending, status.kind == .directory, status.mode & 0o700 != 0o700 else { return status }
         } catch {
             guard error.code == .permission, mending else { throw error }
-            try files.setMode(in: folder, entry.name, entry.kind == .directory ? 0o700 : 0o600)
-            return try status(path)
         }
+        try files.setMode(in: folder, entry.name, entry.kind == .directory ? 0o700 : 0o600)
+        return try status(path)
     }
 
     /// Everything below `path`, folders before what is in them, at most `maxEntries`.

@@ -43,8 +43,8 @@ public final class HTTPClient: Sendable {
     ///   - onHead: gets status and headers before the first byte of the body. May throw to abort.
     ///   - onBody: gets the body of a 2xx response piece by piece, on the calling thread. May throw to abort. Other
     ///     responses are explanations, not the content asked for: their bodies are always in `HTTPResponse.body`.
-    ///   - patience: seconds the exchange may go on for its clean end (which keeps the connection), once `onBody` has had all
-    ///     that matters; nil as long as it has not. How the exchange ends then is no error any more.
+    ///   - patience: seconds of silence in which the exchange may still come to its clean end (which keeps the connection), once
+    ///     `onBody` has had all that matters; nil as long as it has not. How the exchange ends then is no error any more.
     public func send(
         _ request: HTTPRequest, cancellation: CancellationToken? = nil, onHead: ((HTTPResponse) throws -> Void)? = nil,
         onBody: (([UInt8]) throws -> Void)? = nil, patience: (() -> Double?)? = nil

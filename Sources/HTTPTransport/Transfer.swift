@@ -92,8 +92,8 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
         _ request: HTTPRequest, exchange: Exchange, cancellation: CancellationToken?
     ) throws(TransportError) -> CURLcode {
         let start = MonotonicClock.seconds()
-        /// Since when, and how long, the rest has been waited for.
-        var rest: (seconds: Double, since: Double)?
+        /// Since when all that matters has been here.
+        var wholeSince: Double?
         var lastActivity = start
         var bytesMoved = -1
         while true {
@@ -110,9 +110,13 @@ final class Transfer: @unchecked Sendable {  // guarded by HTTPClient's `idle` l
             if moved != bytesMoved { (bytesMoved, lastActivity) = (moved, now) }
             var untilDeadline = start + request.deadline - now
             if let seconds = exchange.patience?() {
-                if rest?.seconds != seconds { rest = (seconds, now) }
-                untilDeadline = min(untilDeadline, (rest?.since ?? now) + seconds - now)
+                let since = wholeSince ?? now
+                wholeSince = since
+                // What still comes is waited for as long as it comes.
+                untilDeadline = min(untilDeadline, max(since, lastActivity) + seconds - now)
                 if untilDeadline <= 0 { return CURLE_OK }
+            } else {
+                wholeSince = nil
             }
             if untilDeadline <= 0 {
                 throw TransportError(.timeout, "no complete response within \(Self.words(request.deadline))")

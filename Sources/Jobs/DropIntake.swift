@@ -74,15 +74,14 @@ struct DropIntake: Sendable {
                 file, acceptance(submitted), isOurs: { isRepeat && $0["id"]?.string == submitted.id.description })
             // The receipt is durable: now the file itself is no longer needed, unless it is the job's own, moved here by hand.
             let path = layout.path(.admitting, file.entry)
-            var isTaken = false
             if !submitted.isNew {
                 do throws(JobError) {
-                    isTaken = try client.takeBack(path, as: submitted.id)
+                    _ = try client.takeBack(path, as: submitted.id)
                 } catch {
                     return .later(error)
                 }
             }
-            if !isTaken { try removeIfThere(path) }
+            try removeIfThere(path)
             try removeNote(file)
             return .accepted(submitted)
         } catch {

@@ -28,6 +28,10 @@ extension JobClient {
         try known(try spoolCall(id) { () throws(SpoolError) in try spool.retry(id) })
     }
 
+    /// Whether every submission is refused because too many jobs wait.
+    /// - Throws: `storage`.
+    public func isQueueFull() throws(JobError) -> Bool { try census.isFull(totalLimit: options.totalWaitingLimit) }
+
     /// Ends a waiting job whose time to begin is over. - Returns: whether it has ended by this.
     func expire(_ id: JobID, _ expiry: Date) throws(JobError) -> Bool {
         guard now() >= expiry else { return false }

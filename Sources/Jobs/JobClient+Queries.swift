@@ -13,9 +13,10 @@ extension JobClient {
         guard let record = try spoolCall(id, { () throws(SpoolError) in try spool.record(id) }) else { return nil }
         if let expiry = Self.expiry(of: record) {
             // Nothing in the file changes when its time comes: it is not kept.
-            guard try expire(id, expiry), let after = try spoolCall(id, { () throws(SpoolError) in try spool.record(id) }) else {
-                return try view(record)
-            }
+            // Where that cannot be written now the claim ends it; looking must go on.
+            guard (try? expire(id, expiry)) == true,
+                let after = try spoolCall(id, { () throws(SpoolError) in try spool.record(id) })
+            else { return try view(record) }
             return try view(after)
         }
         let view = try view(record)
@@ -25,7 +26,7 @@ extension JobClient {
 
     /// The time until which a waiting job must have been begun.
     private static func expiry(of record: JobRecord) -> Date? {
-        guard record.state == .queued else { return nil }
+        guard record.state == .queued, record.run == 1 else { return nil }
         return record.facts["expires_at"]?.string.flatMap(RFC3339.date)
     }
 

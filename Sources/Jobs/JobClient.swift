@@ -58,7 +58,7 @@ public final class JobClient: Sendable {
     let keys: IdempotencyKeys
     private let gates = SessionGates()
     private let keyGates = SessionGates()
-    private let expiries = DispatchQueue(label: "nanobot.expiries", qos: .utility)
+    private let expiries = ExpiryBoard()
     let known: KnownJobs
 
     /// - Parameter workspaces: the same ones `configs` reads; users are looked up, never made.
@@ -214,10 +214,8 @@ public final class JobClient: Sendable {
     /// Whoever waits for the job hears of its end when its time is over, also while the queue is paused or the job is for later.
     /// For jobs admitted by an earlier process the claim, or the next look, finds it.
     private func watch(_ id: JobID, until expiry: Date) {
-        let seconds = max(0, expiry.timeIntervalSince(now()))
-        // A moment more, so that the clock is past it.
-        expiries.asyncAfter(wallDeadline: .now() + seconds + 0.01) { [weak self] in
-            // What cannot be ended now is ended by the claim.
+        expiries.watch(id, until: expiry, now: now()) { [weak self] id, expiry in
+            // What cannot be ended now, because somebody has it, is ended by the claim or the next look.
             _ = try? self?.expire(id, expiry)
         }
     }

@@ -64,6 +64,18 @@ final class QueueCensus: Sendable {
         if let refusal = lock.withLock({ take(user, userLimit, totalLimit) }) { throw refusal }
     }
 
+    /// Whether nobody's job would be taken. Counts anew where it seems so; before the first submission nothing is known.
+    func isFull(totalLimit: Int) throws(JobError) -> Bool {
+        func seemsFull() -> Bool { lock.withLock { totalLimit > 0 && total >= totalLimit } }
+        guard seemsFull() else { return false }
+        let now = ContinuousClock.now
+        if lock.withLock({ needsCount(rest: Self.shortestRest, now) }) { try recount() }
+        return seemsFull()
+    }
+
+    /// With the lock held.
+    private var total: Int { (state.count?.total ?? 0) + state.added.total + state.pending.total }
+
     /// The job of a reserved place was admitted, or was not.
     func settle(_ user: String, isAdmitted: Bool) {
         lock.withLock {
@@ -81,7 +93,7 @@ final class QueueCensus: Sendable {
                 .userQueueFull, "the user has \(own) waiting jobs, the limit is \(userLimit); wait for some to end",
                 retryAfter: 2)
         }
-        let total = (state.count?.total ?? 0) + state.added.total + state.pending.total
+        let total = total
         if totalLimit > 0, total >= totalLimit {
             return JobError(
                 .queueFull, "the queue has \(total) waiting jobs, the limit is \(totalLimit); try again later",

@@ -67,6 +67,8 @@ extension JobSpool {
     @discardableResult
     public func endWaiting(_ id: JobID, _ failure: JobFailure) throws(SpoolError) -> Bool {
         guard case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) else { return false }
+        // Read back from the end: of a job that has long ended the record may be long.
+        guard let state = try file.lastStatus()?.state, state == .queued else { return false }
         file.log = log
         let history = StatusHistory(try file.readAll(repairing: true))
         guard let last = history.last, last.state == .queued, let name = last.file.flatMap(JobFileName.init),
@@ -152,11 +154,19 @@ extension JobSpool {
         return try record(id) ?? before
     }
 
-    /// Takes a job file back that somebody has moved out of the spool's folders and that is the only copy: to where the record
-    /// has the job.
+    /// Gives a job back its file when somebody has moved the only copy out of the spool's folders: the bytes of `path` are put
+    /// where the record has the job. `path` itself stays: whoever put it there may still write into it.
     ///
-    /// - Returns: false, and the file stays where it is: the job has its file, or has ended and needs none any more.
+    /// - Returns: false, and nothing was done: the job has its file, or has ended and needs none any more.
+    /// - Throws: `.storage`, one that passes where somebody has the job just now.
     public func takeBack(_ path: String, as id: JobID) throws(SpoolError) -> Bool {
+        let file: StatusFile?
+        switch try StatusFile.openLocked(id, layout.statusPath(id), files) {
+        case .locked(let opened): file = opened
+        case .busy: file = nil
+        case .absent: return false
+        }
+        defer { file?.close() }
         guard let record = try record(id), let name = record.file.flatMap(JobFileName.init) else { return false }
         let (folder, target): (Folder, JobFileName)
         switch record.state {
@@ -166,13 +176,24 @@ extension JobSpool {
         case .completed, .cancelled: return false
         }
         guard try find(id) == nil else { return false }
+        // Whoever runs it holds the lock, and finds its file again when it ends; all others are let alone.
+        guard file != nil || folder == .running else { return try takeBackLater(id) }
+        // It may have ended since its record was read: then the file is in done/.
+        if file == nil, try self.record(id)?.state != .running { return false }
         if folder == .queued { ownNews.expect(target) }
-        try stored(id) { () throws(FileError) in
-            try files.rename(path, layout.path(folder, target), replace: false)
-            try files.syncDirectory(layout.path(folder))
+        do throws(FileError) {
+            try files.createFile(
+                layout.path(folder, target), try files.readFile(path, maxBytes: JobSpool.maximumPayload), mode: 0o640)
+        } catch {
+            ownNews.forget(target)
+            throw SpoolError(error, id: id)
         }
         if folder == .queued { notify(.queued(target)) }
         return true
+    }
+
+    private func takeBackLater(_ id: JobID) throws(SpoolError) -> Bool {
+        throw SpoolError(FileError(code: .wouldBlock, operation: "flock", path: layout.statusPath(id)), id: id)
     }
 
     /// Removes a dead letter's job file for good; its record stays until retention.

@@ -248,4 +248,17 @@ import Testing
         #expect(found.isComplete)
         #expect(found.entries.count == 1)
     }
+
+    @Test("a folder whose owner has taken rights from himself gets them back when it is mended", arguments: [0o400, 0o500, 0o600, 0])
+    func takenRights(mode: UInt32) throws {
+        let files = LinuxFileSystem()
+        let folder = try TemporaryDirectory()
+        try files.makeDirectory(folder.path + "/d", mode: 0o700)
+        try files.createFile(folder.path + "/d/x", [1])
+        try files.setMode(folder.path + "/d", mode)
+        let found = try SealedDirectory(path: folder.path).walk("", maxEntries: 10, mending: true)
+        #expect(found.isComplete)
+        #expect(found.entries.map(\.path) == ["d", "d/x"])
+        #expect(try files.status(folder.path + "/d").mode & 0o777 == 0o700)
+    }
 }

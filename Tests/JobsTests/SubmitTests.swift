@@ -244,4 +244,18 @@ extension JobHouse {
         #expect(try house.client.retry(id).state == .queued)
         #expect(try house.client.view(id)?.state == .queued)
     }
+
+    @Test("a queue is full as long as as many jobs wait as may")
+    func fullQueue() throws {
+        let house = try JobHouse(totalLimit: 2)
+        #expect(try !house.client.isQueueFull())
+        let first = try house.submit().id
+        _ = try house.submit()
+        #expect(try house.client.isQueueFull())
+        try house.claim(first).complete(result: .null)
+        house.clock.advance(by: 10)
+        // A full one is counted anew, at most every so often.
+        while try house.client.isQueueFull() { sched_yield() }
+        #expect(try house.submit().isNew)
+    }
 }

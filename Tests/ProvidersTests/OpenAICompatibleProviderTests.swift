@@ -217,9 +217,27 @@ struct OpenAICompatibleProviderTests {
 
     @Test("an answer that has said why it stopped is whole without the end mark, and without an empty line behind it")
     func noEndMark() throws {
-        let stop = #"data: {"choices":[{"delta":{"content":"all"},"finish_reason":"stop"}]}"#
-        #expect(try complete(streaming, [.events([stop + "\n\n"], cut: true)]).0.message.content == "all")
-        #expect(try complete(streaming, [.events([stop + "\n"])]).0.message.content == "all")
+        let all = #"data: {"choices":[{"delta":{"content":"all"},"finish_reason":""}]}"# + "\n\n"
+        let stop = #"data: {"choices":[{"delta":{"content":""},"finish_reason":"stop"}]}"#
+        #expect(try complete(streaming, [.events([all, stop + "\n\n"], cut: true)]).0.message.content == "all")
+        #expect(try complete(streaming, [.events([all, stop + "\n"])]).0.message.content == "all")
+        // Cut in the middle of what only counts it.
+        let half = [all, stop + "\n\n", #"data: {"choices":[],"usa"#]
+        #expect(try complete(streaming, [.events(half, cut: true)]).0.message.content == "all")
+        #expect(try complete(streaming, [.events(half)]).0.message.content == "all")
+    }
+
+    @Test("a reason that comes with every piece ends nothing", arguments: ["", "null", "stop"])
+    func earlyReasons(reason: String) throws {
+        func piece(_ text: String) -> String {
+            #"data: {"choices":[{"delta":{"content":"\#(text)"},"finish_reason":"\#(reason)"}]}"# + "\n\n"
+        }
+        let error = providerFailure { () throws(ProviderError) in
+            try provider([.events([piece("one "), piece("two")], cut: true)]).complete(streaming)
+        }
+        #expect(error?.code == .connection)
+        let whole = [piece("one "), piece("two"), "data: [DONE]\n\n"]
+        #expect(try complete(streaming, [.events(whole)]).0.message.content == "one two")
     }
 
     @Test("is read by what it is and not by what its type says")

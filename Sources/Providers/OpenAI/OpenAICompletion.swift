@@ -43,9 +43,14 @@ struct OpenAICompletion: Sendable {
         if calls.isEmpty, let call = message["function_call"], call.object != nil {
             calls.append(Self.call(["function": call]))
         }
-        finishReason = choice["finish_reason"]?.string
+        finishReason = Self.reason(choice["finish_reason"])
         if let usage = Self.usage(json) { self.usage = usage }
         model = json["model"]?.string
+    }
+
+    static func reason(_ json: JSON?) -> String? {
+        guard let reason = json?.string, !reason.isEmpty, reason != "null" else { return nil }
+        return reason
     }
 
     /// Gateways report an upstream's failure in the choice it broke off.

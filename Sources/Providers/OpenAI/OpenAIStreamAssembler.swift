@@ -10,7 +10,10 @@ struct OpenAIStreamAssembler {
     private var sawChoice = false
     private var ended = false
 
-    var progress: StreamProgress { ended ? .over : completion.finishReason == nil ? .open : .complete }
+    /// The last chunk said why the model stopped and added nothing, or told the usage behind one that did.
+    private var isComplete = false
+
+    var progress: StreamProgress { ended ? .over : isComplete ? .complete : .open }
 
     /// Takes one event and returns the text it adds.
     mutating func take(
@@ -41,9 +44,17 @@ struct OpenAIStreamAssembler {
         // Servers that report usage in every chunk count up: the last one is the whole.
         if let usage = OpenAICompletion.usage(chunk) { completion.usage = usage }
         if let model = chunk["model"]?.string, !model.isEmpty { completion.model = model }
-        guard let choice = chunk["choices"]?[0] else { return "" }
+        guard let choice = chunk["choices"]?[0] else {
+            isComplete = completion.finishReason != nil
+            return ""
+        }
         sawChoice = true
-        if let reason = choice["finish_reason"]?.string { completion.finishReason = reason }
+        // Servers have been seen to send an empty reason, "null" or even "stop" with every piece: only one that nothing follows
+        // and that comes with nothing says that the answer is whole.
+        let reason = OpenAICompletion.reason(choice["finish_reason"])
+        let adds = Self.addsSomething(choice["delta"])
+        if reason != nil || adds { completion.finishReason = reason }
+        isComplete = completion.finishReason != nil && !adds
         guard let delta = choice["delta"] else { return "" }
         completion.takeReasoning(delta)
         for fragment in delta["tool_calls"]?.array ?? [] { take(fragment: fragment) }
@@ -55,6 +66,13 @@ struct OpenAIStreamAssembler {
         }
         completion.content += text
         return text
+    }
+
+    private static func addsSomething(_ delta: JSON?) -> Bool {
+        guard let delta else { return false }
+        let texts = [delta["content"], delta["refusal"], delta["reasoning_content"], delta["reasoning"]]
+        return texts.contains { !OpenAICompletion.text($0).isEmpty } || delta["tool_calls"]?.array?.isEmpty == false
+            || delta["function_call"]?.object != nil
     }
 
     /// Fragments belong to the call of their index. Two deviations are in use: no index at all (then a new id, or a

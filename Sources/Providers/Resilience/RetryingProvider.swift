@@ -75,7 +75,9 @@ public struct RetryingProvider: ChatProvider {
             do throws(ProviderError) {
                 return try base.complete(request, cancellation: cancellation, onDelta: onDelta)
             } catch {
-                guard let seconds = policy.wait(after: error, attempt: attempt, random: random()) else { throw error }
+                // Whoever is asked to stop begins no further call.
+                guard cancellation?.wish == nil, let seconds = policy.wait(after: error, attempt: attempt, random: random())
+                else { throw error }
                 logger.notice(
                     "a model call failed and is tried again",
                     metadata: [

@@ -67,7 +67,9 @@ struct ModelEndpoint: Sendable {
             do {
                 try reader.end()
             } catch {
-                throw error as? ProviderError ?? cutShort()
+                // Half an event at the end: of a body that was cut, which nothing else may say.
+                let error = error as? ProviderError ?? cutShort()
+                throw error.code == .badResponse ? cutShort() : error
             }
             return .streamed
         }
@@ -206,7 +208,12 @@ private final class EventReader {
 
     private func take(_ event: ServerSentEvent) throws {
         guard progress != .over, let onEvent else { return }
-        progress = try onEvent(event)
+        do {
+            progress = try onEvent(event)
+        } catch {
+            // What follows a whole answer cannot spoil it.
+            guard progress == .complete else { throw error }
+        }
     }
 
     private func kind(of bytes: [UInt8]) -> Kind {

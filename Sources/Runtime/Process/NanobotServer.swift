@@ -94,9 +94,18 @@ public struct NanobotServer: Sendable {
             onRunning(0)
         }
         var configuration = ServiceGroupConfiguration(
-            services: group.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint, .sighup], logger: logger)
+            services: group.map { .init(service: $0) }, gracefulShutdownSignals: Self.endingSignals, logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(Int64(NanobotServer.drainTime) + 10)
         try await ServiceGroup(configuration: configuration).run()
+    }
+
+    /// Where a start ignores SIGHUP (nohup) the service outlives its terminal.
+    private static var endingSignals: [UnixSignal] {
+        var standing = sigaction()
+        let isIgnored =
+            sigaction(SIGHUP, nil, &standing) == 0
+            && unsafeBitCast(standing.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+        return [.sigterm, .sigint] + (isIgnored ? [] : [.sighup])
     }
 
     private func makeAPI(_ state: ServiceState, hasTokens: Bool, audit: AuditLog?) throws -> APIServer {

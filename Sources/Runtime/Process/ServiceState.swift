@@ -49,6 +49,11 @@ final class ServiceState: ServiceStatus {
             ReadinessCheck(
                 name: "not_stopping", isOK: !isDraining, detail: isDraining ? "the service is stopping" : nil),
         ]
+        // A queue that cannot be counted is the spool's problem, told above.
+        let isFull = (try? client.isQueueFull()) ?? false
+        checks.append(
+            ReadinessCheck(
+                name: "queue_not_full", isOK: !isFull, detail: isFull ? "as many jobs wait as may (limits.waiting)" : nil))
         if let wedged = pool?.snapshot.wedged {
             checks.append(
                 ReadinessCheck(
