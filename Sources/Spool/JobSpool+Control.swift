@@ -177,7 +177,9 @@ extension JobSpool {
         }
         guard try find(id) == nil else { return false }
         // Whoever runs it holds the lock, and finds its file again when it ends; all others are let alone.
-        guard file != nil || folder == .running else { return try takeBackLater(id) }
+        guard file != nil || folder == .running else {
+            throw SpoolError(FileError(code: .wouldBlock, operation: "flock", path: layout.statusPath(id)), id: id)
+        }
         // It may have ended since its record was read: then the file is in done/.
         if file == nil, try self.record(id)?.state != .running { return false }
         if folder == .queued { ownNews.expect(target) }
@@ -190,10 +192,6 @@ extension JobSpool {
         }
         if folder == .queued { notify(.queued(target)) }
         return true
-    }
-
-    private func takeBackLater(_ id: JobID) throws(SpoolError) -> Bool {
-        throw SpoolError(FileError(code: .wouldBlock, operation: "flock", path: layout.statusPath(id)), id: id)
     }
 
     /// Removes a dead letter's job file for good; its record stays until retention.

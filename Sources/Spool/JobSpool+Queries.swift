@@ -133,6 +133,26 @@ extension JobSpool {
         return found
     }
 
+    /// Folders whose rights were taken away: nothing can be said of what is in them.
+    public func closedFolders() throws(SpoolError) -> [Folder] {
+        var closed: [Folder] = []
+        for folder in Folder.allCases {
+            let path = layout.path(folder)
+            do throws(FileError) {
+                // To be listed and to be entered are two rights.
+                _ = try files.status("\(path)/.")
+                try files.forEachEntry(path) { _ in false }
+            } catch {
+                guard error.code == .permission else {
+                    if error.code == .notFound { continue }
+                    throw SpoolError(error)
+                }
+                closed.append(folder)
+            }
+        }
+        return closed
+    }
+
     /// Where a file of queued/ stands: in the folder itself or in one inside it that a scan has seen. nil: not there.
     func queuedPath(_ name: JobFileName) throws(SpoolError) -> String? {
         try stored(name.id) { () throws(FileError) in

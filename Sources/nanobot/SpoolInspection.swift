@@ -43,6 +43,9 @@ struct SpoolInspection {
     var notes: [SpoolFinding] { findings.filter { !$0.isProblem } }
 
     mutating func run() throws {
+        for folder in try spool.closedFolders() { closed(folder.rawValue) }
+        // What is in them would be taken for lost.
+        guard findings.isEmpty else { return }
         try collect()
         try checkPlaces()
         for (index, placement) in placements.enumerated() {
@@ -62,6 +65,10 @@ struct SpoolInspection {
         findings.append(SpoolFinding(code: code, path: path, detail: detail, isProblem: false))
     }
 
+    private mutating func closed(_ path: String) {
+        problem("unreadable", path, "may not be looked into: give its owner the rights back (chmod u+rwx)")
+    }
+
     func full(_ path: String) -> String { "\(spool.layout.root)/\(path)" }
 
     /// The entries of a folder; none when it went away. What is no folder, or may not be looked into, is a problem of its own
@@ -73,7 +80,7 @@ struct SpoolInspection {
             switch error.code {
             case .notFound: break
             case .notDirectory, .symlink: problem("foreign_file", path, "is none of ours, where a folder is expected; move it away")
-            case .permission: problem("unreadable", path, "may not be looked into: give its owner the rights back (chmod u+rwx)")
+            case .permission: closed(path)
             default: throw error
             }
             return []

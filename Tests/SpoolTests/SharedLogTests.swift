@@ -148,8 +148,11 @@ import TextFormats
             try LinuxFileSystem().list("\(folder)/\(writer.name)").filter { $0.name.hasSuffix(".wal") }
         }
         #expect((1...3).contains(segments.count))
-        #expect(try fixture.another().replayed.jobs == 1)
-        #expect(try fixture.spool.layout.root.isEmpty == false)
+        let after = try fixture.another()
+        #expect(after.replayed.jobs == 1)
+        #expect(try after.names(in: .queued).count == 81)
+        // Its folder goes with it.
+        withExtendedLifetime(fixture) {}
     }
 
     @Test("segments used again without scrubbing replay only what is new; a scrub leaves one, of zeros")

@@ -35,7 +35,8 @@ public final class OpenAICompatibleProvider: ChatProvider {
         self.extraHeaders = extraHeaders
         self.makeID = makeID
         endpoint = ModelEndpoint(
-            account: name, url: ModelEndpoint.url(baseURL, adding: "/chat/completions"), keySource: keySource, client: client, now: now)
+            account: name, url: ModelEndpoint.url(baseURL, adding: "/chat/completions"), keySource: keySource,
+            client: client, now: now)
     }
 
     public func complete(

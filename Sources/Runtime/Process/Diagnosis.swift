@@ -37,9 +37,23 @@ extension NanobotServices {
     public func diagnose() -> [Diagnosis] {
         [
             Diagnosis("settings", .ok, "config.json and the environment are read"),
-            Diagnosis("spool", .ok, "\(spool.layout.root): locks work (\(spool.files.isShared ? "a shared" : "a local") file system)"),
-            space, timeZones, descriptors, model,
+            folders, space, timeZones, descriptors, model,
         ] + accountDiagnoses + [exec, service].compactMap { $0 }
+    }
+
+    private var folders: Diagnosis {
+        do throws(SpoolError) {
+            let closed = try spool.closedFolders().map(\.rawValue)
+            guard closed.isEmpty else {
+                return Diagnosis(
+                    "spool", .failure,
+                    "\(spool.layout.root): may not look into \(closed.joined(separator: ", ")): give the owner the rights back")
+            }
+        } catch {
+            return Diagnosis("spool", .failure, error.detail)
+        }
+        return Diagnosis(
+            "spool", .ok, "\(spool.layout.root): locks work (\(spool.files.isShared ? "a shared" : "a local") file system)")
     }
 
     private var space: Diagnosis {
