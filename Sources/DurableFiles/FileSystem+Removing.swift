@@ -8,32 +8,53 @@ extension FileSystem {
     /// Removes a file, or a folder with all that is in it. Nothing there: no error.
     /// - Throws: the first reason why something could not be removed; what could be is gone.
     public func removeTree(_ path: String) throws(FileError) {
-        let kind: FileKind
-        do {
-            kind = try status(path).kind
+        let (folder, name) = PathParts.split(path)
+        let parent: Int32
+        do throws(FileError) {
+            parent = try open(folder, [.read, .directory, .followLinks])
         } catch {
             if error.code == .notFound { return }
             throw error
         }
-        guard kind == .directory else { return try remove(path) }
+        defer { closeQuietly(parent) }
+        _ = try removeTree(in: parent, name)
+    }
+
+    /// The same beneath an open folder.
+    /// - Parameter isCancelled: asked between removals; true leaves the rest.
+    /// - Returns: false when it was cancelled.
+    public func removeTree(
+        in parent: Int32, _ name: String, isCancelled: () -> Bool = { false }
+    ) throws(FileError) -> Bool {
+        do throws(FileError) {
+            guard try status(in: parent, name).kind == .directory else {
+                try remove(in: parent, name, isDirectory: false)
+                return true
+            }
+        } catch {
+            if error.code == .notFound { return true }
+            throw error
+        }
         let top: Int32
         do throws(FileError) {
-            top = try open(path, [.read, .directory])
+            top = try openBeneath(parent, name, [.read, .directory], mode: 0)
         } catch {
             guard error.code == .permission else { throw error }
-            try setMode(path, 0o700)
-            top = try open(path, [.read, .directory])
+            try setMode(in: parent, name, 0o700)
+            top = try openBeneath(parent, name, [.read, .directory], mode: 0)
         }
         defer { closeQuietly(top) }
-        let removal = TreeRemoval(files: self, top: top, path: path)
+        let removal = TreeRemoval(files: self, top: top, path: name)
+        var isDone: Bool
         do throws(FileError) {
-            try removal.run()
+            isDone = try removal.run(isCancelled)
         } catch {
             guard error.code == .permission else { throw error }
-            try setMode(path, 0o700)
-            try removal.run()
+            try setMode(in: parent, name, 0o700)
+            isDone = try removal.run(isCancelled)
         }
-        try removeDirectory(path)
+        if isDone { try remove(in: parent, name, isDirectory: true) }
+        return isDone
     }
 }
 
@@ -42,13 +63,15 @@ private struct TreeRemoval {
     let top: Int32
     let path: String
 
-    func run() throws(FileError) {
+    /// - Returns: false when it was cancelled.
+    func run(_ isCancelled: () -> Bool) throws(FileError) -> Bool {
         while true {
             let entries = try readableEntries(of: top)
-            if entries.isEmpty { return }
+            if entries.isEmpty { return true }
             var done = 0
             var failure: FileError?
             for entry in entries {
+                if isCancelled() { return false }
                 do throws(FileError) {
                     try remove(entry, &done)
                 } catch {

@@ -41,10 +41,12 @@ public struct FileStatus: Sendable, Hashable {
     public var links: Int
     public var owner: UInt32
     public var mode: UInt32
+    /// When the kernel last saw a change of the content or of these facts (st_ctime): no program can set it.
+    public var changed: Date
 
     public init(
         kind: FileKind, size: Int, modified: Date, inode: UInt64, device: UInt64, links: Int, owner: UInt32,
-        mode: UInt32
+        mode: UInt32, changed: Date = Date(timeIntervalSince1970: 0)
     ) {
         self.kind = kind
         self.size = size
@@ -54,6 +56,7 @@ public struct FileStatus: Sendable, Hashable {
         self.links = links
         self.owner = owner
         self.mode = mode
+        self.changed = changed
     }
 }
 
@@ -100,6 +103,10 @@ public protocol FileSystem: Sendable {
     /// lstat.
     func status(_ path: String) throws(FileError) -> FileStatus
     func status(of descriptor: Int32, path: String) throws(FileError) -> FileStatus
+    /// fstatat of a name in an open folder; follows no link and needs no right to read the file.
+    func status(in directory: Int32, _ name: String) throws(FileError) -> FileStatus
+    /// The folder an open folder is in (".."). The caller compares inode and device with those it expects.
+    func openParent(of directory: Int32, path: String) throws(FileError) -> Int32
     /// - Parameter replace: false fails with `.exists` when the new name is taken.
     func rename(_ from: String, _ to: String, replace: Bool) throws(FileError)
     func rename(in directory: Int32, _ from: String, to otherDirectory: Int32, _ to: String, replace: Bool)
@@ -124,6 +131,7 @@ public protocol FileSystem: Sendable {
     func setMode(in directory: Int32, _ name: String, _ mode: UInt32) throws(FileError)
     /// Sets the modification time to now.
     func touch(_ path: String) throws(FileError)
+    func setModified(_ descriptor: Int32, _ time: Date, path: String) throws(FileError)
     /// Other hosts change its files too, and a client remembers sizes for a while (GlusterFS: a second). Then `lock` and
     /// `lockRange` end with a change of the file's times, whose answer tells the size as it is: who holds a lock sees what
     /// its last holder wrote. Names may still be old: only calls that change a name are judged by the server.
@@ -135,6 +143,8 @@ public protocol FileSystem: Sendable {
     func unlockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String) throws(FileError)
     /// Bytes free to this process, and in all.
     func space(_ path: String) throws(FileError) -> (free: Int, total: Int)
+    /// Bytes and inodes in use on the whole file system of an open file, those of open files without a name too.
+    func usage(of descriptor: Int32, path: String) throws(FileError) -> (bytes: Int, inodes: Int)
 }
 
 extension FileSystem {

@@ -156,6 +156,17 @@ public struct LinuxFileSystem: FileSystem {
         return FileStatus(raw)
     }
 
+    public func status(in directory: Int32, _ name: String) throws(FileError) -> FileStatus {
+        try checkedName(name, "fstatat")
+        var raw = stat()
+        try check("fstatat", name) { fstatat(directory, name, &raw, AT_SYMLINK_NOFOLLOW) }
+        return FileStatus(raw)
+    }
+
+    public func openParent(of directory: Int32, path: String) throws(FileError) -> Int32 {
+        try check("open ..", path) { openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    }
+
     public func rename(_ from: String, _ to: String, replace: Bool) throws(FileError) {
         try rename(in: AT_FDCWD, from, to: AT_FDCWD, to, replace: replace)
     }
@@ -293,6 +304,13 @@ public struct LinuxFileSystem: FileSystem {
         try check("utimensat", path) { utimensat(AT_FDCWD, path, nil, AT_SYMLINK_NOFOLLOW) }
     }
 
+    public func setModified(_ descriptor: Int32, _ time: Date, path: String) throws(FileError) {
+        let whole = time.timeIntervalSince1970.rounded(.down)
+        let part = timespec(tv_sec: Int(whole), tv_nsec: Int((time.timeIntervalSince1970 - whole) * 1e9))
+        let times = [part, part]
+        try check("futimens", path) { futimens(descriptor, times) }
+    }
+
     public func lock(_ descriptor: Int32, wait: Bool, path: String) throws(FileError) -> Bool {
         do {
             try check("flock", path) { flock(descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB) }
@@ -331,15 +349,26 @@ public struct LinuxFileSystem: FileSystem {
         try check("statvfs", path) { statvfs(path, &raw) }
         return (Int(raw.f_bavail) * Int(raw.f_frsize), Int(raw.f_blocks) * Int(raw.f_frsize))
     }
+
+    public func usage(of descriptor: Int32, path: String) throws(FileError) -> (bytes: Int, inodes: Int) {
+        var raw = statvfs()
+        try check("fstatvfs", path) { fstatvfs(descriptor, &raw) }
+        return (Int(raw.f_blocks - raw.f_bfree) * Int(raw.f_frsize), Int(raw.f_files - raw.f_ffree))
+    }
 }
 
 extension FileStatus {
     init(_ raw: stat) {
-        let seconds = Double(raw.st_mtim.tv_sec) + Double(raw.st_mtim.tv_nsec) / 1e9
         self.init(
-            kind: FileKind(mode: raw.st_mode), size: Int(raw.st_size), modified: Date(timeIntervalSince1970: seconds),
+            kind: FileKind(mode: raw.st_mode), size: Int(raw.st_size), modified: Date(raw.st_mtim),
             inode: UInt64(raw.st_ino), device: UInt64(raw.st_dev), links: Int(raw.st_nlink), owner: raw.st_uid,
-            mode: UInt32(raw.st_mode & 0o7777))
+            mode: UInt32(raw.st_mode & 0o7777), changed: Date(raw.st_ctim))
+    }
+}
+
+extension Date {
+    fileprivate init(_ time: timespec) {
+        self.init(timeIntervalSince1970: Double(time.tv_sec) + Double(time.tv_nsec) / 1e9)
     }
 }
 

@@ -17,7 +17,7 @@ public struct SealedEntry: Sendable, Hashable {
 public final class SealedDirectory: Sendable {
     /// Where it stands, for messages only: the folder may have been renamed since.
     public let path: String
-    private let files: any FileSystem
+    let files: any FileSystem
     private let root: Int32
 
     public init(path: String, files: any FileSystem = LinuxFileSystem()) throws(FileError) {
@@ -31,7 +31,7 @@ public final class SealedDirectory: Sendable {
     // MARK: Paths
 
     /// The path without "." parts and doubled slashes; `nil` parts mean the root itself.
-    private func checked(_ path: String, _ operation: String) throws(FileError) -> String {
+    func checked(_ path: String, _ operation: String) throws(FileError) -> String {
         guard !path.utf8.contains(0) else { throw FileError(code: .invalid, operation: operation, path: path) }
         guard !path.hasPrefix("/") else { throw FileError(code: .escapes, operation: operation, path: path) }
         let parts = path.split(separator: "/").filter { $0 != "." }
@@ -39,13 +39,32 @@ public final class SealedDirectory: Sendable {
         return parts.joined(separator: "/")
     }
 
-    private func open(_ path: String, _ flags: OpenFlags, mode: UInt32 = 0o600) throws(FileError) -> Int32 {
+    /// Bytes of a path the kernel takes at once: longer ones are opened in several steps.
+    private static let longestStep = 4_000
+
+    func open(_ path: String, _ flags: OpenFlags, mode: UInt32 = 0o600) throws(FileError) -> Int32 {
         let path = try checked(path, "open")
-        return try files.openBeneath(root, path.isEmpty ? "." : path, flags, mode: mode)
+        guard path.utf8.count > Self.longestStep else {
+            return try files.openBeneath(root, path.isEmpty ? "." : path, flags, mode: mode)
+        }
+        var folder = root
+        defer { if folder != root { files.closeQuietly(folder) } }
+        var rest = path[...]
+        while rest.utf8.count > Self.longestStep {
+            let reach = rest.utf8.index(rest.startIndex, offsetBy: Self.longestStep)
+            guard let slash = rest[..<reach].lastIndex(of: "/") else {
+                throw FileError(code: .nameTooLong, operation: "open", path: String(path.prefix(200)))
+            }
+            let inner = try files.openBeneath(folder, String(rest[..<slash]), [.read, .directory], mode: 0)
+            if folder != root { files.closeQuietly(folder) }
+            folder = inner
+            rest = rest[rest.index(after: slash)...]
+        }
+        return try files.openBeneath(folder, String(rest), flags, mode: mode)
     }
 
     /// Runs `body` with the opened parent folder and the last part of the path.
-    private func withParent<Value>(
+    func withParent<Value>(
         _ path: String, create: Bool, _ body: (Int32, String) throws(FileError) -> Value
     ) throws(FileError) -> Value {
         let clean = try checked(path, "open")
@@ -96,89 +115,6 @@ public final class SealedDirectory: Sendable {
     public func exists(_ path: String) -> Bool {
         // "Cannot be opened inside" is the answer "no"; callers that need the reason call `status`.
         (try? status(path)) != nil
-    }
-
-    /// Sorted by name; links and special files are listed with their kind, never followed.
-    public func list(_ path: String) throws(FileError) -> [SealedEntry] { try look(path, mending: false).entries }
-
-    /// What a look into one folder, or many, has found.
-    public struct Findings: Sendable {
-        public var entries: [SealedEntry] = []
-        /// False: there is more, of which nothing is known but that it is there.
-        public var isComplete = true
-    }
-
-    /// - Parameter mending: rights that are missing are given, names that are no text replaced.
-    private func look(_ path: String, mending: Bool) throws(FileError) -> Findings {
-        let clean = try checked(path, "list")
-        let folder = try open(clean, [.read, .directory])
-        defer { files.closeQuietly(folder) }
-        var found = try files.entries(descriptor: folder, path: clean)
-        if found.unreadable > 0, mending {
-            try files.nameUnreadable(in: folder, path: clean)
-            found = try files.entries(descriptor: folder, path: clean)
-        }
-        var findings = Findings(isComplete: found.unreadable == 0)
-        for entry in found.named {
-            let full = clean.isEmpty ? entry.name : "\(clean)/\(entry.name)"
-            var found = SealedEntry(
-                name: entry.name, path: full, kind: entry.kind, size: 0, modified: Date(timeIntervalSince1970: 0))
-            if entry.kind == .regular || entry.kind == .directory {
-                do throws(FileError) {
-                    let status = try status(full, in: folder, entry, mending: mending)
-                    found.size = status.size
-                    found.modified = status.modified
-                    found.kind = status.kind
-                } catch {
-                    // Removed or replaced since it was listed: left out, as if it had never been seen.
-                    if error.code != .notFound, error.code != .symlink { findings.isComplete = false }
-                    continue
-                }
-            }
-            findings.entries.append(found)
-        }
-        findings.entries.sort { $0.name < $1.name }
-        return findings
-    }
-
-    private func status(_ path: String, in folder: Int32, _ entry: DirectoryEntry, mending: Bool) throws(FileError) -> FileStatus {
-        do throws(FileError) {
-            let status = try status(path)
-            // A folder that can be opened may still not be looked into, or changed.
-            guard mending, status.kind == .directory, status.mode & 0o700 != 0o700 else { return status }
-        } catch {
-            guard error.code == .permission, mending else { throw error }
-        }
-        try files.setMode(in: folder, entry.name, entry.kind == .directory ? 0o700 : 0o600)
-        return try status(path)
-    }
-
-    /// Everything below `path`, folders before what is in them, at most `maxEntries`.
-    /// - Parameter mending: what its owner has made unreadable (rights taken away, names that are no text) is made readable.
-    public func walk(_ path: String, maxEntries: Int, mending: Bool = false) throws(FileError) -> Findings {
-        var findings = Findings()
-        var open = [path]
-        while let folder = open.popLast() {
-            let found: Findings
-            do throws(FileError) {
-                found = try look(folder, mending: mending)
-            } catch {
-                guard folder != path else { throw error }
-                // Gone since it was listed, or out of reach.
-                if error.code != .notFound { findings.isComplete = false }
-                continue
-            }
-            if !found.isComplete { findings.isComplete = false }
-            for entry in found.entries {
-                guard findings.entries.count < maxEntries else {
-                    findings.isComplete = false
-                    return findings
-                }
-                findings.entries.append(entry)
-            }
-            open += found.entries.reversed().filter { $0.kind == .directory }.map(\.path)
-        }
-        return findings
     }
 
     // MARK: Writing

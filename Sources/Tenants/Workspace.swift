@@ -116,30 +116,44 @@ public final class Workspace: Sendable {
     public struct DiskUsage: Sendable, Hashable {
         public var files = 0
         public var bytes = 0
+        /// Files, folders and everything else.
+        public var entries = 0
+        /// Bytes the disk gives for them: whole blocks, and one for each folder.
+        public var allocated = 0
         /// False when there are more than 100,000 entries, or some that cannot be looked at: then there is more than this.
         public var isComplete = true
+
+        static let block = 4_096
+
+        /// Bytes the disk gives for a file of this size.
+        public static func allocation(of size: Int) -> Int { (size + block - 1) / block * block }
+        /// And for a folder.
+        public static let folderAllocation = block
     }
 
-    /// Walks the whole folder: milliseconds for hundreds of files.
+    /// Walks the whole folder: milliseconds for hundreds of files. However deep the folders are.
     public func diskUsage() throws(TenantError) -> DiskUsage {
         var usage = DiskUsage()
-        let found = try walk()
-        for entry in found.entries where entry.kind == .regular {
+        let walk = try walk()
+        usage.isComplete = try forEachEntry(walk) { entry in
+            usage.entries += 1
+            if entry.kind == .directory { usage.allocated += DiskUsage.folderAllocation }
+            guard entry.kind == .regular else { return }
             usage.files += 1
-            usage.bytes += entry.size
+            usage.bytes += entry.status.size
+            usage.allocated += DiskUsage.allocation(of: entry.status.size)
         }
-        usage.isComplete = found.isComplete
         return usage
     }
 
     /// Makes readable what a command of the user has made unreadable: nothing in a workspace is hidden from those who count it,
     /// copy it or remove it.
-    public func mend() throws(TenantError) { _ = try walk(mending: true) }
+    public func mend() throws(TenantError) { _ = try forEachEntry(try walk(mending: true)) { _ in } }
 
     /// The files an export of the user holds: all but locks and what is being written.
     /// - Throws: `.storage` when some of them cannot be found.
     public func exportedFiles() throws(TenantError) -> [String] {
-        let found = try walk()
+        let found = try findings()
         guard found.isComplete else {
             throw TenantError(
                 .storage,
@@ -150,18 +164,48 @@ public final class Workspace: Sendable {
 
     /// Files and folders that are not hidden (locks, files being written). Links and special files are not ours.
     func visible() throws(TenantError) -> [SealedEntry] {
-        Self.visible(try walk())
+        Self.visible(try findings())
     }
 
     private static func visible(_ found: SealedDirectory.Findings) -> [SealedEntry] {
         found.entries.filter { !$0.name.hasPrefix(".") && ($0.kind == .regular || $0.kind == .directory) }
     }
 
-    private func walk(mending: Bool = false) throws(TenantError) -> SealedDirectory.Findings {
+    private func findings() throws(TenantError) -> SealedDirectory.Findings {
         do {
-            return try directory.walk("", maxEntries: Self.maximumEntries, mending: mending)
+            return try directory.walk("", maxEntries: Self.maximumEntries)
         } catch {
-            throw TenantError(error, doing: "list the workspace of \"\(user)\"")
+            throw listing(error)
         }
+    }
+
+    /// Everything in the workspace, one entry at a time, at any depth.
+    public func walk(mending: Bool = false) throws(TenantError) -> FolderWalk {
+        do {
+            return try FolderWalk(try directory.cursor(), mending: mending)
+        } catch {
+            throw listing(error)
+        }
+    }
+
+    /// - Returns: whether `body` saw all there is.
+    private func forEachEntry(_ walk: FolderWalk, _ body: (FolderEntry) -> Void) throws(TenantError) -> Bool {
+        var entries = 0
+        do throws(FileError) {
+            while let step = try walk.next() {
+                guard case .entry(let entry) = step else { continue }
+                guard entries < Self.maximumEntries else { return false }
+                entries += 1
+                body(entry)
+            }
+        } catch {
+            // A folder was moved while it was walked through: what is behind it was not seen.
+            return false
+        }
+        return walk.isComplete
+    }
+
+    private func listing(_ error: FileError) -> TenantError {
+        TenantError(error, doing: "list the workspace of \"\(user)\"")
     }
 }

@@ -44,6 +44,8 @@ public final class FaultyFileSystem: FileSystem {
         state = Mutex(State(fault: fault))
     }
 
+    /// Descriptors that are open.
+    public var openCount: Int { state.withLock { $0.open.count } }
     public var calls: Int { state.withLock { $0.calls } }
     /// The names of the calls made, in order.
     public var log: [String] { state.withLock { $0.log } }
@@ -274,5 +276,25 @@ public final class FaultyFileSystem: FileSystem {
     public func space(_ path: String) throws(FileError) -> (free: Int, total: Int) {
         try step("statvfs", path)
         return try real.space(path)
+    }
+
+    public func status(in directory: Int32, _ name: String) throws(FileError) -> FileStatus {
+        try step("fstatat", name)
+        return try real.status(in: directory, name)
+    }
+
+    public func openParent(of directory: Int32, path: String) throws(FileError) -> Int32 {
+        try step("open ..", path)
+        return opened(try real.openParent(of: directory, path: path))
+    }
+
+    public func setModified(_ descriptor: Int32, _ time: Date, path: String) throws(FileError) {
+        try step("futimens", path)
+        try real.setModified(descriptor, time, path: path)
+    }
+
+    public func usage(of descriptor: Int32, path: String) throws(FileError) -> (bytes: Int, inodes: Int) {
+        try step("fstatvfs", path)
+        return try real.usage(of: descriptor, path: path)
     }
 }

@@ -181,4 +181,17 @@ public final class StaleFileSystem: FileSystem {
         try real.unlockRange(descriptor, start: start, length: length, path: path)
     }
     public func space(_ path: String) throws(FileError) -> (free: Int, total: Int) { try real.space(path) }
+
+    public func status(in directory: Int32, _ name: String) throws(FileError) -> FileStatus {
+        known(try real.status(in: directory, name))
+    }
+    public func openParent(of directory: Int32, path: String) throws(FileError) -> Int32 {
+        try real.openParent(of: directory, path: path)
+    }
+    public func setModified(_ descriptor: Int32, _ time: Date, path: String) throws(FileError) {
+        try real.setModified(descriptor, time, path: path)
+    }
+    public func usage(of descriptor: Int32, path: String) throws(FileError) -> (bytes: Int, inodes: Int) {
+        try real.usage(of: descriptor, path: path)
+    }
 }
