@@ -192,7 +192,7 @@ extension ProblemDetails {
         case .tooLarge: status = 413
         case .diskQuota: status = 507
         case .versionConflict: status = 412
-        case .storage: status = 503
+        case .storage, .lockTimeout: status = 503
         }
         self.init(
             status: status, code: error.code.rawValue, detail: error.detail, field: status == 422 ? "path" : nil,

@@ -27,7 +27,9 @@ extension ProblemDetails {
         case let error as ScheduleError: self.init(error)
         case let error as IdentityError: self.init(error)
         case let error as SpoolError:
-            self.init(status: 503, code: "storage", detail: error.detail, retryAfter: Self.storageRetry)
+            self.init(
+                status: 503, code: error.isLockTimeout ? "lock_timeout" : "storage", detail: error.detail,
+                retryAfter: Self.storageRetry)
         case let error as HTTPError: self.init(error)
         case is HTTPParserError, is ChannelError, is IOError:
             // Broken framing, or a client that went away in the middle of its body: nothing of ours.
@@ -58,7 +60,7 @@ extension ProblemDetails {
         case .versionConflict: status = 412
         case .invalidUserID, .invalidSessionID, .invalidField: status = 422
         case .configCorrupt: status = 500
-        case .storage: (status, retryAfter) = (503, Self.storageRetry)
+        case .storage, .lockTimeout: (status, retryAfter) = (503, Self.storageRetry)
         }
         var field = error.field
         if error.code == .invalidUserID { field = field ?? "user_id" }
@@ -77,7 +79,7 @@ extension ProblemDetails {
         case .sessionBusy, .conflict, .invalidState: status = 409
         case .userQueueFull, .rateLimited, .budgetTokens, .budgetCost: status = 429
         case .userSuspended, .modelNotAllowed: status = 403
-        case .queueFull, .storage, .outcomeUnknown: status = 503
+        case .queueFull, .storage, .lockTimeout, .outcomeUnknown: status = 503
         case .corrupt: status = 500
         }
         let isPassing = status == 429 || status == 503
@@ -110,7 +112,7 @@ extension ProblemDetails {
         case .conflict, .derived, .tooMany: status = 409
         case .job:
             (status, code) = (Self.status(ofRefusal: error.jobCode), error.jobCode ?? code)
-        case .storage: status = 503
+        case .storage, .lockTimeout: status = 503
         }
         self.init(
             status: status, code: code, detail: error.detail, field: error.field,

@@ -6,6 +6,7 @@
 #include <link.h>
 #include <linux/aio_abi.h>
 #include <linux/openat2.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -36,14 +37,14 @@ int nb_rename_noreplace(int from_directory, const char *from, int to_directory, 
     return unlinkat(from_directory, from, 0);
 }
 
-int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length, int wait) {
+int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length) {
     struct flock range;
     memset(&range, 0, sizeof range);
     range.l_type = type ? F_WRLCK : F_UNLCK;
     range.l_whence = SEEK_SET;
     range.l_start = start;
     range.l_len = length;
-    return fcntl(descriptor, wait ? F_OFD_SETLKW : F_OFD_SETLK, &range);
+    return fcntl(descriptor, F_OFD_SETLK, &range);
 }
 
 int64_t nb_file_system_magic(const char *path) {
@@ -159,3 +160,5 @@ int nb_spawn_talking(
     *pid = child;
     return failure;
 }
+
+void nb_bound_heaps(int count) { mallopt(M_ARENA_MAX, count); }

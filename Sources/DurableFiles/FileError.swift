@@ -10,6 +10,8 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
         case symlink
         /// The path leads out of the folder it must stay in.
         case escapes
+        /// Another open file holds the lock, and has not let go in the time there was.
+        case busy
         case crossDevice, wouldBlock, nameTooLong, notEmpty, tooLarge, io, invalid
         /// The call does not exist on this kernel or file system.
         case unsupported
@@ -35,6 +37,7 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String {
+        if code == .busy { return "\(operation) \(path): something else holds the lock and does not let go; try again" }
         let reason = errno == 0 ? code.rawValue : String(cString: strerror(errno))
         return "\(operation) \(path): \(reason)"
     }
@@ -42,7 +45,7 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
     /// True where trying again later can succeed without anybody changing the request.
     public var isPassing: Bool {
         switch code {
-        case .noSpace, .readOnly, .tooManyOpenFiles, .io, .wouldBlock: return true
+        case .noSpace, .readOnly, .tooManyOpenFiles, .io, .wouldBlock, .busy: return true
         // ENOMEM, EBUSY, ESTALE, ENOLCK, ETIMEDOUT … : the system's trouble, not the file's.
         case .other: return true
         default: return false

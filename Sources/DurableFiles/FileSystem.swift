@@ -132,14 +132,14 @@ public protocol FileSystem: Sendable {
     /// Sets the modification time to now.
     func touch(_ path: String) throws(FileError)
     func setModified(_ descriptor: Int32, _ time: Date, path: String) throws(FileError)
-    /// Other hosts change its files too, and a client remembers sizes for a while (GlusterFS: a second). Then `lock` and
-    /// `lockRange` end with a change of the file's times, whose answer tells the size as it is: who holds a lock sees what
+    /// Other hosts change its files too, and a client remembers sizes for a while (GlusterFS: a second). Then `tryLock` and
+    /// `tryLockRange` end with a change of the file's times, whose answer tells the size as it is: who holds a lock sees what
     /// its last holder wrote. Names may still be old: only calls that change a name are judged by the server.
     var isShared: Bool { get }
-    /// flock, exclusive. - Returns: false when another open file holds it and `wait` is false.
-    func lock(_ descriptor: Int32, wait: Bool, path: String) throws(FileError) -> Bool
-    /// An exclusive open-file-description lock of a byte range. - Returns: as `lock`.
-    func lockRange(_ descriptor: Int32, start: Int64, length: Int64, wait: Bool, path: String) throws(FileError) -> Bool
+    /// flock, exclusive; never blocks (`waitForLock` waits). - Returns: false when another open file holds it.
+    func tryLock(_ descriptor: Int32, path: String) throws(FileError) -> Bool
+    /// An exclusive open-file-description lock of a byte range. - Returns: as `tryLock`.
+    func tryLockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String) throws(FileError) -> Bool
     func unlockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String) throws(FileError)
     /// Bytes free to this process, and in all.
     func space(_ path: String) throws(FileError) -> (free: Int, total: Int)

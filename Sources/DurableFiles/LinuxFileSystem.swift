@@ -311,9 +311,9 @@ public struct LinuxFileSystem: FileSystem {
         try check("futimens", path) { futimens(descriptor, times) }
     }
 
-    public func lock(_ descriptor: Int32, wait: Bool, path: String) throws(FileError) -> Bool {
+    public func tryLock(_ descriptor: Int32, path: String) throws(FileError) -> Bool {
         do {
-            try check("flock", path) { flock(descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB) }
+            try check("flock", path) { flock(descriptor, LOCK_EX | LOCK_NB) }
         } catch {
             if error.code == .wouldBlock { return false }
             throw error
@@ -327,11 +327,11 @@ public struct LinuxFileSystem: FileSystem {
         try check("futimens", path) { futimens(descriptor, nil) }
     }
 
-    public func lockRange(
-        _ descriptor: Int32, start: Int64, length: Int64, wait: Bool, path: String
+    public func tryLockRange(
+        _ descriptor: Int32, start: Int64, length: Int64, path: String
     ) throws(FileError) -> Bool {
         do {
-            try check("lock range", path) { nb_ofd_lock(descriptor, 1, start, length, wait ? 1 : 0) }
+            try check("lock range", path) { nb_ofd_lock(descriptor, 1, start, length) }
         } catch {
             if error.errno == EAGAIN || error.errno == EACCES { return false }
             throw error
@@ -341,7 +341,7 @@ public struct LinuxFileSystem: FileSystem {
     }
 
     public func unlockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String) throws(FileError) {
-        try check("unlock range", path) { nb_ofd_lock(descriptor, 0, start, length, 0) }
+        try check("unlock range", path) { nb_ofd_lock(descriptor, 0, start, length) }
     }
 
     public func space(_ path: String) throws(FileError) -> (free: Int, total: Int) {

@@ -259,14 +259,22 @@ public final class SealedDirectory: Sendable {
         }
     }
 
-    /// Holds an exclusive lock on a file of the folder (made if missing) while `body` runs; waits for it.
-    /// Excludes other threads and other processes.
-    public func withLock<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
-        let descriptor = try withParent(path, create: true) { (parent, name) throws(FileError) in
-            try files.openBeneath(parent, name, [.read, .write, .create, .nonBlocking], mode: 0o600)
+    /// Holds an exclusive lock on a hidden file of the folder (made if missing) while `body` runs; waits for it as
+    /// `LockWait.current` says. Excludes other threads and other processes.
+    /// - Parameter name: a dot file of the folder itself. What lies deeper, or can be seen, may be shown to a command of the
+    ///   user, and whoever can open a file can lock it.
+    /// - Throws: FileError `.invalid` for another name, `.busy`.
+    public func withLock<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
+        guard name.hasPrefix("."), !name.contains("/") else {
+            throw FileError(code: .invalid, operation: "lock", path: name)
         }
-        defer { files.closeQuietly(descriptor) }
-        _ = try files.lock(descriptor, wait: true, path: path)
+        let lock = "\(path)/\(name)"
+        let descriptor = try open(name, [.read, .write, .create, .nonBlocking])
+        defer {
+            files.closeQuietly(descriptor)
+            files.released(lock)
+        }
+        try files.waitForLock(lock, path: name) { () throws(FileError) in try files.tryLock(descriptor, path: name) }
         return try body()
     }
 }

@@ -178,9 +178,10 @@ final class IdempotencyKeys: Sendable {
 
     private func locked<Value>(_ body: () throws(FileError) -> Value) throws(FileError) -> Value {
         let path = "\(folder)/.lock"
+        defer { files.released(path) }
         return try files.withFile(path, [.readWrite, .create]) { (descriptor) throws(FileError) in
-            // Waits; holders do a few file operations and never wait for anything else.
-            _ = try files.lock(descriptor, wait: true, path: path)
+            // Holders do a few file operations and never wait for anything else.
+            try files.waitForLock(path) { () throws(FileError) in try files.tryLock(descriptor, path: path) }
             return try body()
         }
     }

@@ -41,6 +41,8 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
         case invalidState = "invalid_state"
         /// The disk refused: nothing was acknowledged.
         case storage
+        /// Something else holds a lock and does not let go: nothing was acknowledged.
+        case lockTimeout = "lock_timeout"
         /// The disk failed at a moment that leaves open whether the job exists: ask for `jobID`, or send it again.
         case outcomeUnknown = "outcome_unknown"
         /// A file of the queue or of the user is damaged.
@@ -75,7 +77,8 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
     /// True where the same job can be taken in later without anybody changing it.
     public var isPassing: Bool {
         switch kind {
-        case .userQueueFull, .queueFull, .storage, .outcomeUnknown, .rateLimited, .budgetTokens, .budgetCost: return true
+        case .userQueueFull, .queueFull, .storage, .lockTimeout, .outcomeUnknown, .rateLimited, .budgetTokens, .budgetCost:
+            return true
         case .invalidJSON, .invalidJob, .tooLarge, .userNotFound, .sessionBusy, .conflict, .idempotencyConflict,
             .notFound, .invalidState, .corrupt, .userSuspended, .modelNotAllowed:
             return false
@@ -104,7 +107,10 @@ extension JobError {
     }
 
     init(_ error: FileError, jobID: JobID? = nil) {
-        self.init(.storage, "the disk refused: \(error)", jobID: jobID, retryAfter: Self.storageRetrySeconds)
+        let isBusy = error.code == .busy
+        self.init(
+            isBusy ? .lockTimeout : .storage, isBusy ? error.description : "the disk refused: \(error)", jobID: jobID,
+            retryAfter: Self.storageRetrySeconds)
     }
 
     public init(_ error: TenantError) {
@@ -112,6 +118,7 @@ extension JobError {
         case .userNotFound: self.init(.userNotFound, error.detail, field: "user_id")
         case .configCorrupt: self.init(.corrupt, error.detail)
         case .storage: self.init(.storage, error.detail, retryAfter: Self.storageRetrySeconds)
+        case .lockTimeout: self.init(.lockTimeout, error.detail, retryAfter: Self.storageRetrySeconds)
         case .invalidUserID, .invalidSessionID, .userExists, .versionConflict, .invalidField, .reportNotFound:
             self.init(.invalidJob, error.detail, field: error.field)
         }
@@ -122,7 +129,8 @@ extension JobError {
         switch error.code {
         case .conflict: self.init(.conflict, error.detail, field: "id", jobID: id)
         case .storage, .unusable:
-            self.init(.storage, error.detail, jobID: id, retryAfter: Self.storageRetrySeconds)
+            let kind: Kind = error.isLockTimeout ? .lockTimeout : .storage
+            self.init(kind, error.detail, jobID: id, retryAfter: Self.storageRetrySeconds)
         case .outcomeUnknown:
             self.init(
                 .outcomeUnknown, "\(error.detail); ask for the job by its id, or send it again with that id", jobID: id,

@@ -153,7 +153,11 @@ extension ReportScheduler {
     }
 
     private static func tenant(_ error: TenantError) -> ScheduleError {
-        ScheduleError(error.code == .userNotFound ? .userNotFound : .storage, error.detail)
+        switch error.code {
+        case .userNotFound: ScheduleError(.userNotFound, error.detail)
+        case .lockTimeout: ScheduleError(.lockTimeout, error.detail)
+        default: ScheduleError(.storage, error.detail)
+        }
     }
 
     private func load(_ user: UserID) throws(ScheduleError) -> (all: [Schedule], states: [String: ScheduleState]) {

@@ -21,6 +21,8 @@ public struct ScheduleError: Error, Sendable, Equatable, CustomStringConvertible
         case job = "job_refused"
         /// The disk said no; nothing was changed.
         case storage = "storage"
+        /// Another change of the schedules does not come to its end; nothing was changed.
+        case lockTimeout = "lock_timeout"
     }
 
     public var code: Code

@@ -9,7 +9,6 @@ import Tenants
 import TextFormats
 
 struct ScheduleStore: Sendable {
-    static let lockFile = ".schedules.lock"
     /// Largest file, in bytes: 50 schedules with their jobs and histories are well below.
     static let maxBytes = 16 << 20
 
@@ -54,7 +53,7 @@ struct ScheduleStore: Sendable {
         _ workspace: Workspace, _ body: () throws(ScheduleError) -> Value
     ) throws(ScheduleError) -> Value {
         do {
-            return try workspace.directory.withLock(Self.lockFile, body)
+            return try workspace.withLock(.schedules, body)
         } catch let error as ScheduleError {
             throw error
         } catch let error as FileError {
@@ -109,6 +108,7 @@ struct ScheduleStore: Sendable {
     }
 
     private static func storage(_ error: FileError) -> ScheduleError {
-        ScheduleError(.storage, "the schedules cannot be read or stored: \(error)", retryAfter: 5)
+        ScheduleError(
+            error.code == .busy ? .lockTimeout : .storage, "the schedules cannot be read or stored: \(error)", retryAfter: 5)
     }
 }

@@ -5,6 +5,9 @@ import Foundation
 import TextFormats
 
 extension JobSpool {
+    /// Seconds that a job which has ended waits for its order file.
+    private static let endWait = 1.0
+
     /// Renames the job file to `.fin`, writes the final line (commit point: it is on disk), moves the file to its last folder.
     /// With a shared log the line is on its way to the disk while the first two are done; what fails takes it back.
     func finish(
@@ -32,7 +35,8 @@ extension JobSpool {
             }
         }
         settle(finishing, name, final.state)
-        try? order?.end([id])  // a follower that finds the id checks its final line anyway
+        // A follower that finds the id checks its final line anyway: a lock that is not free soon is not worth a worker.
+        LockWait(seconds: Self.endWait).bounding { try? order?.end([id]) }
         // A mark that came too late means nothing any more; the next scan finds and removes it.
         if final.state == .cancelled { removeCancelMark(id, run: name.run) }
         notify(.finished(id))

@@ -131,10 +131,10 @@ public final class JobSpool: Sendable {
         defer { files.closeQuietly(first) }
         let second = try files.open(path, [.read, .write])
         defer { files.closeQuietly(second) }
-        guard try files.lock(first, wait: false, path: path) else { return false }
-        guard try !files.lock(second, wait: false, path: path) else { return false }
-        guard try files.lockRange(first, start: 0, length: 1, wait: false, path: path) else { return false }
-        return try !files.lockRange(second, start: 0, length: 1, wait: false, path: path)
+        guard try files.tryLock(first, path: path) else { return false }
+        guard try !files.tryLock(second, path: path) else { return false }
+        guard try files.tryLockRange(first, start: 0, length: 1, path: path) else { return false }
+        return try !files.tryLockRange(second, start: 0, length: 1, path: path)
     }
 
     /// Whether a file can be written in the spool just now: false on a full, failing or read-only disk.

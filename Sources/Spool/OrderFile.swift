@@ -47,13 +47,16 @@ final class OrderFile {
     /// - Returns: false when a job of this key is running somewhere.
     func takeRunLock() throws(SpoolError) -> Bool {
         try stored { () throws(FileError) in
-            try files.lockRange(descriptor, start: OrderFile.runByte, length: 1, wait: false, path: path)
+            try files.tryLockRange(descriptor, start: OrderFile.runByte, length: 1, path: path)
         }
     }
 
     private func withAppendLock<Value>(_ body: () throws(FileError) -> Value) throws(SpoolError) -> Value {
         try stored { () throws(FileError) in
-            _ = try files.lockRange(descriptor, start: OrderFile.appendByte, length: 1, wait: true, path: path)
+            try files.waitForLock(path) { () throws(FileError) in
+                try files.tryLockRange(descriptor, start: OrderFile.appendByte, length: 1, path: path)
+            }
+            defer { files.released(path) }
             let value: Value
             do throws(FileError) {
                 value = try body()

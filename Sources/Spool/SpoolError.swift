@@ -43,6 +43,9 @@ public struct SpoolError: Error, Sendable, CustomStringConvertible {
     /// Whether the disk refused for a reason that can pass by itself, such as being full.
     public var isPassing: Bool { file?.isPassing ?? false }
 
+    /// Something else holds a lock and does not let go; nothing was changed.
+    public var isLockTimeout: Bool { file?.code == .busy }
+
     public var description: String { "\(code.rawValue): \(detail)" }
 }
 

@@ -47,7 +47,9 @@ final class StatusFile {
 
     /// Opens an existing status file and takes its lock.
     ///
-    /// - Parameter flags: without `.append` only for putting bytes back where they stood.
+    /// - Parameters:
+    ///   - wait: for a lock that is held for a moment, as `LockWait.current` says.
+    ///   - flags: without `.append` only for putting bytes back where they stood.
     static func openLocked(
         _ id: JobID, _ path: String, _ files: any FileSystem, wait: Bool = false,
         flags: OpenFlags = [.read, .write, .append]
@@ -81,7 +83,11 @@ final class StatusFile {
     /// The lock is on the open file: what counts is that the path still names it.
     private func takeLock(wait: Bool) throws(SpoolError) -> Bool {
         try stored(id) { () throws(FileError) in
-            guard try files.lock(descriptor, wait: wait, path: path) else { return false }
+            if wait {
+                try files.waitForLock(path) { () throws(FileError) in try files.tryLock(descriptor, path: path) }
+            } else {
+                guard try files.tryLock(descriptor, path: path) else { return false }
+            }
             let mine = try files.status(of: descriptor, path: path)
             guard mine.kind == .regular else { throw FileError(code: .invalid, operation: "open", path: path) }
             size = mine.size
@@ -101,7 +107,7 @@ final class StatusFile {
     private func checkHolding() throws(SpoolError) {
         guard files.isShared else { return }
         let isHeld = try stored(id) { () throws(FileError) in
-            guard try files.lock(descriptor, wait: false, path: path) else { return false }
+            guard try files.tryLock(descriptor, path: path) else { return false }
             if isTorn { return true }
             return try files.status(of: descriptor, path: path).size == size
         }

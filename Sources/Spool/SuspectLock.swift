@@ -26,7 +26,7 @@ final class SuspectLock {
         try stored { () throws(FileError) in
             let descriptor = try files.open(layout.suspectLock, [.read, .write, .create], mode: 0o640)
             let lock = SuspectLock(descriptor: descriptor, files: files)
-            return try files.lock(descriptor, wait: false, path: layout.suspectLock) ? lock : nil
+            return try files.tryLock(descriptor, path: layout.suspectLock) ? lock : nil
         }
     }
 }

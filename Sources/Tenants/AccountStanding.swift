@@ -27,7 +27,6 @@ public struct AccountStanding: Sendable, Hashable {
 
 extension Workspace {
     public static let account = "account.json"
-    private static let accountLock = ".account.lock"
     private static let maximumAccount = 64 << 10
 
     /// - Throws: `.configCorrupt` when the file says nothing that can be read: who is suspended stays so until an operator
@@ -48,7 +47,7 @@ extension Workspace {
     @discardableResult
     public func changeStanding(_ change: (inout AccountStanding) -> Void) throws(TenantError) -> AccountStanding {
         do {
-            return try directory.withLock(Self.accountLock) {
+            return try withLock(.account) {
                 var standing = try standing()
                 change(&standing)
                 try writeText(Self.account, standing.json.text() + "\n")

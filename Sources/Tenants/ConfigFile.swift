@@ -7,7 +7,7 @@ import TextFormats
 
 struct ConfigFile: Sendable {
     static let name = "config.json"
-    static let lockName = ".config.lock"
+    static let lockName = Workspace.Lock.config.rawValue
     static let quarantinePrefix = "config.json.corrupt-"
     /// Largest config.json, in bytes: all lists full of four-byte characters, custom_data full, as pretty JSON.
     static let maximumBytes = 4 << 20

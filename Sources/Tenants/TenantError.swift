@@ -15,6 +15,8 @@ public struct TenantError: Error, Sendable, Equatable, CustomStringConvertible {
         case invalidField = "invalid_field"
         case reportNotFound = "report_not_found"
         case storage = "storage"
+        /// Something else holds a lock of the workspace and does not let go; nothing was changed.
+        case lockTimeout = "lock_timeout"
     }
 
     public var code: Code
@@ -24,7 +26,7 @@ public struct TenantError: Error, Sendable, Equatable, CustomStringConvertible {
     public var field: String?
     /// Where the unreadable config.json was moved, for `.configCorrupt`; nil when it was left where it is.
     public var quarantinePath: String?
-    /// The system call that failed, for `.storage`.
+    /// The system call that failed, for `.storage` and `.lockTimeout`.
     public var file: FileError?
 
     public init(
@@ -44,8 +46,12 @@ public struct TenantError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// A failed file operation; `doing` completes the sentence "Could not …".
     public init(_ error: FileError, doing: String) {
-        self.init(.storage, "Could not \(doing): \(error.description)", file: error)
+        let code: Code = error.code == .busy ? .lockTimeout : .storage
+        self.init(code, "Could not \(doing): \(error.description)", file: error)
     }
+
+    /// True where the same call can succeed later without anybody changing it.
+    public var isPassing: Bool { code == .storage || code == .lockTimeout }
 
     public var description: String {
         let place = field.map { " (\($0))" } ?? ""

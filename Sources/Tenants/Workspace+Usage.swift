@@ -12,7 +12,6 @@ public struct UsagePage: Sendable {
 }
 
 extension Workspace {
-    private static let usageLock = ".usage.lock"
     /// How far back an append looks for its own id, in bytes: some hundred entries.
     private static let repeatWindow = 64 << 10
     /// Longest line, in bytes.
@@ -28,7 +27,7 @@ extension Workspace {
                 .invalidField, "A usage entry has at most \(Self.maximumLine >> 10) KiB.", field: "usage")
         }
         do {
-            try directory.withLock(Self.usageLock) { try appendLocked(line, id: entry["id"]?.string) }
+            try withLock(.usage) { try appendLocked(line, id: entry["id"]?.string) }
         } catch let error as FileError {
             throw TenantError(error, doing: "write usage.jsonl of \"\(user)\"")
         } catch {

@@ -18,6 +18,8 @@ public struct WorkspaceFileError: Error, Sendable, Hashable {
         case diskQuota = "disk_quota"
         /// It is not what the caller took it for.
         case versionConflict = "version_conflict"
+        /// Another change of the user's files does not come to its end; nothing was changed.
+        case lockTimeout = "lock_timeout"
         case storage
     }
 
@@ -40,7 +42,6 @@ public struct WorkspaceFiles: Sendable {
     private static let protectedFolders: Set<String> = ["sessions"]
     /// The operator's, not the user's.
     private static let hiddenFiles: Set<String> = ["account.json"]
-    private static let lock = ".files.lock"
 
     private let workspace: Workspace
     /// Bytes of the whole workspace; 0: no bound.
@@ -129,7 +130,7 @@ public struct WorkspaceFiles: Sendable {
         guard bytes.count <= Self.maximumFile else {
             throw WorkspaceFileError(.tooLarge, "a file has at most \(Self.maximumFile) bytes")
         }
-        return try workspace.directory.withLock(Self.lock) {
+        return try locked {
             let before = try current(path)
             try check(before)
             try checkSpace(for: bytes.count)
@@ -145,13 +146,21 @@ public struct WorkspaceFiles: Sendable {
     /// Removes a file, or an empty folder.
     public func remove(_ path: String, check: ([UInt8]?) throws -> Void) throws {
         let path = try Self.writable(path)
-        try workspace.directory.withLock(Self.lock) {
+        try locked {
             try check(try current(path))
             do throws(FileError) {
                 try workspace.directory.remove(path)
             } catch {
                 throw Self.failure(error, path)
             }
+        }
+    }
+
+    private func locked<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try workspace.withLock(.files, body)
+        } catch let error as FileError {
+            throw WorkspaceFileError(error.code == .busy ? .lockTimeout : .storage, error.description)
         }
     }
 

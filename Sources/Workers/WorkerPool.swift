@@ -1,6 +1,7 @@
 // A pool of real threads that claims jobs and runs a handler on each. Made, started and drained from any thread.
 // A storage error while a job is claimed or ended is logged and the job left to recovery; the pool goes on.
 
+import DurableFiles
 import Foundation
 import Logging
 import Metrics
@@ -198,7 +199,10 @@ public final class WorkerPool: Sendable {
         Gauge(label: "nanobot_jobs_running").record(running.count)
         // Asked to stop between the claim's own look and `begin`: nobody could tell us then.
         if spool.isCancelRequested(job.id, run: job.run) { flag.set(.cancelled) }
-        let outcome = handler.run(job, record: claim.record, cancellation: flag)
+        // A wait for a lock ends with the job: at its cancellation, its time limit, the end of a drain.
+        let wait = LockWait { (flag.reason ?? .drain) != .drain }
+        let record = claim.record
+        let outcome = wait.bounding { handler.run(job, record: record, cancellation: flag) }
         if spool.isCancelRequested(job.id, run: job.run) { flag.set(.cancelled) }
         let ending = rules.ending(
             of: outcome, attempt: job.attempt, policy: policy, stopped: flag.reason, now: now(),

@@ -69,7 +69,8 @@ extension CommandFailure {
         case let error as ClientFailure: self.init(error)
         case let error as SettingsError: self.init("invalid_settings", error.description, .usage)
         case let error as FieldError: self.init("invalid_field", error.detail, field: error.field, .usage)
-        case let error as FileError: self.init("storage", error.description, .unavailable)
+        case let error as FileError:
+            self.init(error.code == .busy ? "lock_timeout" : "storage", error.description, .unavailable)
         case let error as OutputError:
             self.init("output", "the output cannot be written: \(String(cString: strerror(error.errno)))")
         default: self.init("failed", "\(error)")
@@ -80,7 +81,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.kind {
         case .invalidJSON, .invalidJob, .tooLarge: status = .usage
-        case .storage, .outcomeUnknown, .queueFull, .userQueueFull, .rateLimited, .budgetTokens, .budgetCost:
+        case .storage, .lockTimeout, .outcomeUnknown, .queueFull, .userQueueFull, .rateLimited, .budgetTokens, .budgetCost:
             status = .unavailable
         case .userNotFound, .sessionBusy, .conflict, .idempotencyConflict, .notFound, .invalidState, .corrupt,
             .userSuspended, .modelNotAllowed:
@@ -116,7 +117,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidUserID, .invalidSessionID, .invalidField: status = .usage
-        case .storage: status = .unavailable
+        case .storage, .lockTimeout: status = .unavailable
         case .userNotFound, .userExists, .versionConflict, .configCorrupt, .reportNotFound: status = .failed
         }
         let field = error.code == .invalidField ? error.field : nil
@@ -127,7 +128,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidExpression, .invalidTimeZone, .invalidField: status = .usage
-        case .storage: status = .unavailable
+        case .storage, .lockTimeout: status = .unavailable
         case .userNotFound, .notFound, .conflict, .tooMany, .derived, .job: status = .failed
         }
         self.init(error.jobCode ?? error.code.rawValue, error.detail, field: error.field, status)
@@ -140,6 +141,6 @@ extension CommandFailure {
         case .invalid: status = .usage
         case .conflict, .notFound, .state, .corrupt, .takenOver, .recordFull: status = .failed
         }
-        self.init(error.code.rawValue, error.detail, status)
+        self.init(error.isLockTimeout ? "lock_timeout" : error.code.rawValue, error.detail, status)
     }
 }

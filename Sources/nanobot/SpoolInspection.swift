@@ -268,6 +268,6 @@ struct SpoolInspection {
             throw error
         }
         defer { files.closeQuietly(descriptor) }
-        return try !files.lock(descriptor, wait: false, path: path)
+        return try !files.tryLock(descriptor, path: path)
     }
 }

@@ -74,14 +74,14 @@ import Testing
         let path = folder.path + "/lock"
         let first = try files.open(path, [.readWrite, .create])
         let second = try files.open(path, .readWrite)
-        #expect(try files.lock(first, wait: false, path: path))
-        #expect(try !files.lock(second, wait: false, path: path))
-        #expect(try files.lockRange(first, start: 0, length: 1, wait: false, path: path))
-        #expect(try files.lockRange(second, start: 1, length: 1, wait: false, path: path))
-        #expect(try !files.lockRange(second, start: 0, length: 1, wait: false, path: path))
+        #expect(try files.tryLock(first, path: path))
+        #expect(try !files.tryLock(second, path: path))
+        #expect(try files.tryLockRange(first, start: 0, length: 1, path: path))
+        #expect(try files.tryLockRange(second, start: 1, length: 1, path: path))
+        #expect(try !files.tryLockRange(second, start: 0, length: 1, path: path))
         try files.close(first, path: path)
-        #expect(try files.lock(second, wait: false, path: path))
-        #expect(try files.lockRange(second, start: 0, length: 1, wait: false, path: path))
+        #expect(try files.tryLock(second, path: path))
+        #expect(try files.tryLockRange(second, start: 0, length: 1, path: path))
         try files.close(second, path: path)
     }
 }

@@ -256,16 +256,16 @@ public final class FaultyFileSystem: FileSystem {
         try real.touch(path)
     }
 
-    public func lock(_ descriptor: Int32, wait: Bool, path: String) throws(FileError) -> Bool {
+    public func tryLock(_ descriptor: Int32, path: String) throws(FileError) -> Bool {
         try step("flock", path)
-        return try real.lock(descriptor, wait: wait, path: path)
+        return try real.tryLock(descriptor, path: path)
     }
 
-    public func lockRange(_ descriptor: Int32, start: Int64, length: Int64, wait: Bool, path: String)
+    public func tryLockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String)
         throws(FileError) -> Bool
     {
         try step("lock range", path)
-        return try real.lockRange(descriptor, start: start, length: length, wait: wait, path: path)
+        return try real.tryLockRange(descriptor, start: start, length: length, path: path)
     }
 
     public func unlockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String) throws(FileError) {

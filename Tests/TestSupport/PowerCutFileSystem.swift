@@ -231,13 +231,13 @@ public final class PowerCutFileSystem: FileSystem {
     public func setMode(_ path: String, _ mode: UInt32) throws(FileError) { try real.setMode(path, mode) }
     public func touch(_ path: String) throws(FileError) { try real.touch(path) }
 
-    public func lock(_ descriptor: Int32, wait: Bool, path: String) throws(FileError) -> Bool {
-        try real.lock(descriptor, wait: wait, path: path)
+    public func tryLock(_ descriptor: Int32, path: String) throws(FileError) -> Bool {
+        try real.tryLock(descriptor, path: path)
     }
 
-    public func lockRange(_ descriptor: Int32, start: Int64, length: Int64, wait: Bool, path: String)
+    public func tryLockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String)
         throws(FileError) -> Bool
-    { try real.lockRange(descriptor, start: start, length: length, wait: wait, path: path) }
+    { try real.tryLockRange(descriptor, start: start, length: length, path: path) }
 
     public func unlockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String) throws(FileError) {
         try real.unlockRange(descriptor, start: start, length: length, path: path)

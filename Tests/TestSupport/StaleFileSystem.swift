@@ -127,16 +127,16 @@ public final class StaleFileSystem: FileSystem {
         try refresh(descriptor, path)
     }
 
-    public func lock(_ descriptor: Int32, wait: Bool, path: String) throws(FileError) -> Bool {
-        guard try real.lock(descriptor, wait: wait, path: path) else { return false }
+    public func tryLock(_ descriptor: Int32, path: String) throws(FileError) -> Bool {
+        guard try real.tryLock(descriptor, path: path) else { return false }
         try refresh(descriptor, path)
         return true
     }
 
-    public func lockRange(_ descriptor: Int32, start: Int64, length: Int64, wait: Bool, path: String)
+    public func tryLockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String)
         throws(FileError) -> Bool
     {
-        guard try real.lockRange(descriptor, start: start, length: length, wait: wait, path: path) else { return false }
+        guard try real.tryLockRange(descriptor, start: start, length: length, path: path) else { return false }
         try refresh(descriptor, path)
         return true
     }

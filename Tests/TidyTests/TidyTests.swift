@@ -95,6 +95,20 @@ import Testing
         }
     }
 
+    @Test("no call waits for a lock of a file: waits are attempts with a bound")
+    func boundedLocks() throws {
+        var attempts = 0
+        for file in try SourceTree.swiftFiles(in: "Sources") {
+            for (index, line) in file.lines.enumerated() where !line.drop(while: { $0 == " " }).hasPrefix("//") {
+                guard line.contains("LOCK_EX") || line.contains("LOCK_SH") || line.contains("SETLKW") else { continue }
+                attempts += 1
+                #expect(line.contains("LOCK_NB"), "\(file.path):\(index + 1) waits without a bound")
+            }
+        }
+        #expect(attempts == 1)
+        #expect(try !SourceTree.text("Sources/CLinux/CLinux.c").contains("SETLKW"))
+    }
+
     @Test("nothing is left unfinished, nothing can crash on purpose, no test sleeps or is switched off")
     func bannedWords() throws {
         let inSources = ["TODO", "FIXME", "XXX", "fatalError(", "try!", "as!", "Thread.sleep", "usleep(", "Task.sleep"]

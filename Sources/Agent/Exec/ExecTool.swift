@@ -61,11 +61,9 @@ public struct ExecTool: Tool {
         guard try workspace.directory.status(Workspace.data).kind == .directory else {
             throw ToolFailure(code: "no_data_folder", detail: "the workspace has no folder data/")
         }
-        let entries = try workspace.directory.list("").filter {
-            !$0.name.hasPrefix(".") && ($0.kind == .regular || $0.kind == .directory)
-        }
+        let entries = try workspace.shownToCommands()
         let child = box.child(
-            command: command, readable: workspace.path, entries: entries.map(\.name), writable: Workspace.data,
+            command: command, readable: workspace.path, entries: entries, writable: Workspace.data,
             seconds: Double(min(asked, options.seconds)), outputBytes: options.outputBytes)
         var room = try RoomWatch(workspace: workspace, options: options)
         let result: ChildProcess.Result

@@ -2,6 +2,7 @@
 // to the model in the order of the calls, by the turn's own thread. Blocks until all that were begun have ended. Never
 // fails: a tool's failure is its result.
 import Dispatch
+import DurableFiles
 import Synchronization
 
 enum SideBySide {
@@ -17,8 +18,10 @@ enum SideBySide {
         _ body: @escaping @Sendable (PlannedCall) -> String
     ) -> [String: String] {
         let work = Work(calls, goesOn)
+        // These threads work for the turn as well: what bounds its waits bounds theirs.
+        let wait = LockWait.current
         for _ in 1..<max(1, min(width, calls.count)) {
-            DispatchQueue.global().async { work.carryOut(body) }
+            DispatchQueue.global().async { wait.bounding { work.carryOut(body) } }
         }
         // Our own thread works too: where the others are busy elsewhere, it does all of it.
         work.carryOut(body)

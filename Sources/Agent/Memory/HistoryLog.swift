@@ -40,9 +40,10 @@ public struct HistoryLog: Sendable {
     static let maxBytes = 4 << 20
     static let maxCharacters = 4_000
 
-    private let directory: SealedDirectory
+    private let workspace: Workspace
+    private var directory: SealedDirectory { workspace.directory }
 
-    public init(workspace: Workspace) { directory = workspace.directory }
+    public init(workspace: Workspace) { self.workspace = workspace }
 
     /// Adds an entry that is not there yet. Commit point: the fsync of the append.
     public func append(_ entry: HistoryEntry) throws(AgentError) {
@@ -91,7 +92,7 @@ public struct HistoryLog: Sendable {
 
     private func locked(_ body: () throws(FileError) -> Void) throws(AgentError) {
         do {
-            try directory.withLock(MemoryStore.lock) { try body() }
+            try workspace.withLock(.memory) { try body() }
         } catch let error as FileError {
             throw AgentError.storage(error, while: "changing the history")
         } catch {

@@ -13,14 +13,11 @@ public final class MemoryStore: Sendable {
     /// What `forget` is given must be longer than a letter, else half the memory would contain it.
     static let minForgetCharacters = 2
 
-    static let lock = "memory/.lock"
-    private let directory: SealedDirectory
-    private let path: String
+    private let workspace: Workspace
+    private var directory: SealedDirectory { workspace.directory }
+    private let path = Workspace.memory
 
-    public init(workspace: Workspace) {
-        directory = workspace.directory
-        path = Workspace.memory
-    }
+    public init(workspace: Workspace) { self.workspace = workspace }
 
     /// The whole text; empty when there is none.
     public func show() throws(AgentError) -> String {
@@ -102,7 +99,7 @@ public final class MemoryStore: Sendable {
         _ body: (String) throws(AgentError) -> (String, Value)
     ) throws(AgentError) -> Value {
         do {
-            return try directory.withLock(Self.lock) {
+            return try workspace.withLock(.memory) {
                 let before = try show()
                 let (after, value) = try body(before)
                 if after != before { try directory.write(path, Array(after.utf8)) }

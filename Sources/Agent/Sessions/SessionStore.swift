@@ -1,6 +1,6 @@
 // The conversations of one workspace, a file of JSON lines each: sessions/<SessionID.fileName>. Only appended to; a
 // torn last line is cut at the next append, everything else stays for ever. Changes take the workspace's session lock,
-// so any thread and any process may call. Throws AgentError `storage`, `session_not_found` or `session_full`.
+// so any thread and any process may call. Throws AgentError `storage`, `lock_timeout`, `session_not_found` or `session_full`.
 import DurableFiles
 import Foundation
 import Providers
@@ -17,10 +17,10 @@ public final class SessionStore: Sendable {
     /// Lines read for a replay: more than the window, since some may be left out.
     private static let replayLines = 400
 
-    private static let lock = "\(Workspace.sessions)/.lock"
-    private let directory: SealedDirectory
+    private let workspace: Workspace
+    private var directory: SealedDirectory { workspace.directory }
 
-    public init(workspace: Workspace) { directory = workspace.directory }
+    public init(workspace: Workspace) { self.workspace = workspace }
 
     // MARK: - Reading
 
@@ -229,7 +229,7 @@ public final class SessionStore: Sendable {
         _ doing: String, _ body: () throws(AgentError) -> Value
     ) throws(AgentError) -> Value {
         do {
-            return try directory.withLock(Self.lock, body)
+            return try workspace.withLock(.sessions, body)
         } catch let error as AgentError {
             throw error
         } catch let error as FileError {

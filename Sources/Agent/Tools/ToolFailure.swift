@@ -43,6 +43,8 @@ extension ToolFailure {
             self.init(code: "invalid_arguments", detail: "the path is too long")
         case .noSpace:
             self.init(code: "no_space", detail: "the disk is full; nothing was changed. Tell the user")
+        case .busy:
+            self.init(code: "lock_timeout", detail: "\"\(shown)\" is being changed elsewhere; nothing was changed. Try again")
         default:
             self.init(
                 code: "storage", detail: "\"\(shown)\" could not be used (\(error.code)); nothing more was changed")

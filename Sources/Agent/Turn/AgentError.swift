@@ -4,7 +4,7 @@ import Providers
 
 /// Why a turn, or an operation on a session or on memory, did not succeed.
 public struct AgentError: Error, Sendable, CustomStringConvertible {
-    /// Stable snake_case. From this room: `cancelled`, `timeout`, `drained`, `storage`, `journal`, `journal_corrupt`,
+    /// Stable snake_case. From this room: `cancelled`, `timeout`, `drained`, `storage`, `lock_timeout`, `journal`, `journal_corrupt`,
     /// `session_not_found`, `session_full`, `message_not_found`, `memory_full`, `invalid_text`, `internal_state`; besides
     /// these the provider's own codes (`rate_limited`, `quota`, `authentication`, …).
     public var code: String
@@ -49,7 +49,9 @@ public struct AgentError: Error, Sendable, CustomStringConvertible {
 
     /// The disk did not do what a session, memory or context needs; faults of a disk pass.
     static func storage(_ error: FileError, while doing: String) -> AgentError {
-        AgentError(code: "storage", detail: "\(doing): \(error.description)", isRetryable: true, cause: error)
+        AgentError(
+            code: error.code == .busy ? "lock_timeout" : "storage", detail: "\(doing): \(error.description)",
+            isRetryable: true, cause: error)
     }
 
     func with(usage: TokenUsage) -> AgentError {

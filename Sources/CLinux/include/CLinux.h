@@ -8,8 +8,11 @@ int nb_open_beneath(int directory, const char *path, int flags, uint32_t mode);
 /// renameat2 with RENAME_NOREPLACE; on file systems without it, link + unlink (files only).
 int nb_rename_noreplace(int from_directory, const char *from, int to_directory, const char *to);
 
-/// An open-file-description lock on a byte range. type: 1 exclusive, 0 unlock. wait: 0 returns EAGAIN when taken.
-int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length, int wait);
+/// An open-file-description lock on a byte range. type: 1 exclusive, 0 unlock. Never waits: EAGAIN when it is taken.
+int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length);
+
+/// mallopt(3), M_ARENA_MAX: how many heaps of their own threads may have; the others share one. Each reserves 64 MiB.
+void nb_bound_heaps(int count);
 
 /// statfs(2): the magic number of the file system the path is on; -1 when it cannot be asked about.
 int64_t nb_file_system_magic(const char *path);

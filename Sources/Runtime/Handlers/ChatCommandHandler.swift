@@ -46,7 +46,7 @@ struct ChatCommandHandler: Sendable {
             return JobFailure(code: error.code, detail: error.detail, isRetryable: error.isRetryable)
         }
         if let error = error as? TenantError {
-            return JobFailure(code: error.code.rawValue, detail: error.detail, isRetryable: error.code == .storage)
+            return JobFailure(code: error.code.rawValue, detail: error.detail, isRetryable: error.isPassing)
         }
         return JobFailure(code: "internal", detail: "\(error)", isRetryable: true)
     }

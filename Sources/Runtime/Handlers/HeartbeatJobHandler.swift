@@ -27,7 +27,7 @@ struct HeartbeatJobHandler: Sendable {
             text = try setting.workspace.readText(Workspace.heartbeat, maxBytes: Self.maximumFile) ?? ""
         } catch {
             return .failed(
-                JobFailure(code: error.code.rawValue, detail: error.detail, isRetryable: error.code == .storage),
+                JobFailure(code: error.code.rawValue, detail: error.detail, isRetryable: error.isPassing),
                 usage: nil)
         }
         let tasks = Self.tasks(in: text)

@@ -98,9 +98,9 @@ public struct JobRouter: JobHandler {
                 request: request, workspace: workspace, config: config,
                 deadline: now().addingTimeInterval(TimeInterval(request.timeout)), source: admitted.source)
         } catch {
-            if error.code == .storage {
+            if error.isPassing {
                 throw JobFailureError(
-                    failure: JobFailure(code: "storage", detail: error.detail, isRetryable: true))
+                    failure: JobFailure(code: error.code.rawValue, detail: error.detail, isRetryable: true))
             }
             throw .final(error.code.rawValue, error.detail)
         }

@@ -76,7 +76,7 @@ struct ReportJobHandler: Sendable {
                 usage: result.usage.json)
         } catch {
             return .failed(
-                JobFailure(code: error.code.rawValue, detail: error.detail, isRetryable: error.code == .storage),
+                JobFailure(code: error.code.rawValue, detail: error.detail, isRetryable: error.isPassing),
                 usage: result.usage.json)
         }
     }

@@ -21,7 +21,6 @@ struct ChildJobShelf: ChildJobs {
     /// In the child's metadata: where its answer goes.
     static let parentSession = "parent_session"
     private static let lookAt = 200
-    private static let lock = "\(Workspace.sessions)/.tasks.lock"
 
     func spawn(user: UserID, task: String, session: SessionID, parent: String, callID: String) throws -> JSON {
         guard let parentID = JobID(parent) else {
@@ -37,7 +36,7 @@ struct ChildJobShelf: ChildJobs {
                     "metadata": [Self.parentSession: .string(session.rawValue), "spawned_by": .string(parent)],
                 ], now: now(), allowAnyID: true)
             // Two turns of one user must not both see the last free place.
-            let job = try workspaces.open(user).directory.withLock(Self.lock) {
+            let job = try workspaces.open(user).withLock(.tasks) {
                 if try client.view(id) == nil { try checkNumber(user) }
                 return try client.submit(request, source: .agent)
             }

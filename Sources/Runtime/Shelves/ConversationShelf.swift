@@ -22,7 +22,7 @@ struct ConversationShelf: ConversationDirectory {
             if error.code == "session_not_found" { return nil }
             if error.code == "message_not_found" { throw TenantError(.invalidField, error.detail, field: "after") }
             if error.code == "invalid_text" { throw TenantError(.invalidField, error.detail, field: "title") }
-            throw TenantError(.storage, error.detail)
+            throw TenantError(error.code == TenantError.Code.lockTimeout.rawValue ? .lockTimeout : .storage, error.detail)
         }
     }
 

@@ -31,6 +31,9 @@ public struct ReplayReport: Sendable, Equatable {
 }
 
 struct LogReplay {
+    /// Another process's replay of a long log is waited for; one that was stopped in the middle ends this start with an error.
+    private static let replayWait = LockWait(seconds: 120)
+
     let layout: SpoolLayout
     let files: any FileSystem
     let now: @Sendable () -> Date
@@ -82,7 +85,11 @@ struct LogReplay {
             if isQuiet, durability == .files { return (nil, report) }
             return try files.withFile(layout.replayLock, [.read, .write, .create], mode: 0o640) { file throws(FileError) in
                 // Waits for another process's replay: it is over when ours begins, and finds nothing left.
-                _ = try files.lock(file, wait: true, path: layout.replayLock)
+                try Self.replayWait.bounding { () throws(FileError) in
+                    try files.waitForLock(layout.replayLock) { () throws(FileError) in
+                        try files.tryLock(file, path: layout.replayLock)
+                    }
+                }
                 try replayOrphans(&report)
                 guard durability == .sharedLog else { return (nil, report) }
                 let writer = JobID.make(now: now()).description
@@ -111,7 +118,7 @@ struct LogReplay {
                 guard error.code == .notFound else { throw error }
                 continue
             }
-            guard try files.lock(lock, wait: false, path: folder) else {
+            guard try files.tryLock(lock, path: folder) else {
                 files.closeQuietly(lock)
                 continue
             }

@@ -136,7 +136,7 @@ final class SharedLog: Sendable {
         try files.ensureDirectory(folder, mode: 0o750)
         rootDescriptor = OpenDescriptor(try files.open(root, [.read, .directory]), files)
         lock = OpenDescriptor(try files.open("\(folder)/lock", [.read, .write, .create], mode: 0o640), files)
-        guard try files.lock(lock.raw, wait: false, path: folder) else {
+        guard try files.tryLock(lock.raw, path: folder) else {
             throw FileError(code: .wouldBlock, operation: "flock", path: folder)
         }
         do throws(FileError) {
