@@ -62,10 +62,11 @@ public struct APIOptions: Sendable {
     /// Seconds between looks at a job someone waits for, should a notification be lost; also how finely heartbeats
     /// are timed.
     public var safetyInterval: Int64 = 5
-    /// Threads for calls that block: submissions that wait for the log together share its syncs (a fifth more of them a
-    /// second with 32 clients than with 8 threads), and an idle thread costs some KiB.
+    /// Threads for calls that block, of one user; the pool has twice as many (`ThreadShares`). Submissions that wait for the
+    /// log together share its syncs (a fifth more of them a second with 32 clients than with 8 threads), and an idle thread
+    /// costs some KiB.
     public var blockingThreads = 32
-    /// Most calls waiting for or using those threads; beyond it: 503.
+    /// Most calls waiting for those threads; beyond it: 503. One user's wait in half of the free places; beyond it: 429.
     public var maxBlockingCalls = 4_096
 
     public init(

@@ -162,7 +162,7 @@ struct AccessMiddleware: RouterMiddleware {
         var context = context
         switch try policy.caller(of: request.head, path: request.uri.path) {
         case .caller(let caller): context.caller = caller
-        case .ask(let body): context.caller = try await bridge.run(body)
+        case .ask(let body): context.caller = try await bridge.run(for: .credentials, body)
         }
         context.notes.note(credential: context.caller.credential)
         context.logger[metadataKey: "caller"] = .string(context.caller.credential)

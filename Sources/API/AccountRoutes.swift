@@ -26,7 +26,7 @@ struct AccountRoutes: RouteGroup {
     private func limits(_ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
         return .json(
-            try await bridge.run { [services] in
+            try await bridge.run(for: .user(user)) { [services] in
                 try services.workspaces.require(user)
                 return try services.budgets.summary(of: user)
             })
@@ -58,7 +58,7 @@ struct AccountRoutes: RouteGroup {
     ) async throws -> Response {
         let user = try context.pathUser()
         return .json(
-            try await bridge.run { [services] in
+            try await bridge.run(for: .user(user)) { [services] in
                 try services.workspaces.require(user)
                 _ = try change(services.budgets, user)
                 return try services.budgets.summary(of: user)

@@ -29,7 +29,7 @@ struct ChatRoutes: RouteGroup {
         let wait = try request.wait(max: options.maxWait) ?? bodyWait ?? (isAsync ? 0 : options.defaultChatWait)
         let job = try call.job()
         try context.admit(job.userID)
-        let submitted = try await bridge.run { [jobs] in
+        let submitted = try await bridge.run(for: .user(job.userID)) { [jobs] in
             try jobs.submit(job, source: .api, route: "POST /chat")
         }
         let ticket = JobTicket(jobID: "\(submitted.id)", status: submitted.state.rawValue)

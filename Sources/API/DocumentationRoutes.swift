@@ -40,7 +40,7 @@ struct DocumentationRoutes: RouteGroup {
     /// The page with the viewer when its files are there, else the plain one.
     private func page(needing names: [String], html: String, for request: Request) async -> Response {
         // A busy pool is no reason to show nothing: the plain page needs no file.
-        let isComplete = (try? await bridge.run { [assets] in names.allSatisfy { assets.asset($0) != nil } }) ?? false
+        let isComplete = (try? await bridge.run(for: .probes) { [assets] in names.allSatisfy { assets.asset($0) != nil } }) ?? false
         return isComplete
             ? Self.htmlReply(Array(html.utf8), policy: Self.viewerPolicy, for: request)
             : Self.htmlReply(plainPage, policy: HTMLPolicy.still, for: request)
@@ -48,7 +48,7 @@ struct DocumentationRoutes: RouteGroup {
 
     private func asset(_ request: Request, _ context: APIContext) async throws -> Response {
         let name = try context.pathValue("name")
-        guard let asset = try await bridge.run({ [assets] in assets.asset(name) }) else {
+        guard let asset = try await bridge.run(for: .probes, { [assets] in assets.asset(name) }) else {
             throw ProblemDetails(status: 404, code: "not_found", detail: "no such documentation asset")
         }
         return .tagged(asset.bytes, mediaType: asset.mediaType, tag: asset.tag, for: request)

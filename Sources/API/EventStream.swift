@@ -50,7 +50,8 @@ struct EventStream: Sendable {
     /// Whether a reader at `position` has seen all there will be.
     func isOver(_ id: JobID, at position: StreamPosition, for caller: Caller) async throws -> Bool {
         guard try await waiter.view(id, for: caller).state.isFinal else { return false }
-        let chunk = try await chunk(id, from: position, isChecked: true)
+        let owner = waiter.owner(of: id, asked: caller)
+        let chunk = try await chunk(id, from: position, isChecked: true, for: owner)
         return chunk.lines.isEmpty && !chunk.isReset
     }
 
@@ -62,10 +63,11 @@ struct EventStream: Sendable {
         var format = form
         var position = start
         var isResuming = start != nil
+        let owner = waiter.owner(of: id, asked: context.caller)
         var rings = signal.rings.makeAsyncIterator()
         var lastWrite = ContinuousClock.now
         while true {
-            let step = try await next(id, from: position, isResuming: isResuming, format: &format)
+            let step = try await next(id, from: position, isResuming: isResuming, format: &format, for: owner)
             isResuming = false
             position = step.position
             if !step.text.isEmpty {
@@ -92,9 +94,9 @@ struct EventStream: Sendable {
 
     /// The events of the lines after `position`.
     private func next(
-        _ id: JobID, from position: StreamPosition?, isResuming: Bool, format: inout any StreamFormat
+        _ id: JobID, from position: StreamPosition?, isResuming: Bool, format: inout any StreamFormat, for owner: CallOwner
     ) async throws -> Step {
-        let chunk = try await chunk(id, from: position, isChecked: isResuming)
+        let chunk = try await chunk(id, from: position, isChecked: isResuming, for: owner)
         var step = Step(position: StreamPosition(epoch: chunk.epoch, offset: chunk.next), hasMore: !chunk.lines.isEmpty)
         if chunk.isReset {
             step.text += format.reset()
@@ -109,9 +111,11 @@ struct EventStream: Sendable {
 
     /// Checking a position against the file costs a read of all before it, so it is done where it can be wrong: for a
     /// position a client brought, and when a new claim shows, for a claim cuts off a torn end of the file.
-    private func chunk(_ id: JobID, from position: StreamPosition?, isChecked: Bool) async throws -> StatusChunk {
+    private func chunk(
+        _ id: JobID, from position: StreamPosition?, isChecked: Bool, for owner: CallOwner
+    ) async throws -> StatusChunk {
         let jobs = waiter.jobs
-        return try await waiter.bridge.run {
+        return try await waiter.bridge.run(for: owner) {
             let offset = position?.offset ?? 0
             guard var chunk = try jobs.lines(id, from: offset, epoch: isChecked ? position?.epoch : nil) else {
                 throw ProblemDetails.noJob("\(id)")

@@ -29,7 +29,7 @@ struct FileRoutes: RouteGroup {
     private func ask<Value: Sendable>(
         _ user: UserID, _ call: @escaping @Sendable (WorkspaceFiles) throws -> Value
     ) async throws -> Value {
-        try await bridge.run { [services] in
+        try await bridge.run(for: .user(user)) { [services] in
             let workspace = try services.workspaces.open(user)
             return try call(WorkspaceFiles(workspace, allowedBytes: services.budgets.limits(of: user).diskMB << 20))
         }
@@ -164,7 +164,7 @@ struct FileRoutes: RouteGroup {
 
     private func export(_ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
-        let archive = try await bridge.run { [services, options] in
+        let archive = try await bridge.run(for: .user(user)) { [services, options] in
             try UserArchive(user, services: services, now: options.now())
         }
         var headers: HTTPFields = [.contentType: "application/x-tar"]
@@ -172,7 +172,7 @@ struct FileRoutes: RouteGroup {
         headers[.contentSecurityPolicy] = "default-src 'none'; sandbox"
         let body = ResponseBody { [bridge] writer in
             var writer = writer
-            while let piece = try await bridge.run({ try archive.next() }) {
+            while let piece = try await bridge.run(for: .user(user), { try archive.next() }) {
                 try await writer.write(ByteBuffer(bytes: piece))
             }
             try await writer.finish(nil)

@@ -45,12 +45,16 @@ struct JobRoutes: RouteGroup {
             Route(.post, "/jobs/{job_id}/cancel", for: .owner) { request, context in
                 try await request.noBody()
                 let id = try await ownJob(context)
-                return .json(try await bridge.run { [jobs = services.jobs] in try jobs.cancel(id) }.json)
+                return .json(
+                    try await bridge.run(for: waiter.owner(of: id, asked: context.caller)) { [jobs = services.jobs] in
+                        try jobs.cancel(id)
+                    }.json)
             },
             Route(.post, "/jobs/{job_id}/retry", for: .owner) { request, context in
                 try await request.noBody()
                 let id = try await ownJob(context)
-                let view = try await bridge.run { [jobs = services.jobs] in try jobs.retry(id) }
+                let owner = waiter.owner(of: id, asked: context.caller)
+                let view = try await bridge.run(for: owner) { [jobs = services.jobs] in try jobs.retry(id) }
                 return .accepted(view.json, location: "/jobs/\(id)")
             },
             Route(.get, "/jobs/{job_id}/events", for: .owner) { request, context in try await events(request, context) },
@@ -77,7 +81,7 @@ struct JobRoutes: RouteGroup {
             guard let id = JobID(text) else { throw FieldError(field: "after", detail: "must be a job id") }
             return id
         }
-        let views = try await bridge.run { [services] in
+        let views = try await bridge.run(for: user.map(CallOwner.user) ?? .operators) { [services] in
             if let user { try services.workspaces.require(user) }
             return try services.jobs.list(
                 JobFilter(state: state, user: user, kind: kind), limit: page.fetchCount, after: after)
@@ -98,7 +102,7 @@ struct JobRoutes: RouteGroup {
         let json = body.object == nil ? body : .object(members)
         let job = try JobRequest.parse(json, now: options.now())
         try context.admit(job.userID)
-        let submitted = try await bridge.run { [jobs = services.jobs] in
+        let submitted = try await bridge.run(for: .user(job.userID)) { [jobs = services.jobs] in
             try jobs.submit(job, source: .api, route: Self.submitRoute)
         }
         let ticket = JobTicket(jobID: "\(submitted.id)", status: submitted.state.rawValue)
@@ -124,7 +128,10 @@ struct JobRoutes: RouteGroup {
             }
         }
         let jobs = parsed.compactMap { try? $0.get() }  // the errors are answered below, each in its place
-        let submitted = try await bridge.run { [client = services.jobs] in
+        // A batch of several users is its sender's.
+        let users = Set(jobs.map(\.userID))
+        let owner = users.count == 1 ? users.first.map(CallOwner.user) ?? .operators : context.caller.owner
+        let submitted = try await bridge.run(for: owner) { [client = services.jobs] in
             client.submitBatch(jobs, source: .api, route: Self.submitRoute)
         }
         var outcomes = submitted.makeIterator()

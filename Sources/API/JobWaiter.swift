@@ -42,10 +42,17 @@ struct JobWaiter: Sendable {
     /// The job as it stands.
     /// - Throws: 404 `job_not_found`, also for a job of a user the caller does not reach.
     func view(_ id: JobID, for caller: Caller) async throws -> JobView {
-        guard let view = try await bridge.run({ [jobs] in try jobs.view(id) }), caller.reaches(view.userID) else {
+        guard let view = try await bridge.run(for: owner(of: id, asked: caller), { [jobs] in try jobs.view(id) }),
+            caller.reaches(view.userID) else {
             throw ProblemDetails.noJob("\(id)")
         }
         return view
+    }
+
+    /// Whom looking at a job works for: who asks, or the job's user where that is the operator.
+    func owner(of id: JobID, asked caller: Caller) -> CallOwner {
+        if caller.user == nil, let known = jobs.known(id) { return .user(known.view.userID) }
+        return caller.owner
     }
 
     /// Runs `body` with a signal that rings whenever the job's status file may have changed, and at least every
@@ -62,7 +69,7 @@ struct JobWaiter: Sendable {
             signal.ring()
         }
         defer { ticks.cancel() }
-        let handle = try await bridge.run { [watcher] in watcher.watch(id) { signal.ring() } }
+        let handle = try await bridge.run(for: owner(of: id, asked: context.caller)) { [watcher] in watcher.watch(id) { signal.ring() } }
         defer { handle.cancel() }
         return try await withGracefulShutdownHandler {
             try await body(signal)

@@ -11,11 +11,13 @@ struct QueueRoutes: RouteGroup {
 
     var routes: [Route] {
         [
-            Route(.get, "/queue", for: .admin) { _, _ in .json(try await bridge.run { [jobs] in try jobs.queue() }.json) },
+            Route(.get, "/queue", for: .admin) { _, _ in 
+                .json(try await bridge.run(for: .operators) { [jobs] in try jobs.queue() }.json)
+            },
             Route(.post, "/queue/pause", for: .admin) { request, _ in
                 try await request.noBody()
                 return .json(
-                    try await bridge.run { [jobs] in
+                    try await bridge.run(for: .operators) { [jobs] in
                         try jobs.pause()
                         return try jobs.queue()
                     }.json)
@@ -23,7 +25,7 @@ struct QueueRoutes: RouteGroup {
             Route(.post, "/queue/resume", for: .admin) { request, _ in
                 try await request.noBody()
                 return .json(
-                    try await bridge.run { [jobs] in
+                    try await bridge.run(for: .operators) { [jobs] in
                         try jobs.resume()
                         return try jobs.queue()
                     }.json)

@@ -29,7 +29,7 @@ struct ReportRoutes: RouteGroup {
         let body = try await request.json(maxBytes: options.maxBodyBytes)
         let job = try JobCall(body, kind: .report, request: request, now: options.now()).job()
         try context.admit(job.userID)
-        let submitted = try await bridge.run { [jobs = services.jobs] in
+        let submitted = try await bridge.run(for: .user(job.userID)) { [jobs = services.jobs] in
             try jobs.submit(job, source: .api, route: "POST /reports")
         }
         let ticket = ReportTicket(
@@ -78,7 +78,7 @@ struct ReportRoutes: RouteGroup {
     private func stampedText(_ view: JobView) async throws -> (ReportText?, ReportStamp?) {
         let id = "\(view.id)"
         let user = view.userID
-        return try await bridge.run { [reports = services.reports] in
+        return try await bridge.run(for: .user(user)) { [reports = services.reports] in
             // The format is known once the text has been read; what changes in between is seen by the second look.
             guard let first = try reports.text(of: id, user: user, format: nil) else { return (nil, nil) }
             guard first.text.utf8.count <= ReportAnswers.largest,
@@ -115,7 +115,7 @@ struct ReportRoutes: RouteGroup {
     private func text(_ view: JobView, format: ReportFormat?) async throws -> ReportText? {
         let id = view.reportID ?? "\(view.id)"
         let user = view.userID
-        return try await bridge.run { [reports = services.reports] in
+        return try await bridge.run(for: .user(user)) { [reports = services.reports] in
             try reports.text(of: id, user: user, format: format)
         }
     }
@@ -123,7 +123,7 @@ struct ReportRoutes: RouteGroup {
     private func list(_ request: Request, _ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
         let page = try Page(request)
-        let reports = try await bridge.run { [services] in
+        let reports = try await bridge.run(for: .user(user)) { [services] in
             try services.workspaces.require(user)
             return try services.reports.reports(of: user, limit: page.fetchCount, after: page.after)
         }

@@ -33,7 +33,7 @@ final class RequestMeter: Sendable {
     }
 
     /// Prometheus text format 0.0.4.
-    func text(streams: Int, blockingCalls: Int) -> String {
+    func text(streams: Int, blocking: BlockingBridge.Use) -> String {
         let sorted = rows.withLock { $0 }.sorted {
             ($0.key.route, $0.key.method, $0.key.status) < ($1.key.route, $1.key.method, $1.key.status)
         }
@@ -51,7 +51,17 @@ final class RequestMeter: Sendable {
             "# HELP nanobot_http_streams Open event streams.", "# TYPE nanobot_http_streams gauge",
             "nanobot_http_streams \(streams)",
             "# HELP nanobot_http_blocking_calls Calls waiting for or using a thread.",
-            "# TYPE nanobot_http_blocking_calls gauge", "nanobot_http_blocking_calls \(blockingCalls)",
+            "# TYPE nanobot_http_blocking_calls gauge",
+            "nanobot_http_blocking_calls \(blocking.running + blocking.waiting)",
+            "# HELP nanobot_http_blocking_calls_waiting Calls waiting for a thread.",
+            "# TYPE nanobot_http_blocking_calls_waiting gauge",
+            "nanobot_http_blocking_calls_waiting \(blocking.waiting)",
+            "# HELP nanobot_http_blocking_threads Threads for calls that block; one user alone uses at most half.",
+            "# TYPE nanobot_http_blocking_threads gauge", "nanobot_http_blocking_threads \(blocking.threads)",
+            "# HELP nanobot_http_blocking_threads_used Threads in use: of all, and of the user who uses most.",
+            "# TYPE nanobot_http_blocking_threads_used gauge",
+            "nanobot_http_blocking_threads_used{by=\"all\"} \(blocking.running)",
+            "nanobot_http_blocking_threads_used{by=\"largest\"} \(blocking.largest)",
         ]
         return lines.joined(separator: "\n") + "\n"
     }

@@ -54,7 +54,7 @@ struct ScheduleRoutes: RouteGroup {
     ) async throws -> Value {
         let user = try context.pathUser()
         let id = try context.pathValue("schedule_id")
-        return try await bridge.run { [scheduler = services.scheduler] in try call(scheduler, user, id) }
+        return try await bridge.run(for: .user(user)) { [scheduler = services.scheduler] in try call(scheduler, user, id) }
     }
 
     private func overview(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -64,7 +64,7 @@ struct ScheduleRoutes: RouteGroup {
         let user: UserID
         do { user = try UserID(raw) } catch { throw ProblemDetails.userNotFound(raw) }
         try context.admit(user)
-        let summary = try await bridge.run { [scheduler = services.scheduler] in
+        let summary = try await bridge.run(for: .user(user)) { [scheduler = services.scheduler] in
             try scheduler.summary(user, limit: Self.shownFires)
         }
         return .json(summary.json)
@@ -73,7 +73,7 @@ struct ScheduleRoutes: RouteGroup {
     private func list(_ request: Request, _ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
         let page = try Page(request)
-        let all = try await bridge.run { [scheduler = services.scheduler] in try scheduler.schedules(user) }
+        let all = try await bridge.run(for: .user(user)) { [scheduler = services.scheduler] in try scheduler.schedules(user) }
         let start = page.after.map { after in (all.firstIndex { $0.id == after } ?? all.count - 1) + 1 } ?? 0
         let shown = all[min(start, all.count)...].prefix(page.fetchCount)
         return page.reply(shown.map { (cursor: $0.id, json: $0.json) }, to: request)
@@ -85,7 +85,7 @@ struct ScheduleRoutes: RouteGroup {
         // The id follows from the key, so that repeating the call finds the schedule it made.
         let key = try request.idempotencyKey()
         let id = key.map { "k\(Fingerprint.sha256Hex(Array("\(user)\n\($0)".utf8)).prefix(24))" }
-        let made = try await bridge.run { [scheduler = services.scheduler] in
+        let made = try await bridge.run(for: .user(user)) { [scheduler = services.scheduler] in
             do throws(ScheduleError) {
                 return try scheduler.create(user, body, id: id)
             } catch {
@@ -111,7 +111,7 @@ struct ScheduleRoutes: RouteGroup {
             let job = try JobRequest.parse(.object(members), now: now())
             return try jobs.submit(job, source: .schedule, route: "POST /schedules/\(id)/run").id
         }
-        let view = try await bridge.run { try jobs.view(id) }
+        let view = try await bridge.run(for: .user(try context.pathUser())) { try jobs.view(id) }
         let ticket = JobTicket(jobID: "\(id)", status: (view?.state ?? .queued).rawValue)
         return .accepted(ticket.json, location: ticket.statusURL)
     }

@@ -27,14 +27,14 @@ struct ServiceRoutes: RouteGroup {
                 return .json(Health(version: options.version, time: options.now(), services: parts).json)
             },
             Route(.get, "/ready", for: .everyone) { _, _ in
-                let readiness = try await bridge.run { [status] in status.readiness() }
+                let readiness = try await bridge.run(for: .probes) { [status] in status.readiness() }
                 return readiness.isReady
                     ? .json(readiness.json)
                     : .json(readiness.json, status: .serviceUnavailable, headers: [.retryAfter: "5"])
             },
             Route(.get, "/metrics", for: .admin) { _, _ in
-                let below = try await bridge.run { [status] in status.metricsText() }
-                let own = meter.text(streams: slots.count, blockingCalls: bridge.inUse)
+                let below = try await bridge.run(for: .probes) { [status] in status.metricsText() }
+                let own = meter.text(streams: slots.count, blocking: bridge.use)
                 let separator = below.isEmpty || below.hasSuffix("\n") ? "" : "\n"
                 return .text(
                     Array((below + separator + own).utf8), mediaType: "text/plain; version=0.0.4; charset=utf-8")

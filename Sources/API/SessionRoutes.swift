@@ -34,7 +34,7 @@ struct SessionRoutes: RouteGroup {
     private func ask<Value: Sendable>(
         _ user: UserID, _ call: @escaping @Sendable (any ConversationDirectory) throws -> Value
     ) async throws -> Value {
-        try await bridge.run { [services] in
+        try await bridge.run(for: .user(user)) { [services] in
             try services.workspaces.require(user)
             return try call(services.conversations)
         }
@@ -95,7 +95,7 @@ struct SessionRoutes: RouteGroup {
         let page = try Page(request)
         let offset = Int(page.after ?? "0") ?? -1
         guard offset >= 0 else { throw FieldError(field: "after", detail: "must be the cursor of the page before") }
-        let found = try await bridge.run { [workspaces = services.workspaces] in
+        let found = try await bridge.run(for: .user(user)) { [workspaces = services.workspaces] in
             try workspaces.open(user).usage(from: offset, limit: page.limit)
         }
         var rows = found.entries.map { (cursor: "", json: $0) }

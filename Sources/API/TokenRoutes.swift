@@ -39,7 +39,7 @@ struct TokenRoutes: RouteGroup {
         _ context: APIContext, _ call: @escaping @Sendable (TokenDesk, UserID) throws -> Value
     ) async throws -> Value {
         let user = try context.pathUser()
-        return try await bridge.run { [services] in
+        return try await bridge.run(for: .user(user)) { [services] in
             try services.workspaces.require(user)
             return try call(services.tokens, user)
         }

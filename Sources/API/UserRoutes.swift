@@ -49,7 +49,7 @@ struct UserRoutes: RouteGroup {
             try InitialUserData(json: json, path: "initial_data")
         }
         try reader.finish()
-        let config = try await bridge.run { [accounts = services.accounts] in
+        let config = try await bridge.run(for: .user(user)) { [accounts = services.accounts] in
             try accounts.create(user, initial: initial)
         }
         return .json(
@@ -60,7 +60,7 @@ struct UserRoutes: RouteGroup {
     private func list(_ request: Request) async throws -> Response {
         let page = try Page(request)
         let after = try page.after.map(Self.cursor)
-        let users = try await bridge.run { [workspaces = services.workspaces, configs = services.configs] in
+        let users = try await bridge.run(for: .operators) { [workspaces = services.workspaces, configs = services.configs] in
             try workspaces.list(limit: page.fetchCount, after: after).map { user -> (String, JSON) in
                 (user.rawValue, Self.row(user, configs))
             }
@@ -84,14 +84,14 @@ struct UserRoutes: RouteGroup {
 
     private func show(_ request: Request, _ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
-        let config = try await bridge.run { [configs = services.configs] in try configs.get(user) }
+        let config = try await bridge.run(for: .user(user)) { [configs = services.configs] in try configs.get(user) }
         return .tagged(
             config.publicJSON.bytes(), mediaType: "application/json", tag: UserTag(config).text, for: request)
     }
 
     private func delete(_ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
-        try await bridge.run { [accounts = services.accounts] in try accounts.delete(user) }
+        try await bridge.run(for: .user(user)) { [accounts = services.accounts] in try accounts.delete(user) }
         return .noContent
     }
 
@@ -106,7 +106,7 @@ struct UserRoutes: RouteGroup {
         let body = try await request.json(maxBytes: options.maxBodyBytes)
         let apply = try read(body)
         let expected = request.headers[.ifMatch].map(EntityTags.init)
-        let config = try await bridge.run { [accounts = services.accounts, configs = services.configs] in
+        let config = try await bridge.run(for: .user(user)) { [accounts = services.accounts, configs = services.configs] in
             let version = try expected.flatMap { tags in try Self.version(of: user, matching: tags, configs) }
             return try apply(accounts, user, version)
         }

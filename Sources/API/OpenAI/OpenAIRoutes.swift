@@ -51,7 +51,7 @@ struct OpenAIRoutes: RouteGroup {
 
     /// What the caller's user may ask for; all there is for a caller who reaches everybody.
     private func offered(to caller: Caller) async throws -> [OpenAIModel] {
-        let limits = try await bridge.run { [services] in caller.user.map { services.budgets.limits(of: $0) } }
+        let limits = try await bridge.run(for: caller.owner) { [services] in caller.user.map { services.budgets.limits(of: $0) } }
         let names = services.models.names.filter { limits?.allows(model: $0) ?? true }
         let since = services.models.since
         return [OpenAIModel(id: OpenAICall.houseModel, owner: "nanobot", created: since)]
@@ -185,7 +185,7 @@ struct OpenAIRoutes: RouteGroup {
     private func cancel(_ context: APIContext) async throws -> Response {
         let view = try await job(try context.pathValue("response_id"), context)
         if !view.state.isFinal {
-            _ = try await bridge.run { [jobs = services.jobs] in try jobs.cancel(view.id) }
+            _ = try await bridge.run(for: .user(view.userID)) { [jobs = services.jobs] in try jobs.cancel(view.id) }
         }
         // A job that runs is told, and ends within a second.
         return .json(OpenAIAnswer(try await waiter.view(view.id, waiting: 2, context: context)).response)
@@ -207,7 +207,9 @@ struct OpenAIRoutes: RouteGroup {
     // MARK: -
 
     private func submit(_ job: JobRequest, route: String) async throws -> SubmittedJob {
-        try await bridge.run { [jobs = services.jobs] in try jobs.submit(job, source: .api, route: route) }
+        try await bridge.run(for: .user(job.userID)) { [jobs = services.jobs] in
+            try jobs.submit(job, source: .api, route: route)
+        }
     }
 
     private func answer(to job: JobRequest, _ submitted: SubmittedJob, model: String) -> OpenAIAnswer {
