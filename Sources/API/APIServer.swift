@@ -32,8 +32,9 @@ public struct APIServer: Sendable {
     /// The application; make and run one per server.
     /// - Throws: ProblemDetails `tls` when the certificate or its key cannot be used.
     public func makeApplication() throws(ProblemDetails) -> some ApplicationProtocol {
+        let room = ConnectionRoom(limit: options.maxConnections)
         let bridge = BlockingBridge(threads: options.blockingThreads, limit: options.maxBlockingCalls)
-        let meter = RequestMeter()
+        let meter = RequestMeter(room: room)
         let slots = StreamSlots(limit: options.maxStreams, userLimit: options.maxStreamsOfUser)
         let directory = directory(bridge, meter, slots)
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
@@ -53,7 +54,7 @@ public struct APIServer: Sendable {
         let counts = ConnectionCounts(limit: options.connectionsPerAddress, exempt: options.trustedProxies)
         let channel = HTTP1Channel.Configuration(
             additionalChannelHandlers: [
-                ConnectionShare(counts: counts), BodyDeadline(seconds: options.bodyTimeout), ClientDeparture(),
+                ConnectionShare(counts: counts), ConnectionPlace(room: room), BodyDeadline(seconds: options.bodyTimeout), ClientDeparture(),
                 MalformedRequest(),
             ],
             idleTimeout: .seconds(options.idleTimeout))

@@ -19,6 +19,9 @@ final class RequestMeter: Sendable {
     private static let methods: Set<String> = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
     private let rows = Mutex<[Row: Sum]>([:])
+    private let room: ConnectionRoom
+
+    init(room: ConnectionRoom) { self.room = room }
 
     /// - Parameter route: the route's pattern, nil or "NotFound" where none fitted.
     func count(method: String, route: String?, status: Int, duration: Duration) {
@@ -50,6 +53,11 @@ final class RequestMeter: Sendable {
         lines += [
             "# HELP nanobot_http_streams Open event streams.", "# TYPE nanobot_http_streams gauge",
             "nanobot_http_streams \(streams)",
+            "# HELP nanobot_http_connections Open connections.", "# TYPE nanobot_http_connections gauge",
+            "nanobot_http_connections \(room.counts.open)",
+            "# HELP nanobot_http_connections_evicted_total Idle connections closed to make room for new ones.",
+            "# TYPE nanobot_http_connections_evicted_total counter",
+            "nanobot_http_connections_evicted_total \(room.counts.evicted)",
             "# HELP nanobot_http_blocking_calls Calls waiting for or using a thread.",
             "# TYPE nanobot_http_blocking_calls gauge",
             "nanobot_http_blocking_calls \(blocking.running + blocking.waiting)",

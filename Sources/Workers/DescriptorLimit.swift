@@ -5,7 +5,7 @@ import Glibc
 
 enum DescriptorLimit {
     static let perWorker = 5
-    /// Server connections, watches, libraries.
+    /// Watches, logs, libraries, the process itself.
     static let reserve = 64
 
     /// The limits of this process, the soft one raised to the hard one first.
@@ -21,7 +21,12 @@ enum DescriptorLimit {
         return Int(clamping: limit.rlim_cur)
     }
 
-    static func check(workers: Int, limit: Int) throws(WorkerError) {
+    /// What is left beside the workers.
+    static func left(workers: Int, limit: Int) -> Int { limit - workers * perWorker - reserve }
+
+    /// - Parameter besides: what other parts of the process need at least.
+    static func check(workers: Int, limit: Int, besides: Int = 0) throws(WorkerError) {
+        let reserve = reserve + besides
         let needed = workers * perWorker + reserve
         guard limit < needed else { return }
         let fitting = (limit - reserve) / perWorker

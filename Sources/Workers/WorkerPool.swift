@@ -74,13 +74,19 @@ public final class WorkerPool: Sendable {
     }
 
     /// Why so many workers would run out of open files; nil: they would not. Raises the process's own limit as far as it may.
-    public static func descriptorProblem(workers: Int) -> WorkerError? {
+    /// - Parameter besides: open files that other parts of the process need at least.
+    public static func descriptorProblem(workers: Int, besides: Int = 0) -> WorkerError? {
         do throws(WorkerError) {
-            try DescriptorLimit.check(workers: workers, limit: DescriptorLimit.raised())
+            try DescriptorLimit.check(workers: workers, limit: DescriptorLimit.raised(), besides: besides)
             return nil
         } catch {
             return error
         }
+    }
+
+    /// Open files that so many workers leave to other parts of the process. Raises the limit as `descriptorProblem` does.
+    public static func descriptorsLeft(workers: Int) -> Int {
+        DescriptorLimit.left(workers: workers, limit: DescriptorLimit.raised())
     }
 
     /// Makes the threads and begins to run what waits.

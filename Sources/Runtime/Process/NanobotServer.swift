@@ -52,6 +52,19 @@ public struct NanobotServer: Sendable {
         self.onRunning = onRunning
     }
 
+    /// Of this process; 0 where it runs no jobs.
+    private var workers: Int { parts.contains(.workers) ? services.settings.workers : 0 }
+
+    /// What the open files leave to the HTTP side.
+    private var budget: DescriptorBudget {
+        DescriptorBudget(
+            left: WorkerPool.descriptorsLeft(workers: workers), connections: services.settings.server.connections,
+            blockingThreads: APIOptions(version: "").blockingThreads)
+    }
+
+    /// Threads this process will have for calls that block.
+    public var blockingThreads: Int { parts.contains(.api) ? budget.blockingThreads * 2 : 0 }
+
     /// Returns after a graceful stop.
     /// - Throws: when a part cannot start (address taken, refused binding, too many workers for the descriptors).
     public func run() async throws {
@@ -65,7 +78,8 @@ public struct NanobotServer: Sendable {
             throw SettingsError(place: "server.host", detail: refusal)
         }
         // Before anybody is told that the service is there.
-        if parts.contains(.workers), let problem = WorkerPool.descriptorProblem(workers: settings.workers) { throw problem }
+        let besides = parts.contains(.api) ? DescriptorBudget.fewest : 0
+        if let problem = WorkerPool.descriptorProblem(workers: workers, besides: besides) { throw problem }
         let metrics = MetricsStore()
         MetricsSystem.bootstrap(metrics)
         let state = ServiceState(spool: services.spool, client: services.client, metrics: metrics)
@@ -121,6 +135,12 @@ public struct NanobotServer: Sendable {
         options.jwt = try services.settings.jwt?.verifier(home: services.home, environment: environment)
         options.hasTokens = hasTokens
         options.take(services.settings.server)
+        options.take(budget)
+        if options.maxConnections < services.settings.server.connections {
+            services.logger.notice(
+                "open files bound the connections",
+                metadata: ["connections": "\(options.maxConnections)", "configured": "\(services.settings.server.connections)"])
+        }
         if let audit { options.audit = { audit.add($0) } }
         return try APIServer(
             options: options,
@@ -200,6 +220,15 @@ extension APIOptions {
         connectionsPerAddress = server.connectionsPerAddress
         maxStreams = server.streams
         bodyTimeout = Int64(server.bodyTimeout)
+    }
+}
+
+extension APIOptions {
+    fileprivate mutating func take(_ budget: DescriptorBudget) {
+        maxConnections = budget.connections
+        blockingThreads = budget.blockingThreads
+        // A stream is a connection that lasts: some are left for calls that end.
+        maxStreams = min(maxStreams, budget.connections / 2)
     }
 }
 

@@ -116,7 +116,7 @@ public final class NanobotServices: Sendable {
     }
 
     /// After everything has stopped: what the shared log holds goes into the files themselves.
-    func closeSpool() {
+    public func closeSpool() {
         do throws(SpoolError) {
             try spool.close()
         } catch {
