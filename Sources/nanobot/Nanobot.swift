@@ -51,6 +51,12 @@ struct Nanobot: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         var command: any ParsableCommand
         do {
+            try AddressSpace.atStart.checkCommand()
+        } catch {
+            Terminal.errors.note(wantsJSON ? error.json.text() : error.line)
+            Foundation.exit(error.status.rawValue)
+        }
+        do {
             command = try await asyncParseAsRoot(nil)
         } catch {
             Foundation.exit(answer(parsing: error))

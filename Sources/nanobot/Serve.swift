@@ -79,6 +79,7 @@ struct Serve: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try AddressSpace.atStart.checkService(workers: server.workers ?? 1, blockingThreads: 1)
         let services = try common.openServer(format: server.format(common.environment)) { settings in
             settings.host = host ?? settings.host
             settings.port = port ?? settings.port
@@ -109,6 +110,7 @@ struct WorkOnly: AsyncParsableCommand {
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
     func run() async throws {
+        try AddressSpace.atStart.checkService(workers: server.workers ?? 1, blockingThreads: 1)
         let services = try common.openServer(format: server.format(common.environment)) { settings in
             settings.workers = server.workers ?? settings.workers
         }
@@ -127,6 +129,14 @@ struct ServerRun {
             announce(port: port)
         }
         do {
+            do {
+                try AddressSpace.atStart.checkService(
+                    workers: parts.contains(.workers) ? services.settings.workers : 0,
+                    blockingThreads: server.blockingThreads)
+            } catch {
+                services.closeSpool()
+                throw error
+            }
             try await server.run()
         } catch {
             throw failure(error)

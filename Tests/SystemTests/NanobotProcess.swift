@@ -35,9 +35,12 @@ enum NanobotBinary {
     }
 
     /// Runs a command to its end.
-    static func run(_ arguments: [String], home: String, environment: [String: String] = [:]) throws -> Result {
+    /// - Parameter program: another one, that becomes the binary.
+    static func run(
+        _ arguments: [String], home: String, environment: [String: String] = [:], program: String = path
+    ) throws -> Result {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
+        process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
         process.environment = NanobotBinary.environment(environment.merging(["NANOBOT_HOME": home]) { $1 })
         let output = Pipe()
@@ -65,10 +68,14 @@ final class NanobotProcess {
     private let log: String
 
     /// Starts and waits until it says where it listens.
-    init(home: String, arguments: [String] = ["serve", "--port", "0"], environment: [String: String] = [:]) throws {
+    /// - Parameter program: another one than the binary, that becomes it.
+    init(
+        home: String, program: String = NanobotBinary.path, arguments: [String] = ["serve", "--port", "0"],
+        environment: [String: String] = [:]
+    ) throws {
         self.home = home
         log = home + "/server.log"
-        process.executableURL = URL(fileURLWithPath: NanobotBinary.path)
+        process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
         process.environment = NanobotBinary.environment(environment.merging(["NANOBOT_HOME": home]) { $1 })
         let output = Pipe()
