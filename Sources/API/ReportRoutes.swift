@@ -33,7 +33,8 @@ struct ReportRoutes: RouteGroup {
             try jobs.submit(job, source: .api, route: "POST /reports")
         }
         let ticket = ReportTicket(
-            reportID: "\(submitted.id)", userID: "\(job.userID)", status: submitted.state.rawValue)
+            reportID: "\(submitted.id)", userID: "\(job.userID)", status: submitted.state.rawValue,
+            notices: job.notices)
         return .accepted(ticket.json, location: ticket.statusURL)
     }
 
