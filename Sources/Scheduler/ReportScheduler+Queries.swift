@@ -158,7 +158,12 @@ extension ReportScheduler {
     }
 
     private static func tenant(_ error: TenantError) -> ScheduleError {
-        ScheduleError(error.code == .userNotFound ? .userNotFound : .storage, error.detail)
+        switch error.code {
+        case .userNotFound: ScheduleError(.userNotFound, error.detail)
+        case .configCorrupt:
+            ScheduleError(.configCorrupt, error.detail, retryAfter: TenantError.repairRetrySeconds)
+        default: ScheduleError(.storage, error.detail)
+        }
     }
 
     private func load(_ user: UserID) throws(ScheduleError) -> (all: [Schedule], states: [String: ScheduleState]) {

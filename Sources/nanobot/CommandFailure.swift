@@ -80,7 +80,8 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.kind {
         case .invalidJSON, .invalidJob, .tooLarge: status = .usage
-        case .storage, .outcomeUnknown, .queueFull, .userQueueFull, .rateLimited, .budgetTokens, .budgetCost:
+        case .storage, .outcomeUnknown, .queueFull, .userQueueFull, .rateLimited, .budgetTokens, .budgetCost,
+            .configCorrupt:
             status = .unavailable
         case .userNotFound, .sessionBusy, .conflict, .idempotencyConflict, .notFound, .invalidState, .corrupt,
             .userSuspended, .modelNotAllowed:
@@ -106,7 +107,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidField: status = .usage
-        case .keysUnavailable, .storage: status = .unavailable
+        case .keysUnavailable, .storage, .configCorrupt: status = .unavailable
         case .invalidToken, .tokenNotFound, .tooManyTokens: status = .failed
         }
         self.init(error.code.rawValue, error.detail, field: error.field, status)
@@ -116,8 +117,8 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidUserID, .invalidSessionID, .invalidField: status = .usage
-        case .storage: status = .unavailable
-        case .userNotFound, .userExists, .versionConflict, .configCorrupt, .reportNotFound: status = .failed
+        case .storage, .configCorrupt: status = .unavailable
+        case .userNotFound, .userExists, .versionConflict, .reportNotFound: status = .failed
         }
         let field = error.code == .invalidField ? error.field : nil
         self.init(error.code.rawValue, error.detail, field: field, status)
@@ -127,7 +128,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidExpression, .invalidTimeZone, .invalidField: status = .usage
-        case .storage: status = .unavailable
+        case .storage, .configCorrupt: status = .unavailable
         case .userNotFound, .notFound, .conflict, .tooMany, .derived, .job: status = .failed
         }
         self.init(error.jobCode ?? error.code.rawValue, error.detail, field: error.field, status)
