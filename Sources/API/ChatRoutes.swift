@@ -32,10 +32,12 @@ struct ChatRoutes: RouteGroup {
         let submitted = try await bridge.run(for: .user(job.userID)) { [jobs] in
             try jobs.submit(job, source: .api, route: "POST /chat")
         }
-        let ticket = JobTicket(jobID: "\(submitted.id)", status: submitted.state.rawValue)
+        let ticket = JobTicket(
+            jobID: "\(submitted.id)", status: submitted.state.rawValue, notices: job.notices)
         if isStream {
             return try streams.response(
-                for: submitted.id, from: nil, context: context, headers: [.location: ticket.statusURL])
+                for: submitted.id, from: nil, context: context, headers: [.location: ticket.statusURL],
+                format: HouseFormat(jobID: ticket.jobID, notices: job.notices))
         }
         guard !isAsync || wait > 0 else {
             var response = Response.accepted(ticket.json, location: ticket.statusURL)
@@ -43,11 +45,11 @@ struct ChatRoutes: RouteGroup {
             return response
         }
         let view = try await waiter.view(submitted.id, waiting: wait, context: context)
-        return try Self.answer(view)
+        return try Self.answer(view, notices: job.notices)
     }
 
     /// - Throws: 502 `job_failed`, 409 `job_cancelled`.
-    static func answer(_ view: JobView) throws(ProblemDetails) -> Response {
+    static func answer(_ view: JobView, notices: [String] = []) throws(ProblemDetails) -> Response {
         let id = "\(view.id)"
         switch view.state {
         case .completed:
@@ -55,7 +57,7 @@ struct ChatRoutes: RouteGroup {
             let reply = ChatReply(
                 response: view.response ?? "", sessionID: view.sessionID ?? SessionID.standard.rawValue,
                 userID: "\(view.userID)", jobID: id, processingTimeMs: max(0, Int(duration * 1_000)),
-                usage: view.usage ?? .null)
+                usage: view.usage ?? .null, notices: notices)
             return .json(reply.json)
         case .failed:
             throw ProblemDetails(
@@ -64,7 +66,7 @@ struct ChatRoutes: RouteGroup {
         case .cancelled:
             throw ProblemDetails(status: 409, code: "job_cancelled", detail: "the job was cancelled", jobID: id)
         case .queued, .running:
-            let ticket = JobTicket(jobID: id, status: view.state.rawValue)
+            let ticket = JobTicket(jobID: id, status: view.state.rawValue, notices: notices)
             return .accepted(ticket.json, location: ticket.statusURL)
         }
     }

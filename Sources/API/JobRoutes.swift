@@ -105,7 +105,8 @@ struct JobRoutes: RouteGroup {
         let submitted = try await bridge.run(for: .user(job.userID)) { [jobs = services.jobs] in
             try jobs.submit(job, source: .api, route: Self.submitRoute)
         }
-        let ticket = JobTicket(jobID: "\(submitted.id)", status: submitted.state.rawValue)
+        let ticket = JobTicket(
+            jobID: "\(submitted.id)", status: submitted.state.rawValue, notices: job.notices)
         return .accepted(ticket.json, location: ticket.statusURL)
     }
 
@@ -138,7 +139,8 @@ struct JobRoutes: RouteGroup {
         let rows = parsed.map { entry -> JSON in
             switch entry {
             case .failure(let error): return Self.row(error)
-            case .success: return outcomes.next().map(Self.row) ?? Self.row(JobError(.storage, "was not tried"))
+            case .success(let job):
+                return outcomes.next().map { Self.row($0, of: job) } ?? Self.row(JobError(.storage, "was not tried"))
             }
         }
         return .json(.array(rows), status: .accepted)
@@ -151,10 +153,11 @@ struct JobRoutes: RouteGroup {
         return .object(members)
     }
 
-    private static func row(_ outcome: Result<SubmittedJob, JobError>) -> JSON {
+    private static func row(_ outcome: Result<SubmittedJob, JobError>, of request: JobRequest) -> JSON {
         switch outcome {
         case .success(let job):
-            let ticket = JobTicket(jobID: "\(job.id)", status: job.state.rawValue)
+            let ticket = JobTicket(
+                jobID: "\(job.id)", status: job.state.rawValue, notices: request.notices)
             return ticket.json
         case .failure(let error): return row(error)
         }

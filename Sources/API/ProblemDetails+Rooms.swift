@@ -59,7 +59,7 @@ extension ProblemDetails {
         case .userExists: status = 409
         case .versionConflict: status = 412
         case .invalidUserID, .invalidSessionID, .invalidField: status = 422
-        case .configCorrupt: status = 500
+        case .configCorrupt: (status, retryAfter) = (503, TenantError.repairRetrySeconds)
         case .storage, .lockTimeout: (status, retryAfter) = (503, Self.storageRetry)
         }
         var field = error.field
@@ -79,7 +79,7 @@ extension ProblemDetails {
         case .sessionBusy, .conflict, .invalidState: status = 409
         case .userQueueFull, .rateLimited, .budgetTokens, .budgetCost: status = 429
         case .userSuspended, .modelNotAllowed: status = 403
-        case .queueFull, .storage, .lockTimeout, .outcomeUnknown: status = 503
+        case .queueFull, .storage, .lockTimeout, .outcomeUnknown, .configCorrupt: status = 503
         case .corrupt: status = 500
         }
         let isPassing = status == 429 || status == 503
@@ -96,11 +96,12 @@ extension ProblemDetails {
         case .tokenNotFound: status = 404
         case .tooManyTokens: status = 409
         case .invalidField: status = 422
-        case .keysUnavailable, .storage: status = 503
+        case .keysUnavailable, .storage, .configCorrupt: status = 503
         }
+        let retryAfter = error.code == .configCorrupt ? TenantError.repairRetrySeconds : Self.storageRetry
         self.init(
             status: status, code: error.code.rawValue, detail: error.detail, field: error.field,
-            retryAfter: status == 503 ? Self.storageRetry : nil)
+            retryAfter: status == 503 ? retryAfter : nil)
     }
 
     init(_ error: ScheduleError) {
@@ -112,7 +113,7 @@ extension ProblemDetails {
         case .conflict, .derived, .tooMany: status = 409
         case .job:
             (status, code) = (Self.status(ofRefusal: error.jobCode), error.jobCode ?? code)
-        case .storage, .lockTimeout: status = 503
+        case .storage, .lockTimeout, .configCorrupt: status = 503
         }
         self.init(
             status: status, code: code, detail: error.detail, field: error.field,

@@ -33,7 +33,8 @@ struct ReportRoutes: RouteGroup {
             try jobs.submit(job, source: .api, route: "POST /reports")
         }
         let ticket = ReportTicket(
-            reportID: "\(submitted.id)", userID: "\(job.userID)", status: submitted.state.rawValue)
+            reportID: "\(submitted.id)", userID: "\(job.userID)", status: submitted.state.rawValue,
+            notices: job.notices)
         return .accepted(ticket.json, location: ticket.statusURL)
     }
 
@@ -123,19 +124,29 @@ struct ReportRoutes: RouteGroup {
     private func list(_ request: Request, _ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
         let page = try Page(request)
-        let reports = try await bridge.run(for: .user(user)) { [services] in
+        let rows = try await bridge.run(for: .user(user)) { [services] in
             try services.workspaces.require(user)
-            return try services.reports.reports(of: user, limit: page.fetchCount, after: page.after)
+            return try services.reports.reports(of: user, limit: page.fetchCount, after: page.after).map { report in
+                (cursor: report.id, json: report.json(user: user, state: try Self.state(of: report, services.jobs)))
+            }
         }
-        return page.reply(reports.map { (cursor: $0.id, json: $0.json(user: user)) }, to: request)
+        return page.reply(rows, to: request)
+    }
+
+    /// The state of the report's job. A report is on disk a moment before its job is completed, and longer where a crash
+    /// came between the two. Of a job that is forgotten only a completed one has left a report.
+    private static func state(of report: ReportSummary, _ jobs: JobClient) throws -> JobState {
+        guard let id = JobID(report.id) else { return .completed }
+        if let known = jobs.known(id) { return known.view.state }
+        return try jobs.view(id)?.state ?? .completed
     }
 }
 
 extension ReportSummary {
-    fileprivate func json(user: UserID) -> JSON {
+    fileprivate func json(user: UserID, state: JobState) -> JSON {
         [
             "report_id": .string(id), "user_id": .string(user.rawValue), "report_type": .string(type),
-            "status": "completed", "format": .string(format.rawValue), "title": JSON(title), "size_bytes": JSON(size),
+            "status": .string(state.rawValue), "format": .string(format.rawValue), "title": JSON(title), "size_bytes": JSON(size),
             "created_at": .string(RFC3339.string(createdAt)), "url": .string("/reports/\(id)"),
         ]
     }

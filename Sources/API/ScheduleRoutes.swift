@@ -102,17 +102,17 @@ struct ScheduleRoutes: RouteGroup {
         try await request.noBody()
         let key = try request.idempotencyKey()
         let (jobs, now) = (services.jobs, options.now)
-        let id = try await ask(context) { scheduler, user, id -> JobID in
-            guard let key else { return try scheduler.runNow(user, id) }
-            let schedule = try scheduler.view(user, id).schedule
-            var members = schedule.job.object ?? [:]
+        let (id, notices) = try await ask(context) { scheduler, user, id -> (JobID, [String]) in
+            let view = try scheduler.view(user, id)
+            guard let key else { return (try scheduler.runNow(user, id), view.notices) }
+            var members = view.schedule.job.object ?? [:]
             members["user_id"] = .string(user.rawValue)
             members["idempotency_key"] = .string(key)
             let job = try JobRequest.parse(.object(members), now: now())
-            return try jobs.submit(job, source: .schedule, route: "POST /schedules/\(id)/run").id
+            return (try jobs.submit(job, source: .schedule, route: "POST /schedules/\(id)/run").id, view.notices)
         }
         let view = try await bridge.run(for: .user(try context.pathUser())) { try jobs.view(id) }
-        let ticket = JobTicket(jobID: "\(id)", status: (view?.state ?? .queued).rawValue)
+        let ticket = JobTicket(jobID: "\(id)", status: (view?.state ?? .queued).rawValue, notices: notices)
         return .accepted(ticket.json, location: ticket.statusURL)
     }
 

@@ -15,15 +15,18 @@ protocol StreamFormat: Sendable {
 /// Our own events, whose ids are places in the file.
 struct HouseFormat: StreamFormat {
     private let jobID: String
+    private let notices: [String]
     private var translator: StreamTranslator
 
-    init(jobID: String) {
+    /// - Parameter notices: what the answer to the submission says beside the job; the first event has them.
+    init(jobID: String, notices: [String] = []) {
         self.jobID = jobID
-        translator = StreamTranslator(jobID: jobID)
+        self.notices = notices
+        translator = StreamTranslator(jobID: jobID, notices: notices)
     }
 
     mutating func reset() -> String {
-        translator = StreamTranslator(jobID: jobID)
+        translator = StreamTranslator(jobID: jobID, notices: notices)
         return StreamEvent(.reset, ["job_id": .string(jobID)]).wireText(id: nil)
     }
 

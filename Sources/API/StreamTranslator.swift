@@ -12,8 +12,13 @@ struct StreamTranslator {
     let jobID: String
     /// The status last sent; the same one is not sent twice.
     private var lastStatus: JSONObject?
+    /// Go with the first status that is sent.
+    private let notices: [String]
 
-    init(jobID: String) { self.jobID = jobID }
+    init(jobID: String, notices: [String] = []) {
+        self.jobID = jobID
+        self.notices = notices
+    }
 
     /// The events of one line, in order; none for lines of the journal, which are the agent's own.
     /// - Parameter isLast: nothing follows this line yet.
@@ -44,7 +49,9 @@ struct StreamTranslator {
         if state == .completed { members["progress"] = 100 }
         var events: [StreamEvent] = []
         if lastStatus != members {
+            let isFirst = lastStatus == nil
             lastStatus = members
+            if isFirst, !notices.isEmpty { members["notices"] = JSON(notices) }
             events.append(StreamEvent(.status, .object(members)))
         }
         guard state.isFinal else { return events }

@@ -9,6 +9,8 @@ public struct IdentityError: Error, Sendable, Hashable, CustomStringConvertible 
         case invalidField = "invalid_field"
         /// The keys of an identity provider cannot be had, or mean nothing.
         case keysUnavailable = "keys_unavailable"
+        /// The user's config.json is damaged: nobody can tell which life of that user the token is for.
+        case configCorrupt = "config_corrupt"
         case storage
     }
 

@@ -7,7 +7,7 @@ import Tenants
 
 public final class TokenDesk: Sendable {
     public let store: TokenStore
-    private let incarnation: @Sendable (UserID) -> String?
+    private let incarnation: @Sendable (UserID) throws(IdentityError) -> String?
     private let now: @Sendable () -> Date
 
     /// Seconds a look at the disk is good for.
@@ -28,9 +28,9 @@ public final class TokenDesk: Sendable {
 
     private let state = Mutex(State())
 
-    /// - Parameter incarnation: the user's as it is now; nil when there is no such user.
+    /// - Parameter incarnation: the user's as it is now; nil when there is no such user. Throws `.configCorrupt`, `.storage`.
     public init(
-        store: TokenStore, incarnation: @escaping @Sendable (UserID) -> String?,
+        store: TokenStore, incarnation: @escaping @Sendable (UserID) throws(IdentityError) -> String?,
         now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.store = store
@@ -50,7 +50,7 @@ public final class TokenDesk: Sendable {
         return try judge(entry.record, text, now)
     }
 
-    /// - Throws: `.invalidToken`, `.storage`.
+    /// - Throws: `.invalidToken`; for a valid token also `.configCorrupt`, `.storage`.
     public func authenticate(_ token: String) throws(IdentityError) -> Caller {
         guard let text = TokenText(token) else { throw Self.invalid }
         let owner = text.owner == TokenText.adminOwner ? nil : try? UserID(text.owner)
@@ -59,8 +59,9 @@ public final class TokenDesk: Sendable {
             state.withLock { $0.entries[Self.key(text)] = nil }
             throw Self.invalid
         }
-        if let user = record.user, incarnation(user) != record.incarnation { throw Self.invalid }
+        // Judged first: what is wrong with a user's files only a holder of that user's token is told.
         let caller = try judge(record, text, now)
+        if let user = record.user, try incarnation(user) != record.incarnation { throw Self.invalid }
         state.withLock { state in
             if state.entries.count >= Self.maximumRemembered { state.entries = [:] }
             state.entries[Self.key(text)] = Entry(record: record, readAt: now)
@@ -107,7 +108,7 @@ public final class TokenDesk: Sendable {
     ) throws(IdentityError) -> (record: TokenRecord, token: String) {
         var life: String?
         if let user {
-            life = incarnation(user)
+            life = try incarnation(user)
             guard life != nil else {
                 throw IdentityError(.invalidField, "there is no user \"\(user)\"", field: "user_id")
             }

@@ -1,5 +1,6 @@
 // Decides when a file in a drop folder is whole: after a close or move event, or when it has not changed for 2 s where
-// no event came. A pure state machine; the drop box feeds it events and sightings, under its lock.
+// no event came or where the closed file held no job. A pure state machine; the drop box feeds it events and sightings,
+// under its lock.
 
 import DurableFiles
 import Foundation
@@ -11,11 +12,29 @@ struct DropCandidates {
     /// that was lost, or the file was linked in rather than written, does this run out.
     static let openQuietTime: TimeInterval = 30
 
+    /// What is known of a file at a look.
+    enum Readiness {
+        case incomplete
+        /// It was closed or moved in: most writers are finished then, but some save a second time.
+        case closed
+        /// It has not changed for its quiet time.
+        case unchanged
+    }
+
     private struct Sighting {
         var size: Int
         var modified: Date
         var inode: UInt64
         var since: Date
+
+        init(_ status: FileStatus, since: Date) {
+            (size, modified, inode) = (status.size, status.modified, status.inode)
+            self.since = since
+        }
+
+        func isOf(_ status: FileStatus, at now: Date) -> Bool {
+            size == status.size && modified == status.modified && inode == status.inode && since <= now
+        }
     }
 
     private var sightings: [FileName: Sighting] = [:]
@@ -41,19 +60,29 @@ struct DropCandidates {
         open.removeAll()
     }
 
-    mutating func isWhole(_ name: FileName, _ status: FileStatus, now: Date) -> Bool {
+    mutating func readiness(_ name: FileName, _ status: FileStatus, now: Date) -> Readiness {
         // An empty file was most likely only touched: its content comes with a second open.
-        if closed.contains(name), status.size > 0 { return true }
-        let sighting = Sighting(size: status.size, modified: status.modified, inode: status.inode, since: now)
-        guard let known = sightings[name], known.size == sighting.size, known.modified == sighting.modified,
-            known.inode == sighting.inode, known.since <= now
-        else {
-            sightings[name] = sighting
-            return false
+        if closed.contains(name), status.size > 0 { return .closed }
+        guard let known = sightings[name], known.isOf(status, at: now) else {
+            sightings[name] = Sighting(status, since: now)
+            return .incomplete
         }
         let wait = open.contains(name) ? Self.openQuietTime : Self.quietTime
-        return now.timeIntervalSince(known.since) >= wait
+        return now.timeIntervalSince(known.since) >= wait ? .unchanged : .incomplete
     }
+
+    mutating func isWhole(_ name: FileName, _ status: FileStatus, now: Date) -> Bool {
+        readiness(name, status, now: now) != .incomplete
+    }
+
+    /// The closed file holds no job, perhaps because its writer opens it a second time: from here on the next close, or its
+    /// quiet time, decides.
+    mutating func doubt(_ name: FileName, _ status: FileStatus, now: Date) {
+        closed.remove(name)
+        if sightings[name]?.isOf(status, at: now) != true { sightings[name] = Sighting(status, since: now) }
+    }
+
+    func knows(_ name: FileName) -> Bool { sightings[name] != nil }
 
     mutating func forget(_ name: FileName) {
         sightings[name] = nil

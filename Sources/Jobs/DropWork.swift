@@ -30,6 +30,10 @@ struct DropWork {
     var incoming = DropCandidates()
     var queued = DropCandidates()
     private var retries: [FileName: Retry] = [:]
+    /// Files in admitting/ that hold no job and may have changed just now.
+    private var unsettled = DropCandidates()
+    /// Those of them for which no step was taken.
+    private var unanswered: Set<FileName> = []
     private var reported: Set<FileName> = []
     /// Files whose names are not UTF-8, as last reported.
     private var unreadable = 0
@@ -81,6 +85,8 @@ struct DropWork {
             try files.syncDirectory(layout.path(.incoming))
         }
         retries = retries.filter { present.contains($0.key) }
+        unsettled.keep(only: present)
+        unanswered.formIntersection(present)
         for entry in entries.sorted() {
             if entry.hasSuffix(".name"), JobID(String(entry.dropLast(5))) != nil {
                 removeOrphanNote(entry, present, now)
@@ -96,8 +102,34 @@ struct DropWork {
             }
             if let retry = retries[key], retry.next > now { continue }
             if let note = file.noteEntry { file.name = try keptName(note) ?? "\(file.id).json" }
-            settle(file, intake.finish(file, expected: nil, isRepeat: true), now)
+            try finish(file, now)
         }
+    }
+
+    private mutating func finish(_ file: AdmittingFile, _ now: Date) throws(FileError) {
+        let key = FileName(file.entry)
+        var settled: FileStatus?
+        // Gone: `finish` finds that out.
+        if unsettled.knows(key), let status = try? files.status(layout.path(.admitting, file.entry)) {
+            guard unsettled.isWhole(key, status, now: now) else { return wait(key, now) }
+            settled = status
+        }
+        let isRepeat = unanswered.remove(key) == nil
+        settle(file, intake.finish(file, expected: nil, settled: settled, isRepeat: isRepeat), now, isRepeat: isRepeat)
+    }
+
+    private mutating func wait(_ key: FileName, _ now: Date) {
+        retries[key] = Retry(next: now.addingTimeInterval(DropCandidates.quietTime), delay: Self.firstDelay)
+    }
+
+    /// Begins the quiet time of a file in admitting/.
+    private mutating func doubt(_ file: AdmittingFile, _ now: Date) {
+        let key = FileName(file.entry)
+        // Gone: the next look finds that out.
+        if let status = try? files.status(layout.path(.admitting, file.entry)) {
+            unsettled.doubt(key, status, now: now)
+        }
+        wait(key, now)
     }
 
     private func keptName(_ note: String) throws(FileError) -> String? {
@@ -121,13 +153,26 @@ struct DropWork {
         try? files.remove(path)
     }
 
-    private mutating func settle(_ file: AdmittingFile, _ result: DropIntake.Result, _ now: Date) {
+    private mutating func settle(
+        _ file: AdmittingFile, _ result: DropIntake.Result, _ now: Date, isRepeat: Bool
+    ) {
         let key = FileName(file.entry)
         let name = DropName.escaped(file.name)
         switch result {
         case .accepted(let job):
             notify(.accepted(name: name, id: job.id, isNew: job.isNew))
             blocked = nil
+        case .acceptedAndChanged(let job):
+            notify(.accepted(name: name, id: job.id, isNew: job.isNew))
+            blocked = nil
+            return doubt(file, now)
+        case .doubtful:
+            if !isRepeat { unanswered.insert(key) }
+            return doubt(file, now)
+        case .separated(let next):
+            unsettled.forget(key)
+            retries[key] = nil
+            return settle(next, intake.finish(next, expected: nil, isRepeat: false), now, isRepeat: false)
         case .rejected(let error): notify(.rejected(name: name, code: error.code, detail: error.description))
         case .gone: break
         case .later(let error):
@@ -138,6 +183,7 @@ struct DropWork {
             if !error.isOfOneUser { blocked = later(blocked, now) }
             return
         }
+        unsettled.forget(key)
         retries[key] = nil
     }
 
@@ -156,16 +202,39 @@ struct DropWork {
         incoming.keep(only: present)
         forgetReports(.incoming, present)
         try reportUnreadable()
-        var whole: [(name: String, status: FileStatus)] = []
+        var whole: [Whole] = []
         for name in names {
-            if let status = candidate(name), incoming.isWhole(FileName(name), status, now: now) {
-                whole.append((name, status))
+            guard let status = candidate(name) else { continue }
+            switch incoming.readiness(FileName(name), status, now: now) {
+            case .incomplete: break
+            case .closed: whole.append(Whole(name: name, status: status, isSettled: false))
+            case .unchanged: whole.append(Whole(name: name, status: status, isSettled: true))
             }
         }
         // In the order they were written: chats of one session are answered in that order.
         whole.sort { ($0.status.modified, $0.name) < ($1.status.modified, $1.name) }
-        try take(Array(whole.prefix(Self.batchSize)), now)
-        return whole.count > Self.batchSize
+        var looked = 0
+        var batch: [Whole] = []
+        for file in whole {
+            guard batch.count < Self.batchSize else { break }
+            looked += 1
+            if file.isSettled || intake.holdsJob(layout.path(.incoming, file.name)) {
+                batch.append(file)
+            } else {
+                // Left under its own name, where a program that appends or saves a second time finds it.
+                incoming.doubt(FileName(file.name), file.status, now: now)
+            }
+        }
+        try take(batch, now)
+        return looked < whole.count
+    }
+
+    /// A file of incoming/ that can be taken.
+    private struct Whole {
+        var name: String
+        var status: FileStatus
+        /// It has not changed for its quiet time.
+        var isSettled: Bool
     }
 
     /// The status of a file that may be taken when it is whole; nil for everything else.
@@ -187,11 +256,11 @@ struct DropWork {
         return nil
     }
 
-    private mutating func take(_ whole: [(name: String, status: FileStatus)], _ now: Date) throws(FileError) {
-        var taken: [(AdmittingFile, FileStatus)] = []
-        for (name, status) in whole {
-            incoming.forget(FileName(name))
-            if let file = try move(name, now) { taken.append((file, status)) }
+    private mutating func take(_ whole: [Whole], _ now: Date) throws(FileError) {
+        var taken: [(file: AdmittingFile, from: Whole)] = []
+        for file in whole {
+            incoming.forget(FileName(file.name))
+            if let moved = try move(file.name, now) { taken.append((moved, file)) }
         }
         guard !taken.isEmpty else { return }
         do {
@@ -200,11 +269,15 @@ struct DropWork {
             try files.syncDirectory(layout.path(.admitting))
             try files.syncDirectory(layout.path(.incoming))
         } catch {
-            for (file, _) in taken { settle(file, .later(JobError(error, jobID: file.id)), now) }
+            for (file, _) in taken {
+                settle(file, .later(JobError(error, jobID: file.id)), now, isRepeat: false)
+            }
             return
         }
-        for (file, status) in taken {
-            settle(file, intake.finish(file, expected: status, isRepeat: false), now)
+        for (file, from) in taken {
+            let result = intake.finish(
+                file, expected: from.status, settled: from.isSettled ? from.status : nil, isRepeat: false)
+            settle(file, result, now, isRepeat: false)
         }
     }
 

@@ -45,7 +45,9 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
         case lockTimeout = "lock_timeout"
         /// The disk failed at a moment that leaves open whether the job exists: ask for `jobID`, or send it again.
         case outcomeUnknown = "outcome_unknown"
-        /// A file of the queue or of the user is damaged.
+        /// The user's config.json or account.json is damaged: the user's jobs wait until an operator has repaired it.
+        case configCorrupt = "config_corrupt"
+        /// A file of the queue is damaged.
         case corrupt
     }
 
@@ -77,7 +79,8 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
     /// True where the same job can be taken in later without anybody changing it.
     public var isPassing: Bool {
         switch kind {
-        case .userQueueFull, .queueFull, .storage, .lockTimeout, .outcomeUnknown, .rateLimited, .budgetTokens, .budgetCost:
+        case .userQueueFull, .queueFull, .storage, .lockTimeout, .outcomeUnknown, .rateLimited, .budgetTokens, .budgetCost,
+            .configCorrupt:
             return true
         case .invalidJSON, .invalidJob, .tooLarge, .userNotFound, .sessionBusy, .conflict, .idempotencyConflict,
             .notFound, .invalidState, .corrupt, .userSuspended, .modelNotAllowed:
@@ -90,7 +93,8 @@ extension JobError {
     /// Other users' jobs are taken in all the same.
     var isOfOneUser: Bool {
         switch kind {
-        case .userQueueFull, .rateLimited, .budgetTokens, .budgetCost, .userSuspended, .modelNotAllowed: return true
+        case .userQueueFull, .rateLimited, .budgetTokens, .budgetCost, .userSuspended, .modelNotAllowed, .configCorrupt:
+            return true
         default: return false
         }
     }
@@ -116,7 +120,8 @@ extension JobError {
     public init(_ error: TenantError) {
         switch error.code {
         case .userNotFound: self.init(.userNotFound, error.detail, field: "user_id")
-        case .configCorrupt: self.init(.corrupt, error.detail)
+        case .configCorrupt:
+            self.init(.configCorrupt, error.detail, retryAfter: TenantError.repairRetrySeconds)
         case .storage: self.init(.storage, error.detail, retryAfter: Self.storageRetrySeconds)
         case .lockTimeout: self.init(.lockTimeout, error.detail, retryAfter: Self.storageRetrySeconds)
         case .invalidUserID, .invalidSessionID, .userExists, .versionConflict, .invalidField, .reportNotFound:

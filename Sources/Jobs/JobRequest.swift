@@ -107,6 +107,15 @@ public struct JobRequest: Sendable, Hashable {
         }
     }
 
+    /// Sentences for the sender: what this version accepts in the job and does nothing with. Part of every answer to a
+    /// submission; they change nothing about the job.
+    public var notices: [String] { callbackURL == nil ? [] : [Self.callbackNotice] }
+
+    /// The same for a job file that waits in a schedule.
+    public static func notices(of job: JSON) -> [String] { job["callback_url"]?.string == nil ? [] : [callbackNotice] }
+
+    private static let callbackNotice = "callback_url is kept with the job, and this version sends nothing to it"
+
     /// The same job under an id chosen for it, as for schedule fires (derived from schedule and time).
     public func with(id: JobID) -> JobRequest {
         var copy = self

@@ -76,13 +76,17 @@ public final class MCPServers: Sendable {
     }
 
     /// The tools of all servers that have answered. Servers that never answered so far are waited for.
-    /// - Parameter seconds: the longest wait.
-    public func offers(waiting seconds: Double) -> [Offer] {
+    /// - Parameters:
+    ///   - seconds: the longest wait.
+    ///   - cancellation: ends the wait.
+    public func offers(waiting seconds: Double, cancellation: CancellationToken? = nil) -> [Offer] {
         guard !settings.isEmpty else { return [] }
         look()
         let end = Date(timeIntervalSinceNow: seconds)
+        let handler = cancellation?.onCancel { [looked] in looked.withLock { looked.broadcast() } }
+        defer { if let handler { cancellation?.removeHandler(handler) } }
         looked.withLock {
-            while state.withLock({ state in
+            while cancellation?.isCancelled != true, state.withLock({ state in
                 settings.contains {
                     state.isLooking.contains($0.name) && state.failures[$0.name] == nil && state.tools[$0.name] == nil
                 }

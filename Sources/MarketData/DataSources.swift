@@ -60,6 +60,19 @@ public final class DataSources: Sendable {
         ask(.quotes, symbols, cancellation)
     }
 
+    /// What the sources of quotes have said about the symbols before, however long ago. Asks none of them and does not wait.
+    public func rememberedQuotes(_ symbols: [String]) -> [SourcePiece] {
+        let questions = questions(.quotes, symbols)
+        return state.withLock { state in
+            questions.compactMap { question in
+                guard case .answer(let answer)? = state.entries[question.address] else { return nil }
+                return SourcePiece(
+                    label: question.source.label, format: question.source.format, bytes: answer.bytes,
+                    symbol: question.symbol)
+            }
+        }
+    }
+
     /// - Parameter symbols: for sources that are asked by symbol.
     public func feeds(
         _ symbols: [String], cancellation: CancellationToken? = nil

@@ -35,6 +35,18 @@ public struct Quote: Sendable, Hashable {
         self.name = name
     }
 
+    /// Reads the form below. - Returns: nil without symbol, price or source.
+    public init?(json: JSON) {
+        guard let symbol = json["symbol"]?.string, let price = json["price"]?.double,
+            let source = json["source"]?.string
+        else { return nil }
+        self.init(
+            symbol: symbol, price: price, change: json["change"]?.double,
+            changePercent: json["change_percent"]?.double, currency: json["currency"]?.string,
+            volume: json["volume"]?.double, time: json["time"]?.string.flatMap(RFC3339.date), source: source,
+            name: json["name"]?.string)
+    }
+
     /// `{symbol, name?, price, change?, change_percent?, currency?, volume?, time?, source}`; times in RFC 3339.
     public var json: JSON {
         var fields = JSONObject()

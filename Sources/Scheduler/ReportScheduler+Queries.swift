@@ -18,8 +18,11 @@ public struct ScheduleView: Sendable {
 
     public var id: String { schedule.id }
 
+    /// What this version accepts in the schedule's job and does nothing with.
+    public var notices: [String] { JobRequest.notices(of: schedule.job) }
+
     public var json: JSON {
-        [
+        var members: JSONObject = [
             "id": .string(schedule.id), "kind": .string(schedule.expression.kind.rawValue),
             "expression": .string(schedule.expression.text), "timezone": .string(schedule.timezone),
             "enabled": .bool(schedule.isEnabled), "misfire": .string(schedule.misfire.rawValue),
@@ -28,6 +31,8 @@ public struct ScheduleView: Sendable {
             "next_run_at": JSON(nextRun.map(RFC3339.string)),
             "last_run": lastRun.map { $0.json(state: lastState) } ?? .null,
         ]
+        if !notices.isEmpty { members["notices"] = JSON(notices) }
+        return .object(members)
     }
 }
 
@@ -156,6 +161,8 @@ extension ReportScheduler {
         switch error.code {
         case .userNotFound: ScheduleError(.userNotFound, error.detail)
         case .lockTimeout: ScheduleError(.lockTimeout, error.detail)
+        case .configCorrupt:
+            ScheduleError(.configCorrupt, error.detail, retryAfter: TenantError.repairRetrySeconds)
         default: ScheduleError(.storage, error.detail)
         }
     }

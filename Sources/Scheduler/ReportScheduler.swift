@@ -33,6 +33,9 @@ public final class ReportScheduler: Sendable {
     /// Seconds between tries of a user whose fires could not be submitted.
     static let retryDelays: ClosedRange<TimeInterval> = 1...300
 
+    /// Seconds between looks at a user whose config.json is damaged: a repair is noticed within them.
+    static let repairDelay: TimeInterval = 10
+
     let queue: any FireQueue
     let workspaces: WorkspaceManager
     let configs: UserConfigManager
@@ -205,7 +208,8 @@ public final class ReportScheduler: Sendable {
         } catch {
             entry.failures += 1
             entry.seen = nil
-            entry.wake = time.addingTimeInterval(delay(user, entry.failures))
+            let isDamaged = (error as? TenantError)?.code == .configCorrupt
+            entry.wake = time.addingTimeInterval(isDamaged ? Self.repairDelay : delay(user, entry.failures))
             if entry.failures == 1 {
                 logger.error(
                     "a user's schedules wait for a fault to pass",

@@ -19,6 +19,8 @@ public struct ScheduleError: Error, Sendable, Equatable, CustomStringConvertible
         case derived = "schedule_derived"
         /// The job of a schedule was refused by the queue; `jobCode` says why.
         case job = "job_refused"
+        /// The user's config.json is damaged: nothing is scheduled until an operator has repaired it.
+        case configCorrupt = "config_corrupt"
         /// The disk said no; nothing was changed.
         case storage = "storage"
         /// Another change of the schedules does not come to its end; nothing was changed.

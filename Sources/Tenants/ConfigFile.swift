@@ -28,6 +28,18 @@ struct ConfigFile: Sendable {
         }
     }
 
+    /// Why the config cannot be used; nil: it can. Changes nothing, other than `read`.
+    func problem() -> TenantError? {
+        do throws(TenantError) {
+            guard case .unreadable(let reason) = try load() else { return nil }
+            return TenantError(
+                .configCorrupt,
+                "config.json of \"\(user)\" is unreadable (\(reason)). Repair the file, or delete the user.")
+        } catch {
+            return error
+        }
+    }
+
     /// As `read`, for a caller that holds the lock.
     func readLocked() throws(TenantError) -> UserConfig {
         switch try load() {
@@ -54,6 +66,11 @@ struct ConfigFile: Sendable {
                 throw TenantError(
                     .configCorrupt,
                     "config.json of \"\(user)\" is not a plain file. Put the file itself in its place.", file: error)
+            case .permission:
+                throw TenantError(
+                    .configCorrupt,
+                    "The service may not read config.json of \"\(user)\". Give it back to the service's account.",
+                    file: error)
             default: throw TenantError(error, doing: "read the config of \"\(user)\"")
             }
         }

@@ -30,7 +30,8 @@ public struct InitialUserData: Sendable, Hashable {
         }
         if let part = Self.part("preferences", &reader) {
             preferences = try PreferencesChange(
-                json: part, path: EntryRules.join(path, "preferences"), isKnownTimeZone: isKnownTimeZone)
+                json: part, path: EntryRules.join(path, "preferences"), storedChannels: [],
+                isKnownTimeZone: isKnownTimeZone)
         }
         if let part = Self.part("persona", &reader) {
             persona = try PersonaChange(json: part, path: EntryRules.join(path, "persona"))

@@ -16,8 +16,11 @@ public enum Weekday: String, Sendable, CaseIterable {
 public struct Preferences: Sendable, Hashable {
     /// Bounds of `maxReportLength`, in characters.
     public static let reportLengths = 100...100_000
-    /// The channels a report can be announced on.
-    public static let knownChannels = ["file", "push", "webhook", "email"]
+    /// The channels a report can be announced on. Only these can be chosen.
+    public static let channels = ["file"]
+    /// Channels that earlier versions accepted although nothing was ever sent on them. A user who has one keeps it: it
+    /// loads, may be repeated and may be removed.
+    static let formerChannels = ["push", "webhook", "email"]
 
     public var reportFrequency: ReportFrequency = .daily
     /// Local wall clock time in the user's time zone, "HH:MM", 24 hours.

@@ -28,17 +28,29 @@ public struct PreferencesChange: Sendable, Hashable {
         self.notificationChannels = notificationChannels
     }
 
+    /// A change of an existing user's preferences. A channel of `formerChannels` passes here, since the user may have it:
+    /// `UserConfigManager` compares with the stored preferences.
     public init(
         json: JSON, path: String = "preferences",
         isKnownTimeZone: (String) -> Bool = TimeZoneName.isInstalled
     ) throws(FieldError) {
-        var reader = try ObjectReader(json, path: path)
-        try self.init(&reader, json: json, path: path, isKnownTimeZone: isKnownTimeZone)
-        try reader.finish()
+        try self.init(
+            json: json, path: path, storedChannels: Preferences.formerChannels, isKnownTimeZone: isKnownTimeZone)
     }
 
     init(
-        _ reader: inout ObjectReader, json: JSON, path: String, isKnownTimeZone: (String) -> Bool
+        json: JSON, path: String, storedChannels: [String], isKnownTimeZone: (String) -> Bool
+    ) throws(FieldError) {
+        var reader = try ObjectReader(json, path: path)
+        try self.init(
+            &reader, json: json, path: path, storedChannels: storedChannels, isKnownTimeZone: isKnownTimeZone)
+        try reader.finish()
+    }
+
+    /// - Parameter storedChannels: channels accepted besides those that exist.
+    init(
+        _ reader: inout ObjectReader, json: JSON, path: String, storedChannels: [String],
+        isKnownTimeZone: (String) -> Bool
     ) throws(FieldError) {
         self.init()
         reportFrequency = try reader.choice("report_frequency", of: ReportFrequency.self)
@@ -51,12 +63,15 @@ public struct PreferencesChange: Sendable, Hashable {
         maxReportLength = try reader.int("max_report_length", in: Preferences.reportLengths)
         notificationChannels = try reader.strings(
             "notification_channels", maxCount: EntryRules.maximumEntries, maxLength: EntryRules.maximumEntryLength)
-        self = try validated(path: path, isKnownTimeZone: isKnownTimeZone)
+        self = try validated(path: path, storedChannels: storedChannels, isKnownTimeZone: isKnownTimeZone)
     }
 
-    /// The change with its texts trimmed. - Throws: the first value that breaks a rule.
+    /// The change with its texts trimmed.
+    /// - Parameter storedChannels: the channels the user already has; they may be repeated, also those that do not exist.
+    /// - Throws: the first value that breaks a rule.
     public func validated(
-        path: String = "preferences", isKnownTimeZone: (String) -> Bool = TimeZoneName.isInstalled
+        path: String = "preferences", storedChannels: [String] = [],
+        isKnownTimeZone: (String) -> Bool = TimeZoneName.isInstalled
     ) throws(FieldError) -> PreferencesChange {
         var result = self
         func field(_ key: String) -> String { EntryRules.join(path, key) }
@@ -72,7 +87,8 @@ public struct PreferencesChange: Sendable, Hashable {
                     + "\(Preferences.reportLengths.upperBound)")
         }
         if let value = notificationChannels {
-            result.notificationChannels = try Self.channels(value, field: field("notification_channels"))
+            result.notificationChannels = try Self.channels(
+                value, stored: storedChannels, field: field("notification_channels"))
         }
         return result
     }
@@ -120,11 +136,15 @@ public struct PreferencesChange: Sendable, Hashable {
         return tag
     }
 
-    private static func channels(_ names: [String], field: String) throws(FieldError) -> [String] {
+    private static func channels(
+        _ names: [String], stored: [String], field: String
+    ) throws(FieldError) -> [String] {
         let kept = try EntryRules.list(names, field: field)
-        for name in kept where !Preferences.knownChannels.contains(name) {
+        for name in kept where !Preferences.channels.contains(name) && !stored.contains(name) {
             throw FieldError(
-                field: field, detail: "may contain only \(Preferences.knownChannels.joined(separator: ", "))")
+                field: field,
+                detail: "\"\(name)\" is no channel of this version; choose from: "
+                    + Preferences.channels.joined(separator: ", "))
         }
         return kept
     }

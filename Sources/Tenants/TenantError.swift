@@ -10,7 +10,8 @@ public struct TenantError: Error, Sendable, Equatable, CustomStringConvertible {
         case userNotFound = "user_not_found"
         case userExists = "user_exists"
         case versionConflict = "version_conflict"
-        /// config.json cannot be used. It was left in place or set aside, see `quarantinePath`; it is never replaced.
+        /// config.json (or account.json) cannot be used until an operator has repaired it. It was left in place or set
+        /// aside, see `quarantinePath`; it is never replaced. Every way in answers with this code, and jobs wait.
         case configCorrupt = "config_corrupt"
         case invalidField = "invalid_field"
         case reportNotFound = "report_not_found"
@@ -52,6 +53,8 @@ public struct TenantError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// True where the same call can succeed later without anybody changing it.
     public var isPassing: Bool { code == .storage || code == .lockTimeout }
+    /// Seconds after which asking again may find a damaged file repaired.
+    public static let repairRetrySeconds = 60
 
     public var description: String {
         let place = field.map { " (\($0))" } ?? ""

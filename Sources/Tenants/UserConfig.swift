@@ -51,7 +51,8 @@ public struct UserConfig: Sendable, Hashable {
     }
 
     /// The same settings under all the rules that every way in checks: for configs changed as Swift values.
-    /// The time zone they had `before` is not asked about, as it may have been installed then and not be now.
+    /// The time zone and the channels of `before` pass: the zone may be installed no longer, and a channel may be one of
+    /// `Preferences.formerChannels`.
     func validated(
         before: UserConfig, isKnownTimeZone: (String) -> Bool
     ) throws(FieldError) -> UserConfig {
@@ -59,7 +60,9 @@ public struct UserConfig: Sendable, Hashable {
         result.watchlist.apply(try watchlist.asChange.validated())
         let known = before.preferences.timezone
         result.preferences.apply(
-            try preferences.asChange.validated(isKnownTimeZone: { $0 == known || isKnownTimeZone($0) }))
+            try preferences.asChange.validated(
+                storedChannels: before.preferences.notificationChannels,
+                isKnownTimeZone: { $0 == known || isKnownTimeZone($0) }))
         result.persona.apply(try persona.asChange.validated())
         try CustomData.check(customData, field: "custom_data")
         return result
@@ -129,7 +132,9 @@ extension UserConfig {
         if let part = reader.json("preferences") {
             var section = try ObjectReader(part, path: "preferences")
             preferences.apply(
-                try PreferencesChange(&section, json: part, path: "preferences", isKnownTimeZone: { _ in true }))
+                try PreferencesChange(
+                    &section, json: part, path: "preferences", storedChannels: Preferences.formerChannels,
+                    isKnownTimeZone: { _ in true }))
         }
         if let part = reader.json("persona") {
             var section = try ObjectReader(part, path: "persona")

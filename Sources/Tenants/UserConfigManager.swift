@@ -74,7 +74,11 @@ public final class UserConfigManager: Sendable {
         _ id: UserID, _ change: PreferencesChange, ifMatch: Int? = nil
     ) throws(TenantError) -> UserConfig {
         try update(id, ifMatch: ifMatch) { (config) throws(FieldError) in
-            config.preferences.apply(try change.validated(isKnownTimeZone: self.workspaces.isKnownTimeZone))
+            // The path is empty: callers know the field by the name they sent.
+            config.preferences.apply(
+                try change.validated(
+                    path: "", storedChannels: config.preferences.notificationChannels,
+                    isKnownTimeZone: self.workspaces.isKnownTimeZone))
         }
     }
 

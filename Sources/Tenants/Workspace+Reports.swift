@@ -98,19 +98,34 @@ extension Workspace {
         return (report, text)
     }
 
-    /// Reports newest first. - Parameters: `limit` at least 1; `after` the last id of the page before.
-    public func listReports(limit: Int, after: String? = nil) throws(TenantError) -> [ReportFile] {
-        let names: [SealedEntry]
+    /// Removes a report; one that is not there is no error. Commit point: the sidecar goes first.
+    public func removeReport(_ id: String) throws(TenantError) {
+        try Self.checkReportID(id)
+        for fileExtension in ["json"] + ReportFormat.allCases.map(\.fileExtension) {
+            do {
+                try directory.remove(Self.reportPath(id, fileExtension))
+            } catch {
+                if error.code == .notFound { continue }
+                throw TenantError(error, doing: "remove the report \(id) of \"\(user)\"")
+            }
+        }
+    }
+
+    /// The ids of all reports, newest first: one listing, nothing is read.
+    public func reportIDs() throws(TenantError) -> [String] {
         do {
-            names = try directory.list(Self.reports)
+            return try directory.list(Self.reports).lazy.filter { $0.kind == .regular }
+                .compactMap { Self.reportID(ofSidecar: $0.name) }.sorted(by: >)
         } catch {
             if error.code == .notFound { return [] }
             throw TenantError(error, doing: "list the reports of \"\(user)\"")
         }
-        let ids = names.lazy.filter { $0.kind == .regular }.compactMap { Self.reportID(ofSidecar: $0.name) }
-            .filter { after == nil || $0 < after! }.sorted(by: >)
+    }
+
+    /// Reports newest first. - Parameters: `limit` at least 1; `after` the last id of the page before.
+    public func listReports(limit: Int, after: String? = nil) throws(TenantError) -> [ReportFile] {
         var page: [ReportFile] = []
-        for id in ids {
+        for id in try reportIDs() where after.map({ id < $0 }) ?? true {
             guard page.count < limit else { break }
             do {
                 page.append(try report(id))

@@ -131,6 +131,8 @@ public final class WorkspaceManager: Sendable {
         var config = newConfig(target)
         config.watchlist = settings.watchlist
         config.preferences = settings.preferences
+        // A new user gets only channels that exist; the source may have others from earlier versions.
+        config.preferences.notificationChannels.removeAll { !Preferences.channels.contains($0) }
         try publish(config, from: pattern)
         return config
     }

@@ -9,16 +9,20 @@ public struct JobTicket: Sendable, Hashable {
     public var jobID: String
     /// queued, running, completed, failed or cancelled.
     public var status: String
+    /// What the service accepts in the job and does nothing with; left out of the answer when there is nothing to say.
+    public var notices: [String]
 
-    public init(jobID: String, status: String) {
+    public init(jobID: String, status: String, notices: [String] = []) {
         self.jobID = jobID
         self.status = status
+        self.notices = notices
     }
 
     public var statusURL: String { "/jobs/\(jobID)" }
 
     public var json: JSON {
-        ["job_id": .string(jobID), "status": .string(status), "status_url": .string(statusURL)]
+        JSON.object(["job_id": .string(jobID), "status": .string(status), "status_url": .string(statusURL)])
+            .with(notices: notices)
     }
 }
 
@@ -32,9 +36,12 @@ public struct ChatReply: Sendable, Hashable {
     public var processingTimeMs: Int
     /// {prompt_tokens, completion_tokens, total_tokens, cached_tokens, cost_usd}
     public var usage: JSON
+    /// As in `JobTicket`.
+    public var notices: [String]
 
     public init(
-        response: String, sessionID: String, userID: String, jobID: String, processingTimeMs: Int, usage: JSON
+        response: String, sessionID: String, userID: String, jobID: String, processingTimeMs: Int, usage: JSON,
+        notices: [String] = []
     ) {
         self.response = response
         self.sessionID = sessionID
@@ -42,13 +49,14 @@ public struct ChatReply: Sendable, Hashable {
         self.jobID = jobID
         self.processingTimeMs = processingTimeMs
         self.usage = usage
+        self.notices = notices
     }
 
     public var json: JSON {
-        [
+        JSON.object([
             "response": .string(response), "session_id": .string(sessionID), "user_id": .string(userID),
             "job_id": .string(jobID), "processing_time_ms": JSON(processingTimeMs), "usage": usage,
-        ]
+        ]).with(notices: notices)
     }
 }
 
@@ -58,21 +66,24 @@ public struct ReportTicket: Sendable, Hashable {
     public var reportID: String
     public var userID: String
     public var status: String
+    /// As in `JobTicket`.
+    public var notices: [String]
 
-    public init(reportID: String, userID: String, status: String) {
+    public init(reportID: String, userID: String, status: String, notices: [String] = []) {
         self.reportID = reportID
         self.userID = userID
         self.status = status
+        self.notices = notices
     }
 
     public var statusURL: String { "/reports/\(reportID)" }
 
     public var json: JSON {
-        [
+        JSON.object([
             "report_id": .string(reportID), "user_id": .string(userID), "status": .string(status),
             "message": "The report is in the queue; ask status_url for its progress.",
             "estimated_completion_time": "1-2 minutes", "status_url": .string(statusURL),
-        ]
+        ]).with(notices: notices)
     }
 }
 
@@ -113,5 +124,14 @@ public struct ReportView: Sendable, Hashable {
             "error_message": JSON(errorMessage), "created_at": .string(RFC3339.string(createdAt)),
             "completed_at": JSON(completedAt.map(RFC3339.string)),
         ]
+    }
+}
+
+extension JSON {
+    /// The object with `notices`, or as it is when there are none.
+    func with(notices: [String]) -> JSON {
+        guard !notices.isEmpty, var members = object else { return self }
+        members["notices"] = JSON(notices)
+        return .object(members)
     }
 }

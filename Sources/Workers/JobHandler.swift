@@ -12,6 +12,15 @@ public protocol JobHandler: Sendable {
     /// Runs the job to its end, blocking. Must return within `policy.timeout` plus the pool's grace time, soon after
     /// `cancellation` is set, and must not keep `record`, which belongs to the calling thread.
     func run(_ job: ClaimedJob, record: RunRecord, cancellation: CancellationFlag) -> JobOutcome
+
+    /// Removes what `run` has already put where others see it. Called on the worker's thread when it is decided that the job
+    /// fails or is cancelled, before its final line; a crash between the two brings the job back.
+    /// - Returns: whether the final line must carry no result, as nothing is left of it.
+    func discardResult(of job: ClaimedJob) -> Bool
+}
+
+extension JobHandler {
+    public func discardResult(of job: ClaimedJob) -> Bool { false }
 }
 
 public struct JobPolicy: Sendable {

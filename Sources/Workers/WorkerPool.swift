@@ -198,7 +198,7 @@ public final class WorkerPool: Sendable {
         let began = options.uptime()
         let policy = handler.policy(for: job)
         if let expiry = policy.expiresAt, !job.isOperatorRetry, now() >= expiry {
-            if !end(claim, job, rules.expired(expiry), began) { watcher.lookForOrphans() }
+            if !end(claim, job, withoutResult(rules.expired(expiry), job), began) { watcher.lookForOrphans() }
             return nil
         }
         let flag = running.begin(job.id, run: job.run, timeout: policy.timeout)
@@ -213,7 +213,7 @@ public final class WorkerPool: Sendable {
         let ending = rules.ending(
             of: outcome, attempt: job.attempt, policy: policy, stopped: flag.reason, now: now(),
             random: options.random(), isDiskFull: isDiskFull(outcome))
-        let isWritten = end(claim, job, ending, began)
+        let isWritten = end(claim, job, withoutResult(ending, job), began)
         running.end(job.id)
         // Only now: recovery leaves alone what it takes for running here.
         if !isWritten { watcher.lookForOrphans() }
@@ -221,6 +221,18 @@ public final class WorkerPool: Sendable {
         if ending.goesBack { endIfCancelled(job) }
         guard case .release = ending, !dispatcher.isStopped else { return nil }
         return now() + WorkerPool.releaseWait
+    }
+
+    /// A job that does not complete leaves nothing behind that says it did.
+    private func withoutResult(_ ending: Ending, _ job: ClaimedJob) -> Ending {
+        switch ending {
+        case .complete, .retry, .release, .hold: return ending
+        case .bury:
+            _ = handler.discardResult(of: job)
+            return ending
+        case .cancel(_, let usage):
+            return handler.discardResult(of: job) ? .cancel(result: nil, usage: usage) : ending
+        }
     }
 
     /// Asked only after a job met trouble with files: a fault of its own, or of the disk?

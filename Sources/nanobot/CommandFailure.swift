@@ -81,7 +81,8 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.kind {
         case .invalidJSON, .invalidJob, .tooLarge: status = .usage
-        case .storage, .lockTimeout, .outcomeUnknown, .queueFull, .userQueueFull, .rateLimited, .budgetTokens, .budgetCost:
+        case .storage, .lockTimeout, .outcomeUnknown, .queueFull, .userQueueFull, .rateLimited, .budgetTokens, .budgetCost,
+            .configCorrupt:
             status = .unavailable
         case .userNotFound, .sessionBusy, .conflict, .idempotencyConflict, .notFound, .invalidState, .corrupt,
             .userSuspended, .modelNotAllowed:
@@ -107,7 +108,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidField: status = .usage
-        case .keysUnavailable, .storage: status = .unavailable
+        case .keysUnavailable, .storage, .configCorrupt: status = .unavailable
         case .invalidToken, .tokenNotFound, .tooManyTokens: status = .failed
         }
         self.init(error.code.rawValue, error.detail, field: error.field, status)
@@ -117,8 +118,8 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidUserID, .invalidSessionID, .invalidField: status = .usage
-        case .storage, .lockTimeout: status = .unavailable
-        case .userNotFound, .userExists, .versionConflict, .configCorrupt, .reportNotFound: status = .failed
+        case .storage, .lockTimeout, .configCorrupt: status = .unavailable
+        case .userNotFound, .userExists, .versionConflict, .reportNotFound: status = .failed
         }
         let field = error.code == .invalidField ? error.field : nil
         self.init(error.code.rawValue, error.detail, field: field, status)
@@ -128,7 +129,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidExpression, .invalidTimeZone, .invalidField: status = .usage
-        case .storage, .lockTimeout: status = .unavailable
+        case .storage, .lockTimeout, .configCorrupt: status = .unavailable
         case .userNotFound, .notFound, .conflict, .tooMany, .derived, .job: status = .failed
         }
         self.init(error.jobCode ?? error.code.rawValue, error.detail, field: error.field, status)

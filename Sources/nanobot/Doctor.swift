@@ -11,7 +11,8 @@ struct Doctor: ParsableCommand {
         discussion: """
             Looks at the settings, the spool's file system and its space, time zones, the
             limit on open files, the model and its accounts (each is asked for an answer,
-            without its key), the box for commands, and whether the service answers.
+            without its key), the box for commands, damaged files of users, and whether
+            the service answers.
             Exit 1 if something has failed. `nanobot check` verifies the jobs themselves.
 
             Example:

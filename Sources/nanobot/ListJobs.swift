@@ -48,7 +48,8 @@ struct ListJobs: ParsableCommand {
                 state: state?.rawValue, user: user?.rawValue, kind: kind?.rawValue, limit: limit, after: after?.description)
         }
         let services = try common.openExisting()
-        if let user { _ = try services.configs.get(user) }
+        // Opened to say that there is no such user; the settings are of no interest.
+        if let user { _ = try services.workspaces.open(user) }
         let jobs = try services.client.list(JobFilter(state: state, user: user, kind: kind), limit: limit, after: after)
         try common.answer(.array(jobs.map(\.json)), ListJobs.table(jobs))
         if jobs.isEmpty { common.remark("no such jobs") }

@@ -15,7 +15,7 @@ struct PreferencesCommand: ParsableCommand {
             Keys: report_frequency (daily, weekly, both, realtime, off), report_time
             (hh:mm), report_weekday, timezone (IANA; empty: the service's), report_format
             (markdown, html, json, text), language, max_report_length (characters),
-            notification_channels (a,b). The report schedules move with them.
+            notification_channels (file). The report schedules move with them.
 
             Examples:
               nanobot preferences set alice report_time=07:30 timezone=Europe/Berlin

@@ -53,6 +53,68 @@ struct JobTests {
         }
     }
 
+    @Test("every answer to a job with a callback_url says that nothing is sent to it, and no other answer does")
+    func callbackNotice() async throws {
+        let service = try service { _, _ in .complete(["response": "ok"]) }
+        try await service.serve { http in
+            func notices(_ reply: JSON) -> Int? { reply["notices"]?.array?.count }
+            for (members, count) in [(["callback_url": "https://x.example/"], 1), ([:], nil)] as [(JSONObject, Int?)] {
+                var chat: JSONObject = ["user_id": "alice", "message": "hi"]
+                chat.merge(members)
+                var job: JSONObject = ["user_id": "alice", "kind": "report"]
+                job.merge(members)
+                var report: JSONObject = ["user_id": "alice"]
+                report.merge(members)
+                #expect(notices(try await http.send("POST", "/chat", json: .object(chat)).json) == count)
+                #expect(notices(try await http.send("POST", "/chat?wait=0", json: .object(chat)).json) == count)
+                #expect(notices(try await http.send("POST", "/reports", json: .object(report)).json) == count)
+                #expect(notices(try await http.send("POST", "/jobs", json: .object(job)).json) == count)
+                let batch = try await http.send("POST", "/jobs", json: .array([.object(job)])).json
+                #expect(batch[0].map(notices) == .some(count))
+                chat["stream"] = true
+                let stream = try await http.send("POST", "/chat", json: .object(chat)).body
+                #expect(stream.components(separatedBy: "\"notices\"").count - 1 == count ?? 0)
+                job["user_id"] = nil
+                let schedule = try await http.send(
+                    "POST", "/users/alice/schedules",
+                    json: ["kind": "cron", "expression": "0 9 * * *", "job": .object(job)]
+                ).json
+                #expect(notices(schedule) == count)
+                let run = try await http.send(
+                    "POST", "/users/alice/schedules/\(schedule["id"]?.string ?? "")/run")
+                #expect(notices(try run.json) == count)
+            }
+        }
+    }
+
+    @Test("the list of reports shows the state of each report's job")
+    func reportStates() async throws {
+        let service = try service()
+        try await service.serve { http in
+            func order() async throws -> JobID {
+                let reply = try await http.send("POST", "/reports", json: ["user_id": "alice"]).json
+                return try #require(reply["report_id"]?.string.flatMap { JobID($0) })
+            }
+            let (done, waiting, cancelled, failed) = (try await order(), try await order(), try await order(), try await order())
+            try service.work(done) { _, _ in .complete(["report_id": .string("\(done)")]) }
+            try service.work(failed) { _, _ in .fail(code: "x") }
+            _ = try await http.send("POST", "/jobs/\(cancelled)/cancel")
+            // All have left a text, as a kill before the final line can make it; one of a job long forgotten.
+            let forgotten = JobID.make(now: Date() - 86_400 * 40)
+            for id in [done, waiting, cancelled, failed, forgotten] { service.shelf.put(report: "\(id)", text: "# R") }
+            let rows = try await http.get("/users/alice/reports").json.array ?? []
+            let states = rows.map { "\($0["report_id"]?.string ?? "") \($0["status"]?.string ?? "")" }
+            #expect(
+                Set(states) == [
+                    "\(done) completed", "\(waiting) queued", "\(cancelled) cancelled", "\(failed) failed",
+                    "\(forgotten) completed",
+                ])
+            for id in [waiting, cancelled, failed] {
+                #expect(try await http.get("/reports/\(id)").json["content"]?.isNull == true)
+            }
+        }
+    }
+
     @Test("a failed chat is 502 with its job, a cancelled one 409")
     func failures() async throws {
         let service = try service { _, _ in .fail(code: "model_unavailable") }

@@ -52,9 +52,7 @@ final class ServiceFixture: Sendable {
         scheduler = ReportScheduler(
             client: jobs, workspaces: workspaces, configs: configs,
             changes: ChangeMarks(folder: home.path + "/workspaces/.changed"))
-        let configs = configs
-        tokens = TokenDesk(
-            store: TokenStore(folder: home.path + "/tokens"), incarnation: { try? configs.get($0).incarnation })
+        tokens = TokenDesk(store: TokenStore(folder: home.path + "/tokens"), configs: configs)
         accounts = Accounts(
             workspaces: workspaces, configs: configs, scheduler: scheduler, client: jobs, tokens: tokens)
     }

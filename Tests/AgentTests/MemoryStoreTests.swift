@@ -34,6 +34,18 @@ struct MemoryStoreTests {
                 + "- \(day): prefers short answers\n- \(day): 喜欢简短的回答\n")
     }
 
+    @Test("A memory that is no UTF-8 is kept as it was before a change replaces it")
+    func foreignBytes() throws {
+        let bytes = Array("caf".utf8) + [0xE9, 0x0A]
+        try directory.write("memory/MEMORY.md", bytes)
+        #expect(try store.forget("nothing of that").isEmpty)
+        #expect(try directory.read("memory/MEMORY.md", maxBytes: 100) == bytes)
+        #expect(try store.remember("likes tea", on: AgentHouse.noon))
+        let kept = try directory.list("memory").filter { $0.name.hasPrefix("MEMORY.md.corrupt-") }
+        #expect(kept.count == 1)
+        #expect(try directory.read(try #require(kept.first).path, maxBytes: 100) == bytes)
+    }
+
     @Test("Forgetting removes the entries that contain the text and nothing else")
     func forget() throws {
         _ = try store.remember("owns TSLA since 2020", on: AgentHouse.noon)

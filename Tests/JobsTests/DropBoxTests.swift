@@ -30,6 +30,34 @@ struct DropBoxTests {
         #expect(try house.client.view(id)?.kind == .report)
     }
 
+    @Test("a receipt says that nothing is sent to a callback_url")
+    func callbackNotice() throws {
+        let house = try JobHouse()
+        let box = house.dropBox()
+        try house.drop("a.json", #"{"kind":"report","user_id":"demo","callback_url":"https://x.example/"}"#)
+        box.scan()
+        let receipt = try house.json(.receipts, "a.json")
+        #expect(receipt["id"] != nil && receipt["notices"]?.array?.count == 1)
+    }
+
+    @Test("a job of a user whose settings are damaged waits, without keeping others waiting, until they are repaired")
+    func damagedUser() throws {
+        let house = try JobHouse()
+        let box = house.dropBox()
+        try house.addUser("other")
+        let config = "\(house.directory.path)/workspaces/demo/config.json"
+        let good = try LinuxFileSystem().readFile(config)
+        try LinuxFileSystem().replaceFile(config, Array("{".utf8))
+        try house.drop("a.json", report)
+        try house.drop("b.json", #"{"kind":"report","user_id":"other"}"#)
+        for _ in 0..<3 { house.scanSettled(box) }
+        #expect(try house.names(.receipts) == ["b.json"] && house.names(.rejected).isEmpty)
+        try LinuxFileSystem().replaceFile(config, good)
+        house.clock.advance(by: 60)
+        box.scan()
+        #expect(try house.names(.receipts) == ["a.json", "b.json"] && house.names(.admitting).isEmpty)
+    }
+
     @Test("an id in the file is kept, and dropping it again answers with the same job under another receipt")
     func sameFileTwice() throws {
         let house = try JobHouse()
@@ -60,7 +88,7 @@ struct DropBoxTests {
         #expect(receipts.count == 3)
         for name in receipts { #expect(try house.json(.receipts, name)["id"]?.string == id.description) }
         try house.drop("c.json", job + #""report_type":"weekly"}"#)
-        box.scan()
+        house.scanSettled(box)
         #expect(try house.json(.receipts, "c.json")["error"]?["code"] == "idempotency_conflict")
     }
 
@@ -84,7 +112,7 @@ struct DropBoxTests {
         let house = try JobHouse()
         let box = house.dropBox()
         try house.drop(name, bytes)
-        box.scan()
+        house.scanSettled(box)
         let error = try house.json(.receipts, name)
         #expect(error["error"]?["code"]?.string == code && error["error"]?["field"]?.string == field)
         #expect(error["error"]?["detail"]?.string?.isEmpty == false && error["id"] == nil)
@@ -102,7 +130,7 @@ struct DropBoxTests {
         let box = house.dropBox()
         for text in ["{", "[", "{"] {
             try house.drop("a.json", text)
-            box.scan()
+            house.scanSettled(box)
         }
         #expect(try house.names(.rejected).count == 6 && house.names(.receipts).count == 3)
     }
@@ -219,7 +247,7 @@ struct DropBoxTests {
             let box = house.dropBox()
             try house.drop(name, isGood ? report : "{")
             faulty.set(.stop(call: stop))
-            box.scan()
+            house.scanSettled(box)
             let isWhole = faulty.calls < stop
             faulty.crash()
             let again = try JobHouse(in: directory)

@@ -8,6 +8,8 @@ struct DropCandidatesTests {
     /// What the drop box hears and sees of one file; times in seconds.
     enum Step {
         case close, write, lost
+        /// The closed file held no job.
+        case doubt(size: Int, at: TimeInterval)
         /// A look at the file, and whether it must count as whole.
         case look(size: Int, changed: TimeInterval = 0, at: TimeInterval, isWhole: Bool)
     }
@@ -35,6 +37,14 @@ struct DropCandidatesTests {
             [.write, .look(size: 1, at: 0, isWhole: false), .lost, .look(size: 1, at: 2, isWhole: true)]
         ),
         (
+            "closed without a job: 2 s without a change, or the next close",
+            [
+                .close, .look(size: 1, at: 0, isWhole: true), .doubt(size: 1, at: 0), .look(size: 1, at: 1.9, isWhole: false),
+                .look(size: 1, at: 2, isWhole: true), .doubt(size: 1, at: 2), .look(size: 2, at: 2, isWhole: false),
+                .close, .look(size: 2, at: 2.1, isWhole: true),
+            ]
+        ),
+        (
             "empty: waits for content even when closed; a clock set back only delays",
             [
                 .close, .look(size: 0, at: 0, isWhole: false), .look(size: 0, at: -100, isWhole: false),
@@ -48,16 +58,19 @@ struct DropCandidatesTests {
         let start = Date(timeIntervalSince1970: 1_764_000_000)
         let name = FileName("a.json")
         var candidates = DropCandidates()
+        func status(_ size: Int, _ changed: TimeInterval = 0) -> FileStatus {
+            FileStatus(
+                kind: .regular, size: size, modified: start + changed, inode: 1, device: 1, links: 1, owner: 0,
+                mode: 0o600)
+        }
         for step in Self.stories[index].steps {
             switch step {
             case .close: candidates.sawClose(name)
             case .write: candidates.sawWriting(name)
             case .lost: candidates.lostEvents()
+            case .doubt(let size, let time): candidates.doubt(name, status(size), now: start + time)
             case .look(let size, let changed, let time, let isWhole):
-                let status = FileStatus(
-                    kind: .regular, size: size, modified: start + changed, inode: 1, device: 1, links: 1, owner: 0,
-                    mode: 0o600)
-                let answer = candidates.isWhole(name, status, now: start + time)
+                let answer = candidates.isWhole(name, status(size, changed), now: start + time)
                 #expect(answer == isWhole, "\(Self.stories[index].name) at \(time)")
             }
         }

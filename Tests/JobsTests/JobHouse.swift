@@ -89,6 +89,13 @@ final class JobHouse: Sendable {
         try LinuxFileSystem().createSynced(path(folder, name), bytes)
     }
 
+    /// Two looks, the second when the dropped files have been unchanged for their quiet time.
+    func scanSettled(_ box: DropBox) {
+        box.scan()
+        clock.advance(by: DropCandidates.quietTime)
+        box.scan()
+    }
+
     func names(_ folder: Folder) throws -> [String] {
         try LinuxFileSystem().list(spool.layout.path(folder)).map(\.name).filter { !$0.hasPrefix(".") }.sorted()
     }

@@ -2,6 +2,7 @@
 import DurableFiles
 import Foundation
 import Synchronization
+import TestSupport
 import TextFormats
 import Testing
 
@@ -159,6 +160,67 @@ final class Protected<Value: Sendable>: Sendable {
         let error = #expect(throws: TenantError.self) { try self.configs.get(self.alice) }
         #expect(error?.code == .configCorrupt && error?.field == field)
         #expect(try house.text("alice/config.json") == spoilt)
+    }
+
+    @Test("a channel that does not exist is refused by name, unless the user has it stored; then it may stay or go")
+    func channels() throws {
+        func change(_ channels: [String]) throws -> [String] {
+            let change = try PreferencesChange(json: ["notification_channels": JSON(channels)], path: "")
+            return try configs.updatePreferences(alice, change).preferences.notificationChannels
+        }
+        func refusal(_ channels: [String]) -> TenantError? {
+            #expect(throws: TenantError.self) { try change(channels) }
+        }
+        for channel in ["push", "webhook", "email"] {
+            let error = refusal(["file", channel])
+            #expect(error?.code == .invalidField && error?.field == "notification_channels")
+            #expect(error?.detail.contains("\"\(channel)\"") == true)
+        }
+        let text = try house.text("alice/config.json")
+        let stored = text.replacingOccurrences(of: "\"file\"", with: "\"file\", \"email\"")
+        try #require(stored != text)
+        try house.overwrite("alice/config.json", stored)
+        #expect(try configs.get(alice).preferences.notificationChannels == ["file", "email"])
+        let other = try configs.updatePreferences(alice, try PreferencesChange(json: ["language": "en"]))
+        #expect(other.preferences.notificationChannels == ["file", "email"] && other.preferences.language == "en")
+        #expect(try change(["email"]) == ["email"])
+        #expect(refusal(["email", "push"])?.detail.contains("push") == true)
+        #expect(try house.manager().clone(from: alice, to: try user("copy")).preferences.notificationChannels == [])
+        #expect(try change(["file"]) == ["file"])
+        #expect(refusal(["email"])?.code == .invalidField)
+    }
+
+    @Test("a config the service may not read is damaged like any other, stays in place and is good again with its rights")
+    func unreadable() throws {
+        let files = FaultyFileSystem(.failFirst("openat2 config.json", errno: 13))
+        let error = #expect(throws: TenantError.self) {
+            try UserConfigManager(workspaces: self.house.manager(files: files)).get(self.alice)
+        }
+        #expect(error?.code == .configCorrupt && error?.quarantinePath == nil)
+        #expect(try configs.get(alice).watchlist.stocks == ["AAPL"])
+    }
+
+    @Test("damaged files are named without being touched, and are damages no longer when they are repaired", arguments: [
+        ("config.json", "{", true), ("config.json", "{}", true), ("account.json", "[", true),
+        ("schedules.json.corrupt-1", "x", false),
+    ])
+    func damages(_ name: String, _ text: String, _ isBlocking: Bool) throws {
+        let manager = house.manager()
+        #expect(try manager.damages(of: alice).isEmpty)
+        let before = try house.text("alice/config.json")
+        try house.overwrite("alice/\(name)", text)
+        for _ in 0..<2 {
+            let found = try manager.damages(of: alice)
+            #expect(found.map(\.isBlocking) == [isBlocking])
+            #expect(found.first?.detail.contains(name.prefix { $0 != "." }) == true)
+            #expect(try house.text("alice/\(name)") == text)
+        }
+        if name == "config.json" {
+            try house.overwrite("alice/\(name)", before)
+        } else {
+            try LinuxFileSystem().remove("\(house.root)/alice/\(name)")
+        }
+        #expect(try manager.damages(of: alice).isEmpty && manager.damages(of: try user("nobody")).isEmpty)
     }
 
     @Test("members a newer version wrote survive a change")

@@ -21,6 +21,8 @@ public final class FaultyFileSystem: FileSystem {
         case failFirst(String, errno: Int32)
         /// Every call whose "operation path" begins so fails with EIO; all others work.
         case failAlways(String)
+        /// Before the first call whose "operation path" begins so, the closure runs, as another program would; all calls work.
+        case interruptFirst(String, @Sendable () -> Void)
         /// The write with this number of calls writes half of its bytes, then the disk is full.
         case shortWrite(call: Int)
     }
@@ -70,6 +72,7 @@ public final class FaultyFileSystem: FileSystem {
     /// - Returns: true when this call shall write only half.
     @discardableResult
     private func step(_ operation: String, _ path: String) throws(FileError) -> Bool {
+        interrupt("\(operation) \(path)")
         let (failure, short) = state.withLock { state -> (Int32?, Bool) in
             state.calls += 1
             state.log.append("\(operation) \(path)")
@@ -80,7 +83,7 @@ public final class FaultyFileSystem: FileSystem {
                 state.isRefusing = true
             }
             switch state.fault {
-            case .none, .stopBefore: return (nil, false)
+            case .none, .stopBefore, .interruptFirst: return (nil, false)
             case .failFirst(let prefix, let errno):
                 guard "\(operation) \(path)".hasPrefix(prefix) else { return (nil, false) }
                 state.fault = .none
@@ -94,6 +97,15 @@ public final class FaultyFileSystem: FileSystem {
         }
         if let failure { throw FileError(errno: failure, operation: operation, path: path) }
         return short
+    }
+
+    private func interrupt(_ call: String) {
+        let body = state.withLock { state -> (@Sendable () -> Void)? in
+            guard case .interruptFirst(let prefix, let body) = state.fault, call.hasPrefix(prefix) else { return nil }
+            state.fault = .none
+            return body
+        }
+        body?()
     }
 
     private func opened(_ descriptor: Int32) -> Int32 {

@@ -64,6 +64,7 @@ final class Gate: Sendable {
 
 struct ScriptedHandler: JobHandler {
     var policy: @Sendable (ClaimedJob) -> JobPolicy = { _ in JobPolicy() }
+    var discard: @Sendable (ClaimedJob) -> Bool = { _ in false }
     var script: @Sendable (ClaimedJob, RunRecord, CancellationFlag) -> JobOutcome
 
     init(
@@ -75,6 +76,8 @@ struct ScriptedHandler: JobHandler {
     }
 
     func policy(for job: ClaimedJob) -> JobPolicy { policy(job) }
+
+    func discardResult(of job: ClaimedJob) -> Bool { discard(job) }
 
     func run(_ job: ClaimedJob, record: RunRecord, cancellation: CancellationFlag) -> JobOutcome {
         script(job, record, cancellation)

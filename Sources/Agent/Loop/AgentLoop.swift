@@ -35,7 +35,7 @@ public final class AgentLoop: Sendable {
         logger[metadataKey: "job.id"] = "\(turn.jobID)"
         logger[metadataKey: "user.id"] = "\(turn.user)"
         var run = try TurnRun(
-            turn: turn, tools: tools.settled(), services: services, journal: journal, events: events,
+            turn: turn, tools: tools.settled(cancellation), services: services, journal: journal, events: events,
             cancellation: cancellation, budget: budget, logger: logger)
         return try run.toTheEnd()
     }

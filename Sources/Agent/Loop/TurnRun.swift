@@ -27,6 +27,7 @@ struct TurnRun {
     private let history: [ChatMessage]
     private let question: ChatMessage
     private var machine: TurnStateMachine
+    private var quotes = TurnQuotes()
     private var percent = 0
 
     init(
@@ -156,6 +157,7 @@ struct TurnRun {
             guard let result = try result(of: planned, ready: ready[planned.key]) else {
                 return machine.handle(stopIfAsked() ?? .stopRequested(.cancelled))
             }
+            quotes.read(result, of: planned, in: turn)
             action = machine.handle(.toolFinished(index: planned.index, result: result))
         }
         return action
@@ -235,7 +237,8 @@ struct TurnRun {
         if case .stopRequested(let reason)? = stopIfAsked(), reason == .cancelled { throw reason.error }
         try record.keep(machine.items, isInterrupted: false)
         return TurnResult(
-            text: text, usage: machine.usage, steps: machine.steps, model: machine.model ?? turn.model.fullName)
+            text: text, usage: machine.usage, steps: machine.steps, model: machine.model ?? turn.model.fullName,
+            quotes: quotes.all)
     }
 
     /// Leaves the session in order after a failure and adds what the turn has cost.

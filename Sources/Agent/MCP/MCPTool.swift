@@ -1,6 +1,7 @@
 // A tool of an MCP server, as the model calls it: `mcp_<server>_<tool>`. What it returns comes from outside and is fenced. Holds
 // no tenant: the connection is chosen by the turn's user.
 import Foundation
+import HTTPTransport
 import MCP
 import Tenants
 import TextFormats
@@ -100,9 +101,10 @@ public struct MCPToolbox: Sendable {
     public init(_ servers: MCPServers) { self.servers = servers }
 
     /// Of two with one name the first is kept.
-    func tools() -> [any Tool] {
+    /// - Parameter cancellation: ends the wait for servers.
+    func tools(_ cancellation: CancellationToken? = nil) -> [any Tool] {
         var names: Set<String> = []
-        let tools = servers.offers(waiting: Self.patience).map { MCPTool($0, servers) }
+        let tools = servers.offers(waiting: Self.patience, cancellation: cancellation).map { MCPTool($0, servers) }
         return Array(tools.filter { names.insert($0.name).inserted }.prefix(Self.maxTools))
     }
 }

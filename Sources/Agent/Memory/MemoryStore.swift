@@ -20,11 +20,13 @@ public final class MemoryStore: Sendable {
     public init(workspace: Workspace) { self.workspace = workspace }
 
     /// The whole text; empty when there is none.
-    public func show() throws(AgentError) -> String {
+    public func show() throws(AgentError) -> String { String(decoding: try bytes(), as: UTF8.self) }
+
+    private func bytes() throws(AgentError) -> [UInt8] {
         do {
-            return String(decoding: try directory.read(path, maxBytes: Self.maxBytes * 4), as: UTF8.self)
+            return try directory.read(path, maxBytes: Self.maxBytes * 4)
         } catch {
-            if error.code == .notFound { return "" }
+            if error.code == .notFound { return [] }
             throw AgentError.storage(error, while: "reading the memory")
         }
     }
@@ -100,9 +102,15 @@ public final class MemoryStore: Sendable {
     ) throws(AgentError) -> Value {
         do {
             return try workspace.withLock(.memory) {
-                let before = try show()
+                let bytes = try bytes()
+                let before = String(decoding: bytes, as: UTF8.self)
                 let (after, value) = try body(before)
-                if after != before { try directory.write(path, Array(after.utf8)) }
+                guard after != before else { return value }
+                // Bytes that are no UTF-8 would be lost with the change. The name follows from them: one copy of each.
+                if !before.utf8.elementsEqual(bytes) {
+                    try directory.write("\(path).corrupt-\(Fingerprint.sha256Hex(bytes).prefix(16))", bytes)
+                }
+                try directory.write(path, Array(after.utf8))
                 return value
             }
         } catch let error as AgentError {

@@ -16,10 +16,15 @@ struct ResultBound {
     let limit: Int
     let logger: Logger
 
+    /// Where a result that is too long is kept.
+    static func path(of call: PlannedCall, _ turn: Turn) -> String {
+        "\(folder)/\(turn.jobID)-\(call.step)-\(call.index).txt"
+    }
+
     func bounded(_ result: String, _ call: PlannedCall, _ turn: Turn) -> String {
         // Counting characters costs a pass over the text; bytes are never fewer.
         guard result.utf8.count > limit, result.count > limit else { return result }
-        let path = "\(Self.folder)/\(turn.jobID)-\(call.step)-\(call.index).txt"
+        let path = Self.path(of: call, turn)
         let isKept = spill(result, to: path, turn)
         return notice(result, path: isKept ? path : nil)
     }

@@ -2,6 +2,7 @@
 // Any thread.
 import DurableFiles
 import Foundation
+import HTTPTransport
 import Logging
 import Providers
 import TextFormats
@@ -35,9 +36,9 @@ public final class ToolRegistry: Sendable {
 
     /// This registry with the servers' tools as they are now: what one turn uses from its beginning to its end, so that
     /// what it was offered is what it can call, and nothing it asks for waits for a server again.
-    func settled() -> ToolRegistry {
-        guard toolbox != nil else { return self }
-        return ToolRegistry(Array(all.values), logger: logger)
+    func settled(_ cancellation: CancellationToken? = nil) -> ToolRegistry {
+        guard let toolbox else { return self }
+        return ToolRegistry(Array(all(with: toolbox.tools(cancellation)).values), logger: logger)
     }
 
     /// What a turn of that kind may call, sorted by name so that the request's bytes are the same every time.
@@ -69,7 +70,11 @@ public final class ToolRegistry: Sendable {
     /// No server's tool takes the place of one of ours.
     private var all: [String: any Tool] {
         guard let toolbox else { return own }
-        return own.merging(toolbox.tools().map { ($0.name, $0) }) { first, _ in first }
+        return all(with: toolbox.tools())
+    }
+
+    private func all(with tools: [any Tool]) -> [String: any Tool] {
+        own.merging(tools.map { ($0.name, $0) }) { first, _ in first }
     }
 
     /// Runs one call. Never fails: a failure is a text for the model.

@@ -1,6 +1,7 @@
 // What one turn is made of and what comes out of it. The tenant travels in here as a value: nothing that several turns
 // share knows a user. Plain values; any thread.
 import Foundation
+import MarketData
 import Providers
 import Tenants
 
@@ -100,4 +101,6 @@ public struct TurnResult: Sendable, Hashable {
     public var steps: Int
     /// `provider/model` of the last answer.
     public var model: String
+    /// The quotes that the turn's tools have read, each symbol's last, in the order of their first reading.
+    public var quotes: [Quote] = []
 }

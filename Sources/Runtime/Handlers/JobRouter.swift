@@ -56,10 +56,13 @@ public struct JobRouter: JobHandler {
 
     public func run(_ job: ClaimedJob, record: RunRecord, cancellation: CancellationFlag) -> JobOutcome {
         let setting: JobSetting
-        do throws(JobFailureError) {
+        do throws(Refusal) {
             setting = try open(job)
         } catch {
-            return .failed(error.failure, usage: nil)
+            switch error {
+            case .failed(let failure): return .failed(failure, usage: nil)
+            case .waits(let reason): return .released(reason: reason)
+            }
         }
         var logger = logger
         logger[metadataKey: "job.id"] = "\(job.id)"
@@ -75,8 +78,17 @@ public struct JobRouter: JobHandler {
         }
     }
 
+    public func discardResult(of job: ClaimedJob) -> Bool {
+        // A job file that cannot be read never ran.
+        guard let kind = try? AdmittedJob(payload: job.payload, now: now()).request.kind, kind == .report else {
+            return false
+        }
+        report.discard(job, workspaces: workspaces, logger)
+        return true
+    }
+
     /// Name and content must agree, and the user must be the person the job was admitted for.
-    private func open(_ job: ClaimedJob) throws(JobFailureError) -> JobSetting {
+    private func open(_ job: ClaimedJob) throws(Refusal) -> JobSetting {
         let admitted: AdmittedJob
         do throws(JobError) {
             admitted = try AdmittedJob(payload: job.payload, now: now())
@@ -98,20 +110,23 @@ public struct JobRouter: JobHandler {
                 request: request, workspace: workspace, config: config,
                 deadline: now().addingTimeInterval(TimeInterval(request.timeout)), source: admitted.source)
         } catch {
-            if error.isPassing {
-                throw JobFailureError(
-                    failure: JobFailure(code: error.code.rawValue, detail: error.detail, isRetryable: true))
+            switch error.code {
+            case _ where error.isPassing:
+                throw .failed(JobFailure(code: error.code.rawValue, detail: error.detail, isRetryable: true))
+            // Damaged since `DamagedUsers` let the job start. No attempt is used; the job waits for the repair.
+            case .configCorrupt: throw .waits(error.code.rawValue)
+            default: throw .final(error.code.rawValue, error.detail)
             }
-            throw .final(error.code.rawValue, error.detail)
         }
     }
-}
 
-/// A `JobFailure` on its way out.
-struct JobFailureError: Error {
-    var failure: JobFailure
+    /// Why a job's turn cannot begin.
+    private enum Refusal: Error {
+        case failed(JobFailure)
+        case waits(String)
 
-    static func final(_ code: String, _ detail: String) -> JobFailureError {
-        JobFailureError(failure: JobFailure(code: code, detail: detail, isRetryable: false))
+        static func final(_ code: String, _ detail: String) -> Refusal {
+            .failed(JobFailure(code: code, detail: detail, isRetryable: false))
+        }
     }
 }

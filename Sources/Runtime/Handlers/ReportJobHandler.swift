@@ -1,6 +1,7 @@
 // A report job: one turn without a session, its text rendered and stored as reports/<job id>.* in the user's workspace.
 // Result: {"report_id", "path", "format", "title"}. The report is on disk before the job is final: never "completed"
-// without a report.
+// without a report. A job that ends in another way has its report removed before its final line (`discard`). The facts
+// beside the text are those the turn has read: nothing is asked of a source after the turn.
 
 import Agent
 import Foundation
@@ -44,14 +45,9 @@ struct ReportJobHandler: Sendable {
     private func store(_ result: TurnResult, _ brief: ReportBrief, _ job: ClaimedJob, _ setting: JobSetting)
         -> JobOutcome
     {
-        let (pieces, _) = runner.loop.services.sources.quotes(setting.config.watchlist.stocks)
-        let table = QuoteBook(directory: setting.workspace.directory).read(with: pieces)
-        let quotes = table.quotes(setting.config.watchlist.stocks).found
-        let histories = Dictionary(
-            quotes.map { ($0.symbol, table.history($0.symbol)) }, uniquingKeysWith: { first, _ in first })
         let document = ReportDocument(
-            brief: brief, text: result.text, generatedAt: now(), model: result.model, quotes: quotes,
-            histories: histories)
+            brief: brief, text: result.text, generatedAt: now(), model: result.model, quotes: result.quotes,
+            histories: histories(of: result.quotes, setting))
         let text = renderer.render(document, as: brief.format)
         var sidecar: JSONObject = [
             "type": .string(brief.type), "title": .string(document.title), "language": .string(brief.language),
@@ -78,6 +74,26 @@ struct ReportJobHandler: Sendable {
             return .failed(
                 JobFailure(code: error.code.rawValue, detail: error.detail, isRetryable: error.isPassing),
                 usage: result.usage.json)
+        }
+    }
+    /// For charts: what the user's files and the sources' earlier answers say of each quote up to its time.
+    private func histories(of quotes: [Quote], _ setting: JobSetting) -> [String: [PricePoint]] {
+        let pieces = runner.loop.services.sources.rememberedQuotes(quotes.map(\.symbol))
+        let table = QuoteBook(directory: setting.workspace.directory).read(with: pieces)
+        let histories = quotes.map { quote in
+            (quote.symbol, table.history(quote.symbol).filter { $0.time <= quote.time ?? .distantFuture })
+        }
+        return Dictionary(histories, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Removes the report of a job that ends without one: written by this run, or by a run that a crash cut short.
+    /// A report that cannot be removed now is shown with its job's state, and `LeftoverReports` tries again.
+    func discard(_ job: ClaimedJob, workspaces: WorkspaceManager, _ logger: Logger) {
+        do throws(TenantError) {
+            try workspaces.open(try UserID(job.user)).removeReport(job.id.description)
+        } catch {
+            if error.code == .userNotFound || error.code == .invalidUserID { return }
+            logger.warning("the report of a job that ended without one is still there", metadata: ["error": "\(error.detail)"])
         }
     }
 }

@@ -38,7 +38,24 @@ extension NanobotServices {
         [
             Diagnosis("settings", .ok, "config.json and the environment are read"),
             folders, space, timeZones, descriptors, model,
-        ] + accountDiagnoses + [exec, service].compactMap { $0 }
+        ] + accountDiagnoses + [exec].compactMap { $0 } + users + [service].compactMap { $0 }
+    }
+
+    /// Users whose files have to be repaired by hand, one line each; one line when there are none.
+    private var users: [Diagnosis] {
+        do throws(TenantError) {
+            let all = try workspaces.list()
+            var found: [Diagnosis] = []
+            for user in all {
+                found += try workspaces.damages(of: user).map { damage in
+                    Diagnosis("user \(user)", damage.isBlocking ? .failure : .warning, damage.detail)
+                }
+            }
+            guard found.isEmpty else { return found }
+            return [Diagnosis("users", .ok, "the settings of \(all.count) can be read")]
+        } catch {
+            return [Diagnosis("users", .failure, error.detail)]
+        }
     }
 
     private var folders: Diagnosis {

@@ -55,6 +55,10 @@ final class Housekeeper: Sendable {
 
     private func pass() {
         let logger = services.logger
+        // Before the records go that say how the jobs ended.
+        LeftoverReports(
+            workspaces: services.workspaces, client: services.client, now: services.now, logger: logger
+        ).remove()
         do throws(SpoolError) {
             let pruned = try services.spool.prune(olderThanDays: services.settings.retentionDays)
             if pruned.jobs > 0 { logger.info("finished jobs removed", metadata: ["count": "\(pruned.jobs)"]) }

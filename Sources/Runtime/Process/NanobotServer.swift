@@ -191,6 +191,8 @@ public struct NanobotServer: Sendable {
         options.count = services.settings.workers
         let budgets = services.budgets
         options.userLimit = { name in (try? UserID(name)).map { budgets.limits(of: $0).running } ?? 0 }
+        options.admission = DamagedUsers(
+            workspaces: services.workspaces, configs: services.configs, now: services.now, logger: logger)
         options.onWedged = { job in
             logger.critical("a worker does not return: the process ends", metadata: ["job.id": "\(job)"])
             exit(NanobotServer.wedgedStatus)

@@ -76,10 +76,7 @@ public final class NanobotServices: Sendable {
         scheduler = ReportScheduler(
             client: client, workspaces: workspaces, configs: configs,
             changes: ChangeMarks(folder: "\(home.workspaces)/.changed"), now: now, logger: logger)
-        let configs = configs
-        tokens = TokenDesk(
-            // A user whose configuration cannot be read is not let in, like one who is gone.
-            store: TokenStore(folder: home.tokens, now: now), incarnation: { (try? configs.get($0))?.incarnation }, now: now)
+        tokens = TokenDesk(store: TokenStore(folder: home.tokens, now: now), configs: configs, now: now)
         accounts = Accounts(
             workspaces: workspaces, configs: configs, scheduler: scheduler, client: client, tokens: tokens)
         renderer = try ReportRenderer()
