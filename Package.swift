@@ -36,7 +36,7 @@ let rooms: [Room] = [
     Room(name: "CCurl", products: ["libcurl"], isC: true, hasTests: false),
     Room(name: "CLinux", isC: true, hasTests: false),
     Room(name: "TextFormats"),
-    Room(name: "WebText"),
+    Room(name: "WebText", imports: ["TextFormats"]),
     Room(name: "DurableFiles", imports: ["CLinux"]),
     Room(name: "HTTPTransport", imports: ["CCurl"]),
     Room(name: "Subprocesses", imports: ["CLinux"]),

@@ -1,8 +1,9 @@
 // Notices that a client hung up while its request is still being answered. One handler per connection, on its event
-// loop; listeners come and go from any thread.
+// loop; listeners come and go, and questions are asked, from any thread.
 
 import NIOCore
 import Synchronization
+import WireTypes
 
 /// Calls its listeners once, when the client closes its side of the connection (also when only its sending side: a
 /// client that will send no more is not worth waiting for, but it still gets the answer as things stand).
@@ -18,6 +19,9 @@ final class ClientDeparture: ChannelInboundHandler, RemovableChannelHandler, Sen
     }
 
     private let state = Mutex(State())
+
+    /// The client closed the connection, or its side of it.
+    var isGone: Bool { state.withLock { $0.isGone } }
 
     /// - Parameter listener: called at most once, at once if the client is gone already.
     /// - Returns: the key for `remove`.
@@ -47,12 +51,41 @@ final class ClientDeparture: ChannelInboundHandler, RemovableChannelHandler, Sen
         context.fireUserInboundEventTriggered(event)
     }
 
-    private func announce() {
+    func announce() {
         let listeners = state.withLock { state in
             state.isGone = true
             defer { state.listeners = [:] }
             return state.listeners
         }
         for listener in listeners.values { listener() }
+    }
+}
+
+extension BlockingBridge {
+    /// Long work for one client, which ends when the client leaves: work that still waits for a thread is then not begun.
+    /// - Parameter body: asks its parameter every few hundredths of a millisecond whether the client has gone.
+    /// - Throws: what `body` throws; `ProblemDetails.clientGone`
+    func run<Value: Sendable>(
+        for owner: CallOwner, of client: ClientDeparture,
+        _ body: @escaping @Sendable (_ isGone: @escaping @Sendable () -> Bool) throws -> Value
+    ) async throws -> Value {
+        try await run(for: owner) {
+            guard !client.isGone else { throw ProblemDetails.clientGone }
+            return try body { client.isGone }
+        }
+    }
+}
+
+extension APIContext {
+    /// The connection's own.
+    var departure: ClientDeparture {
+        get async throws { try await channel.pipeline.handler(type: ClientDeparture.self).get() }
+    }
+}
+
+extension ProblemDetails {
+    /// Read by the access log and the metrics; the client is not there to read it. 499 as in nginx.
+    public static var clientGone: ProblemDetails {
+        ProblemDetails(status: 499, code: "client_gone", detail: "the client closed the connection before the answer")
     }
 }

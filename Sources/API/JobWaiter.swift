@@ -61,7 +61,7 @@ struct JobWaiter: Sendable {
         _ id: JobID, context: APIContext, _ body: (ChangeSignal) async throws -> Value
     ) async throws -> Value {
         let signal = ChangeSignal()
-        let departure = try await context.channel.pipeline.handler(type: ClientDeparture.self).get()
+        let departure = try await context.departure
         let key = departure.add { signal.abandon() }
         defer { departure.remove(key) }
         let interval = TimeAmount.seconds(safetyInterval)

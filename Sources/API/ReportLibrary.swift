@@ -55,6 +55,13 @@ public protocol ReportLibrary: Sendable {
     /// - Returns: nil when the user has no such report (any more).
     /// - Throws: TenantError
     func text(of reportID: String, user: UserID, format: ReportFormat?) throws -> ReportText?
+    /// The same for a reader who may leave meanwhile.
+    /// - Parameter isGone: asked from time to time while a long text is rendered; the work ends when the reader has gone.
+    /// - Throws: TenantError; ProblemDetails 413 `report_too_large` for a text that is longer than what is rendered, and 499
+    ///   `client_gone`
+    func text(
+        of reportID: String, user: UserID, format: ReportFormat?, stoppingIf isGone: @escaping @Sendable () -> Bool
+    ) throws -> ReportText?
     /// Two stats; nil: nothing may be kept of it (a file is not there, or other hosts write to this file system).
     func stamp(of reportID: String, user: UserID, format: ReportFormat) -> ReportStamp?
     /// Newest first.
@@ -63,4 +70,13 @@ public protocol ReportLibrary: Sendable {
     ///   - after: the id of the last report of the page before; nil from the start.
     /// - Throws: TenantError
     func reports(of user: UserID, limit: Int, after: String?) throws -> [ReportSummary]
+}
+
+extension ReportLibrary {
+    /// For libraries that render nothing.
+    public func text(
+        of reportID: String, user: UserID, format: ReportFormat?, stoppingIf isGone: @escaping @Sendable () -> Bool
+    ) throws -> ReportText? {
+        try text(of: reportID, user: user, format: format)
+    }
 }

@@ -52,9 +52,10 @@ struct ReportRoutes: RouteGroup {
             throw ProblemDetails(status: 404, code: "report_not_found", detail: "no report \"\(id)\"")
         }
         switch type {
-        case "text/html": return try await document(view, as: .html, mediaType: "text/html", for: request)
+        case "text/html":
+            return try await document(view, as: .html, mediaType: "text/html", for: request, context)
         case "text/markdown":
-            return try await document(view, as: .markdown, mediaType: "text/markdown", for: request)
+            return try await document(view, as: .markdown, mediaType: "text/markdown", for: request, context)
         default: return try await state(view, for: request)
         }
     }
@@ -90,9 +91,10 @@ struct ReportRoutes: RouteGroup {
     }
 
     /// The report itself.
-    /// - Throws: 409 `report_not_ready`, 502 `job_failed`, 409 `job_cancelled`, 404 when its file is gone.
+    /// - Throws: 409 `report_not_ready`, 502 `job_failed`, 409 `job_cancelled`, 404 when its file is gone, 413
+    ///   `report_too_large`.
     private func document(
-        _ view: JobView, as format: ReportFormat, mediaType: String, for request: Request
+        _ view: JobView, as format: ReportFormat, mediaType: String, for request: Request, _ context: APIContext
     ) async throws -> Response {
         switch view.state {
         case .completed: break
@@ -102,7 +104,7 @@ struct ReportRoutes: RouteGroup {
                 jobID: "\(view.id)", retryAfter: 1)
         case .failed, .cancelled: return try ChatRoutes.answer(view)
         }
-        guard let found = try await text(view, format: format) else {
+        guard let found = try await text(view, format: format, context) else {
             throw ProblemDetails(
                 status: 404, code: "report_not_found", detail: "the report's file is no longer there",
                 jobID: "\(view.id)")
@@ -113,11 +115,11 @@ struct ReportRoutes: RouteGroup {
             Array(found.text.utf8), mediaType: "\(mediaType); charset=utf-8", for: request, headers: headers)
     }
 
-    private func text(_ view: JobView, format: ReportFormat?) async throws -> ReportText? {
+    private func text(_ view: JobView, format: ReportFormat?, _ context: APIContext) async throws -> ReportText? {
         let id = view.reportID ?? "\(view.id)"
         let user = view.userID
-        return try await bridge.run(for: .user(user)) { [reports = services.reports] in
-            try reports.text(of: id, user: user, format: format)
+        return try await bridge.run(for: .user(user), of: context.departure) { [reports = services.reports] isGone in
+            try reports.text(of: id, user: user, format: format, stoppingIf: isGone)
         }
     }
 

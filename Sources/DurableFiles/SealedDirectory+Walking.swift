@@ -12,11 +12,12 @@ extension SealedDirectory {
     }
 
     /// Sorted by name; links and special files are listed with their kind, never followed.
-    public func list(_ path: String) throws(FileError) -> [SealedEntry] {
+    /// - Parameter isCancelled: asked for each entry; true ends the list with those found so far.
+    public func list(_ path: String, isCancelled: () -> Bool = { false }) throws(FileError) -> [SealedEntry] {
         let clean = try checked(path, "list")
         let walk = try FolderWalk(try cursor(clean))
         var entries: [SealedEntry] = []
-        while let step = try walk.next() {
+        while !isCancelled(), let step = try walk.next() {
             walk.skip()
             guard case .entry(let entry) = step else { continue }
             entries.append(SealedEntry(entry, path: clean.isEmpty ? entry.name : "\(clean)/\(entry.name)"))
@@ -33,8 +34,12 @@ extension SealedDirectory {
 
     /// Everything below `path`, all entries of a folder one after the other, at most `maxEntries`. What is so deep that no path can name
     /// it is left out, and the findings are not complete: for that there is `FolderWalk`.
-    /// - Parameter mending: what its owner has made unreadable (rights taken away, names that are no text) is made readable.
-    public func walk(_ path: String, maxEntries: Int, mending: Bool = false) throws(FileError) -> Findings {
+    /// - Parameters:
+    ///   - mending: what its owner has made unreadable (rights taken away, names that are no text) is made readable.
+    ///   - isCancelled: asked for each entry; true ends the walk, and the findings are not complete.
+    public func walk(
+        _ path: String, maxEntries: Int, mending: Bool = false, isCancelled: () -> Bool = { false }
+    ) throws(FileError) -> Findings {
         let clean = try checked(path, "list")
         let prefix = clean.isEmpty ? "" : clean + "/"
         let walk = try FolderWalk(try cursor(clean), mending: mending)
@@ -52,7 +57,7 @@ extension SealedDirectory {
                     walk.skip()
                     continue
                 }
-                guard count < maxEntries else {
+                guard count < maxEntries, !isCancelled() else {
                     findings.isComplete = false
                     break
                 }

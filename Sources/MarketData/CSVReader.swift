@@ -1,7 +1,8 @@
 // RFC 4180 as it is found in the wild: quoted fields with commas and newlines inside, "" for a quote, CRLF, LF or CR
 // line ends, a byte order mark, and comma, semicolon or tab as the separator (decided by the header line). Pure
-// function over bytes; any thread. It never throws: what it cannot read it reports by line and goes on.
-import Foundation
+// function over bytes; any thread; linear in them: a byte that was read is not read again. It never throws: what it cannot
+// read it reports by line and goes on.
+import TextFormats
 
 /// One record of a table-like file: where it began and what its fields hold.
 struct CSVRow: Sendable, Equatable {
@@ -10,11 +11,15 @@ struct CSVRow: Sendable, Equatable {
     var fields: [String]
 }
 
-struct CSVReader: Sendable {
+struct CSVReader {
     private(set) var rows: [CSVRow] = []
+    /// The first `maxProblems`.
     private(set) var problems: [(line: Int, detail: String)] = []
+    /// Problems that are not in `problems`.
+    private(set) var unlistedProblems = 0
     private(set) var isTruncated = false
 
+    private static let maxProblems = 10_000
     private static let quote = UInt8(ascii: "\"")
     private static let carriageReturn = UInt8(ascii: "\r")
     private static let lineFeed = UInt8(ascii: "\n")
@@ -22,12 +27,14 @@ struct CSVReader: Sendable {
     private let bytes: [UInt8]
     private var position = 0
     private var line = 1
+    private let steps: StepCounter
 
-    init(_ bytes: [UInt8], maxRows: Int = DataLimits.rows) {
+    init(_ bytes: [UInt8], maxRows: Int = DataLimits.rows, _ steps: StepCounter = StepCounter()) {
+        self.steps = steps
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         self.bytes = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
-        let separator = Self.separator(of: self.bytes)
-        while position < self.bytes.count {
+        let separator = Self.separator(of: self.bytes, steps)
+        while position < self.bytes.count, !steps.isStopped {
             guard rows.count < maxRows else {
                 isTruncated = true
                 break
@@ -37,11 +44,12 @@ struct CSVReader: Sendable {
     }
 
     /// The separator that occurs most in the first line outside quotes; comma when none does.
-    private static func separator(of bytes: [UInt8]) -> UInt8 {
+    private static func separator(of bytes: [UInt8], _ steps: StepCounter) -> UInt8 {
         let candidates: [UInt8] = [UInt8(ascii: ","), UInt8(ascii: "\t"), UInt8(ascii: ";")]
         var counts: [UInt8: Int] = [:]
         var isQuoted = false
         for byte in bytes {
+            steps.add()
             if byte == quote { isQuoted.toggle() }
             if isQuoted { continue }
             if byte == lineFeed || byte == carriageReturn { break }
@@ -57,13 +65,13 @@ struct CSVReader: Sendable {
         while true {
             let (field, problem) = readField(separator: separator)
             if let problem {
-                problems.append((start, problem))
+                report(start, problem)
                 isBad = true
             }
             if fields.count < DataLimits.columns {
                 fields.append(field)
             } else if !isBad {
-                problems.append((start, "more than \(DataLimits.columns) fields"))
+                report(start, "more than \(DataLimits.columns) fields")
                 isBad = true
             }
             if position < bytes.count, bytes[position] == separator {
@@ -76,6 +84,11 @@ struct CSVReader: Sendable {
         skipLineEnd()
         let isBlank = fields.allSatisfy(\.isEmpty)
         if !isBad && !isBlank { rows.append(CSVRow(line: start, fields: fields)) }
+    }
+
+    /// A bad row has a few bytes, its problem some hundred: those beyond the bound are counted only.
+    private mutating func report(_ line: Int, _ detail: String) {
+        if problems.count < Self.maxProblems { problems.append((line, detail)) } else { unlistedProblems += 1 }
     }
 
     private mutating func skipLineEnd() {
@@ -91,6 +104,9 @@ struct CSVReader: Sendable {
 
     /// Reads up to the next separator or line end outside quotes and leaves `position` on it.
     private mutating func readField(separator: UInt8) -> (String, problem: String?) {
+        let start = position
+        // Looked at for a quote, read, checked and made a text.
+        defer { steps.add(4 * (position - start) + 1) }
         var value: [UInt8] = []
         let isQuoted = startsQuoted(separator: separator)
         if isQuoted {
@@ -109,11 +125,8 @@ struct CSVReader: Sendable {
             }
             return finish(value, closed: false, separator: separator)
         }
-        while position < bytes.count, !isEnd(bytes[position], separator) {
-            value.append(bytes[position])
-            position += 1
-        }
-        return text(value)
+        while position < bytes.count, !isEnd(bytes[position], separator) { position += 1 }
+        return text(bytes[start..<position])
     }
 
     /// Skips blanks before an opening quote and the quote itself; leaves an unquoted field untouched.
@@ -132,15 +145,16 @@ struct CSVReader: Sendable {
             if bytes[position] != UInt8(ascii: " ") { stray = true }
             position += 1
         }
-        return stray ? ("", "text after a closing quote") : text(value)
+        return stray ? ("", "text after a closing quote") : text(value[...])
     }
 
     private func isEnd(_ byte: UInt8, _ separator: UInt8) -> Bool {
         byte == separator || byte == Self.lineFeed || byte == Self.carriageReturn
     }
 
-    private func text(_ value: [UInt8]) -> (String, problem: String?) {
+    private func text(_ value: ArraySlice<UInt8>) -> (String, problem: String?) {
+        if value.isEmpty { return ("", nil) }
         guard let text = String(validating: value, as: UTF8.self) else { return ("", "not valid UTF-8") }
-        return (text.trimmingCharacters(in: .whitespacesAndNewlines), nil)
+        return (text.trimmed(), nil)
     }
 }

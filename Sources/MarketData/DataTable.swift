@@ -73,21 +73,24 @@ struct DataTable<Column: DataColumn>: Sendable {
     ///   - isJSON: nil: as the file's ending says.
     init(
         _ bytes: [UInt8], file: String, isJSON: Bool? = nil, required: Set<Column>, key: Column? = nil,
-        scalar: Column? = nil
+        scalar: Column? = nil, steps: StepCounter = StepCounter()
     ) {
         self.file = file
         if isJSON ?? file.lowercased().hasSuffix(".json") {
-            readJSON(bytes, key: key, scalar: scalar)
+            readJSON(bytes, key: key, scalar: scalar, steps)
         } else {
-            readCSV(bytes, required: required)
+            readCSV(bytes, required: required, steps)
         }
     }
 
     // MARK: - CSV
 
-    private mutating func readCSV(_ bytes: [UInt8], required: Set<Column>) {
-        let reader = CSVReader(bytes)
+    private mutating func readCSV(_ bytes: [UInt8], required: Set<Column>, _ steps: StepCounter) {
+        let reader = CSVReader(bytes, steps)
         problems += reader.problems.map { problem(.badRow, $0.line, $0.detail) }
+        if reader.unlistedProblems > 0 {
+            problems.append(problem(.badRow, nil, "and \(reader.unlistedProblems) more rows that cannot be read"))
+        }
         guard let header = reader.rows.first else {
             if !bytes.isEmpty { problems.append(problem(.badFormat, nil, "no header line")) }
             return
@@ -101,6 +104,7 @@ struct DataTable<Column: DataColumn>: Sendable {
             return
         }
         for row in reader.rows.dropFirst() {
+            steps.add(columns.count)
             var values: [Column: String] = [:]
             for (column, index) in columns where index < row.fields.count && !ValueReading.isAbsent(row.fields[index]) {
                 values[column] = row.fields[index]
@@ -114,13 +118,14 @@ struct DataTable<Column: DataColumn>: Sendable {
 
     // MARK: - JSON
 
-    private mutating func readJSON(_ bytes: [UInt8], key: Column?, scalar: Column?) {
+    private mutating func readJSON(_ bytes: [UInt8], key: Column?, scalar: Column?, _ steps: StepCounter) {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let plain = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
         let root: JSON
         do {
             root = try JSON.parse(
-                plain, limits: .init(maxBytes: DataLimits.fileBytes, maxDepth: 16, maxMembers: Self.maxMembers))
+                plain, limits: .init(maxBytes: DataLimits.fileBytes, maxDepth: 16, maxMembers: Self.maxMembers),
+                steps: steps)
         } catch {
             problems.append(problem(.badFormat, nil, "not valid JSON: \(error.detail) at byte \(error.offset)"))
             return

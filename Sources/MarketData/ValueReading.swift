@@ -8,7 +8,8 @@ enum ValueReading {
         "", "-", "--", "—", "n/a", "na", "null", "none", "nan", "#n/a", "无", "暂无",
     ]
 
-    static func isAbsent(_ text: String) -> Bool { absent.contains(text.lowercased()) }
+    /// A long text is a value: it need not be made lower case to see that.
+    static func isAbsent(_ text: String) -> Bool { text.utf8.count <= 8 && absent.contains(text.lowercased()) }
 
     /// "189.5", "1,234.56", "+1.2%", "$189", "¥ 12", "1.2亿" is refused. Finite values only.
     static func number(_ raw: String) -> Double? {

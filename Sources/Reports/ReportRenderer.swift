@@ -1,5 +1,6 @@
-// A report document in the form that was asked for. Made once, used from any thread; rendering is pure and cannot
-// fail. `init` fails only if the page template of this build is broken, which a test rules out.
+// A report document in the form that was asked for. Made once, used from any thread; rendering is pure, linear in the text
+// and bounded. It fails only where the caller says that it may: for a text beyond the bound, or when its reader has gone.
+// `init` fails only if the page template of this build is broken, which a test rules out.
 import Foundation
 import MarketData
 import Mustache
@@ -7,6 +8,9 @@ import Tenants
 import TextFormats
 
 public struct ReportRenderer: Sendable {
+    /// Bytes of Markdown that are rendered; no report the service writes is longer (100,000 characters of four bytes).
+    public static let maxBytes = 512 << 10
+
     private let page: MustacheTemplate
 
     public init() throws(ReportError) {
@@ -17,13 +21,46 @@ public struct ReportRenderer: Sendable {
         }
     }
 
+    /// Never fails: a text beyond `maxBytes` is cut, with a note that it was. Markdown is handed back as it is.
     public func render(_ document: ReportDocument, as format: ReportFormat) -> String {
+        var document = document
+        if format != .markdown, document.markdown.utf8.count > Self.maxBytes {
+            // A code point has up to four bytes.
+            document.markdown = ReportText.truncated(
+                document.markdown, to: Self.maxBytes / 4, language: document.language)
+        }
+        return text(document, format, StepCounter())
+    }
+
+    /// For a reader who waits. Markdown is handed back as it is, whatever its length.
+    /// - Parameter shouldStop: asked every few thousand steps, on this thread, whether the reader has gone.
+    /// - Throws: `.tooLarge`, `.stopped`
+    public func render(
+        _ document: ReportDocument, as format: ReportFormat, stoppingIf shouldStop: @escaping () -> Bool
+    ) throws(ReportError) -> String {
+        if format != .markdown { try Self.checkSize(document.markdown.utf8.count) }
+        let steps = StepCounter(stoppingIf: shouldStop)
+        let text = text(document, format, steps)
+        guard !steps.isStopped else { throw ReportError(code: .stopped, detail: "the report's reader has gone") }
+        return text
+    }
+
+    private func text(_ document: ReportDocument, _ format: ReportFormat, _ steps: StepCounter) -> String {
         switch format {
         case .markdown: document.markdown
-        case .html: html(document)
+        case .html: html(document, steps)
         case .json: json(document).text(pretty: true)
-        case .text: PlainTextWriter.text(MarkdownParser.parse(document.markdown))
+        case .text: PlainTextWriter.text(MarkdownParser.parse(document.markdown, steps), steps)
         }
+    }
+
+    /// - Throws: `.tooLarge`
+    public static func checkSize(_ bytes: Int) throws(ReportError) {
+        guard bytes > maxBytes else { return }
+        throw ReportError(
+            code: .tooLarge,
+            detail: "the report's Markdown has \(bytes) bytes; at most \(maxBytes >> 10) KiB are rendered. Ask for it as "
+                + "text/markdown, which gives the file as it is")
     }
 
     /// The ending of a file in that form, without a dot.
@@ -74,14 +111,14 @@ public struct ReportRenderer: Sendable {
 
     // MARK: - HTML
 
-    private func html(_ document: ReportDocument) -> String {
+    private func html(_ document: ReportDocument, _ steps: StepCounter) -> String {
         let isChinese = document.language.lowercased().hasPrefix("zh")
         let charts = self.charts(document, isChinese: isChinese)
         let (green, red) = ("#1a8f4c", "#d03b3b")
         let content = ReportPage(
             language: String(document.language.filter { $0.isASCII && ($0.isLetter || $0 == "-") }.prefix(35)),
             title: document.title, upColor: isChinese ? red : green, downColor: isChinese ? green : red,
-            body: HTMLWriter.html(MarkdownParser.parse(document.markdown)), charts: charts,
+            body: HTMLWriter.html(MarkdownParser.parse(document.markdown, steps), steps), charts: charts,
             hasCharts: !charts.isEmpty, chartsTitle: isChinese ? "图表" : "Charts",
             footer: footer(document, isChinese: isChinese))
         return page.render(content)

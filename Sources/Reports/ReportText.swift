@@ -30,12 +30,15 @@ public enum ReportText {
         return text[..<end]
     }
 
-    /// Cuts back to the last line end, or else sentence or word end, if that costs less than a fifth of the text.
+    /// Cuts back to the last line end, or else sentence or word end, if that costs less than a fifth of the text. Looks at
+    /// code points: going back over characters costs a look at every flag of a row of flags, for each of them.
     private static func lineEnd(_ text: Substring) -> String {
-        let earliest = text.index(text.startIndex, offsetBy: text.count * 4 / 5)
+        let scalars = text.unicodeScalars
+        let earliest = scalars.index(scalars.startIndex, offsetBy: scalars.count * 4 / 5)
         for marks in ["\n", "。！？.!?", " "] {
-            if let index = text[earliest...].lastIndex(where: { marks.contains($0) }) {
-                let end = marks.first == "\n" || marks == " " ? index : text.index(after: index)
+            let wanted = marks.unicodeScalars
+            if let index = scalars[earliest...].lastIndex(where: { wanted.contains($0) }) {
+                let end = wanted.count == 1 ? index : scalars.index(after: index)
                 return String(text[..<end])
             }
         }

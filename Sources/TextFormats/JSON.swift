@@ -68,7 +68,7 @@ extension JSON {
         switch self {
         case .array(let values): return .array(values.map(\.sorted))
         case .object(let members):
-            return .object(JSONObject(members.map { ($0.key, $0.value.sorted) }.sorted { $0.0 < $1.0 }))
+            return .object(members.sorted)
         default: return self
         }
     }
@@ -122,7 +122,35 @@ public struct JSONObject: Sendable, Hashable, Sequence, ExpressibleByDictionaryL
     public init(_ members: [(String, JSON)]) {
         names.reserveCapacity(members.count)
         values.reserveCapacity(members.count)
-        for (key, value) in members { self[key] = value }
+        add(members)
+    }
+
+    /// Many members get a table of names meanwhile, or each would look through all those before it.
+    private mutating func add(_ members: some Collection<(String, JSON)>) {
+        guard names.count + members.count > Self.fewNames else {
+            for (key, value) in members { self[key] = value }
+            return
+        }
+        var places = self.places
+        for (key, value) in members {
+            if let place = places[key] {
+                values[place] = value
+            } else {
+                places[key] = names.count
+                names.append(key)
+                values.append(value)
+            }
+        }
+    }
+
+    private static let fewNames = 16
+
+    private var places: [String: Int] { Dictionary(uniqueKeysWithValues: names.enumerated().map { ($0.element, $0.offset) }) }
+
+    /// In ascending order of the names, all values sorted too.
+    fileprivate var sorted: JSONObject {
+        let order = names.indices.sorted { names[$0] < names[$1] }
+        return JSONObject(uniqueNames: order.map { names[$0] }, values: order.map { values[$0].sorted })
     }
 
     /// For the parser, which has already refused a name that occurs twice.
@@ -155,7 +183,7 @@ public struct JSONObject: Sendable, Hashable, Sequence, ExpressibleByDictionaryL
 
     /// Takes every member of `other`, replacing those of the same name.
     public mutating func merge(_ other: JSONObject) {
-        for (key, value) in other { self[key] = value }
+        add(other.map { ($0.key, $0.value) })
     }
 
     public struct Iterator: IteratorProtocol {
@@ -180,7 +208,10 @@ public struct JSONObject: Sendable, Hashable, Sequence, ExpressibleByDictionaryL
     /// Two objects with the same members are equal, whatever the order.
     public static func == (left: JSONObject, right: JSONObject) -> Bool {
         guard left.count == right.count else { return false }
-        return left.allSatisfy { right[$0.key] == $0.value }
+        if left.names == right.names { return left.values == right.values }
+        guard left.count > fewNames else { return left.allSatisfy { right[$0.key] == $0.value } }
+        let places = right.places
+        return left.allSatisfy { member in places[member.key].map { right.values[$0] == member.value } ?? false }
     }
 
     public func hash(into hasher: inout Hasher) {

@@ -35,11 +35,15 @@ extension JSON {
     }
 
     /// - Throws: `JSONError` with the place of the first fault.
-    public static func parse(_ bytes: [UInt8], limits: Limits = Limits()) throws(JSONError) -> JSON {
+    /// - Parameter steps: counts the work; it does not end it.
+    public static func parse(
+        _ bytes: [UInt8], limits: Limits = Limits(), steps: StepCounter? = nil
+    ) throws(JSONError) -> JSON {
         guard bytes.count <= limits.maxBytes else {
             throw JSONError(detail: "longer than \(limits.maxBytes) bytes", offset: limits.maxBytes)
         }
         var parser = JSONParser(bytes: bytes, limits: limits)
+        defer { steps?.add(parser.position + parser.comparisons) }
         return try parser.document()
     }
 
@@ -53,6 +57,8 @@ private struct JSONParser {
     let limits: JSON.Limits
     var position = 0
     var depth = 0
+    /// Looks at names that the object has already. All other work moves `position` on, and nothing moves it back.
+    var comparisons = 0
 
     init(bytes: [UInt8], limits: JSON.Limits) {
         self.bytes = bytes
@@ -140,7 +146,8 @@ private struct JSONParser {
         try enter()
         var names: [String] = []
         var values: [JSON] = []
-        var seen: Set<String> = []
+        /// Where each name is; empty as long as there are few.
+        var places: [String: Int] = [:]
         skipSpace()
         if peek == UInt8(ascii: "}") {
             position += 1
@@ -152,17 +159,20 @@ private struct JSONParser {
             let start = position
             guard peek == UInt8(ascii: "\"") else { throw fault("a member needs a name in double quotes") }
             let name = try string()
-            let isNew = isNew(name, beside: names, &seen)
-            guard isNew || limits.isLenient else { throw fault("the name \"\(name)\" occurs twice", at: start) }
+            let known = place(of: name, in: names, &places)
+            guard known == nil || limits.isLenient else {
+                throw fault("the name \"\(name.prefix(100))\" occurs twice", at: start)
+            }
             guard names.count < limits.maxMembers else { throw fault("more than \(limits.maxMembers) members") }
             skipSpace()
             guard peek == UInt8(ascii: ":") else { throw fault("a colon is missing after the name") }
             position += 1
             skipSpace()
             let value = try value()
-            if !isNew, let index = names.firstIndex(of: name) {
-                values[index] = value
+            if let known {
+                values[known] = value
             } else {
+                if !places.isEmpty { places[name] = names.count }
                 names.append(name)
                 values.append(value)
             }
@@ -176,10 +186,17 @@ private struct JSONParser {
     /// Most objects are small: comparing a name with a few others costs less than hashing all of them.
     private static let fewNames = 16
 
-    func isNew(_ name: String, beside names: [String], _ seen: inout Set<String>) -> Bool {
-        guard names.count >= JSONParser.fewNames else { return !names.contains(name) }
-        if seen.isEmpty { seen = Set(names) }
-        return seen.insert(name).inserted
+    mutating func place(of name: String, in names: [String], _ places: inout [String: Int]) -> Int? {
+        guard names.count >= JSONParser.fewNames else {
+            comparisons += names.count
+            return names.firstIndex(of: name)
+        }
+        if places.isEmpty {
+            comparisons += names.count
+            for (place, name) in names.enumerated() { places[name] = place }
+        }
+        comparisons += 1
+        return places[name]
     }
 
     /// After an element: true at the closing byte, false at a comma.

@@ -30,9 +30,10 @@ extension String {
     /// The last place of a text.
     public func lastRange(ofBytes text: String) -> Range<Index>? {
         let (bytes, searched) = (Array(utf8), Array(text.utf8))
-        var last: Range<Int>?
-        while let next = bytes[(last.map { $0.lowerBound + 1 } ?? 0)...].firstRange(ofBytes: searched) { last = next }
-        return last.map(range)
+        guard !searched.isEmpty, bytes.count >= searched.count else { return nil }
+        // The last place is the first one of both texts turned round.
+        return Array(bytes.reversed())[...].firstRange(ofBytes: searched.reversed())
+            .map { range(bytes.count - $0.upperBound..<bytes.count - $0.lowerBound) }
     }
 
     private func range(_ bytes: Range<Int>) -> Range<Index> {
@@ -41,23 +42,11 @@ extension String {
 }
 
 extension ArraySlice<UInt8> {
-    /// The first place of these bytes, which are at least one.
+    /// The first place of these bytes, which are at least one. Linear, whatever both hold.
     public func firstRange(ofBytes searched: [UInt8]) -> Range<Int>? {
-        withUnsafeBytes { all in
-            searched.withUnsafeBytes { wanted in
-                guard let base = all.baseAddress, let text = wanted.baseAddress else { return nil }
-                var offset = 0
-                while offset + wanted.count <= all.count,
-                    let found = memchr(base + offset, Int32(wanted[0]), all.count - wanted.count - offset + 1)
-                {
-                    offset = UnsafeRawPointer(found) - base
-                    guard memcmp(base + offset, text, wanted.count) != 0 else {
-                        return startIndex + offset..<startIndex + offset + wanted.count
-                    }
-                    offset += 1
-                }
-                return nil
-            }
-        }
+        guard !searched.isEmpty, count >= searched.count else { return nil }
+        let pattern = BytePattern(searched)
+        return withUnsafeBufferPointer { pattern.first(in: $0) }
+            .map { startIndex + $0.lowerBound..<startIndex + $0.upperBound }
     }
 }

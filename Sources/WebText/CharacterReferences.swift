@@ -1,8 +1,10 @@
 // Decodes "&amp;", "&#8212;", "&#x2014;" (HTML Standard, section 13.2.5.72 and after). Pure; any thread; never fails:
-// what is no reference stays as it is written.
+// what is no reference stays as it is written. Linear in the bytes: a name is looked for once, letter by letter.
+import TextFormats
 
 enum CharacterReferences {
-    static func decoded(_ bytes: ArraySlice<UInt8>, inAttribute: Bool) -> String {
+    static func decoded(_ bytes: ArraySlice<UInt8>, inAttribute: Bool, _ steps: StepCounter? = nil) -> String {
+        steps?.add(bytes.count)
         guard bytes.contains(where: { $0 == UInt8(ascii: "&") || $0 == 0 }) else {
             return String(decoding: bytes, as: UTF8.self)
         }
@@ -11,11 +13,12 @@ enum CharacterReferences {
         var place = bytes.startIndex
         while place < bytes.endIndex {
             let byte = bytes[place]
-            if byte == UInt8(ascii: "&"), let (text, end) = reference(bytes, at: place, inAttribute) {
+            if byte == UInt8(ascii: "&"), let (text, end) = reference(bytes, at: place, inAttribute, steps) {
                 result += text.utf8
+                steps?.add(end - place)
                 place = end
             } else {
-                result += byte == 0 ? Array("\u{FFFD}".utf8) : [byte]
+                if byte == 0 { result += "\u{FFFD}".utf8 } else { result.append(byte) }
                 place += 1
             }
         }
@@ -23,12 +26,12 @@ enum CharacterReferences {
     }
 
     private static func reference(
-        _ bytes: ArraySlice<UInt8>, at start: Int, _ inAttribute: Bool
+        _ bytes: ArraySlice<UInt8>, at start: Int, _ inAttribute: Bool, _ steps: StepCounter?
     ) -> (String, Int)? {
         let first = start + 1
         guard first < bytes.endIndex else { return nil }
         return bytes[first] == UInt8(ascii: "#")
-            ? numeric(bytes, at: first + 1) : named(bytes, at: first, inAttribute)
+            ? numeric(bytes, at: first + 1) : named(bytes, at: first, inAttribute, steps)
     }
 
     private static func numeric(_ bytes: ArraySlice<UInt8>, at start: Int) -> (String, Int)? {
@@ -61,23 +64,16 @@ enum CharacterReferences {
     }
 
     /// The longest name that fits. In attributes a name without semicolon before "=" or a letter is a query's.
-    private static func named(_ bytes: ArraySlice<UInt8>, at start: Int, _ inAttribute: Bool) -> (String, Int)? {
-        var end = start
-        while end < bytes.endIndex, end - start < NamedReferences.longestName, isNameByte(bytes[end]) { end += 1 }
-        if end < bytes.endIndex, bytes[end] == UInt8(ascii: ";") { end += 1 }
-        while end > start {
-            if let text = NamedReferences.all[Array(bytes[start..<end])] {
-                let isClosed = bytes[end - 1] == UInt8(ascii: ";")
-                if inAttribute, !isClosed, end < bytes.endIndex,
-                    bytes[end] == UInt8(ascii: "=") || isNameByte(bytes[end])
-                {
-                    return nil
-                }
-                return (text, end)
-            }
-            end -= 1
+    private static func named(
+        _ bytes: ArraySlice<UInt8>, at start: Int, _ inAttribute: Bool, _ steps: StepCounter?
+    ) -> (String, Int)? {
+        guard let (text, length) = NamedReferences.longest(bytes[start...], steps) else { return nil }
+        let end = start + length
+        let isClosed = bytes[end - 1] == UInt8(ascii: ";")
+        if inAttribute, !isClosed, end < bytes.endIndex, bytes[end] == UInt8(ascii: "=") || isNameByte(bytes[end]) {
+            return nil
         }
-        return nil
+        return (text, end)
     }
 
     private static func isNameByte(_ byte: UInt8) -> Bool {

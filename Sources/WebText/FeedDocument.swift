@@ -1,5 +1,6 @@
 // An RSS 2.0, RSS 1.0 (RDF) or Atom document as a list of entries. Elements are known by their local names, whatever
 // prefix a feed gives its namespaces. Pure; any thread. Fails with XMLError where the document is not well formed.
+import TextFormats
 
 public struct FeedDocument: Sendable, Hashable {
     public struct Entry: Sendable, Hashable {
@@ -16,6 +17,8 @@ public struct FeedDocument: Sendable, Hashable {
     public static let maxEntries = 200
     /// Characters of one field.
     static let maxField = 2_000
+    /// Bytes of a field, with its markup, after which its further pieces are left.
+    private static let maxFieldBytes = maxField * 16
 
     public private(set) var title = ""
     public private(set) var entries: [Entry] = []
@@ -24,10 +27,12 @@ public struct FeedDocument: Sendable, Hashable {
     private static let entryNames: Set<String> = ["item", "entry"]
 
     /// nil: the document is well formed as far as it was read, but no feed.
-    public init?(_ text: String) throws(XMLError) {
-        var parser = XMLPullParser(text)
+    public init?(_ text: String, _ steps: StepCounter = StepCounter()) throws(XMLError) {
+        var parser = XMLPullParser(text, steps)
         var path: [String] = []
         var entry: Entry?
+        /// Open elements that are entries; a feed may have an entry in an entry.
+        var openEntries = 0
         var field = ""
         while let event = try parser.next() {
             switch event {
@@ -36,20 +41,23 @@ public struct FeedDocument: Sendable, Hashable {
                 if path.isEmpty, !Self.roots.contains(name) { return nil }
                 if Self.entryNames.contains(name), entry == nil { entry = Entry() }
                 if name == "link", let target = attributes["href"] { entry?.take(link: target, attributes["rel"]) }
+                if Self.entryNames.contains(name) { openEntries += 1 }
                 path.append(name)
                 field = ""
             case .text(let piece):
-                if field.count < Self.maxField * 4 { field += piece }
+                if field.utf8.count < Self.maxFieldBytes { field += piece }
+                steps.add(piece.utf8.count)
             case .end:
                 let name = path.removeLast()
-                if Self.entryNames.contains(name), !path.contains(where: Self.entryNames.contains) {
+                if Self.entryNames.contains(name) { openEntries -= 1 }
+                if Self.entryNames.contains(name), openEntries == 0 {
                     if let entry { entries.append(entry) }
                     entry = nil
                     guard entries.count < Self.maxEntries else { return }
                 } else if path.last.map(Self.entryNames.contains) == true {
-                    entry?.take(name, field)
+                    entry?.take(name, field, steps)
                 } else if name == "title", entry == nil, title.isEmpty, path.last != "image" {
-                    title = Self.plain(field)
+                    title = Self.plain(field, steps)
                 }
                 field = ""
             }
@@ -61,21 +69,23 @@ public struct FeedDocument: Sendable, Hashable {
     }
 
     /// Titles and summaries may hold markup, escaped or not.
-    static func plain(_ text: String) -> String {
-        let page = text.contains("<") ? ReadableText(html: text, link: { _ in nil }).text : text
+    static func plain(_ text: String, _ steps: StepCounter) -> String {
+        steps.add(2 * text.utf8.count)
+        let isHTML = text.utf8.contains(UInt8(ascii: "<"))
+        let page = isHTML ? ReadableText(html: text, steps: steps, link: { _ in nil }).text : text
         return String(page.split(whereSeparator: \.isWhitespace).joined(separator: " ").prefix(maxField))
     }
 }
 
 extension FeedDocument.Entry {
-    fileprivate mutating func take(_ name: String, _ raw: String) {
+    fileprivate mutating func take(_ name: String, _ raw: String, _ steps: StepCounter) {
         switch name {
-        case "title": if title.isEmpty { title = FeedDocument.plain(raw) }
-        case "link": if link == nil, !raw.allSatisfy(\.isWhitespace) { link = FeedDocument.plain(raw) }
-        case "pubdate", "published", "date": published = FeedDocument.plain(raw)
-        case "updated": if published == nil { published = FeedDocument.plain(raw) }
-        case "description", "summary": summary = FeedDocument.plain(raw)
-        case "content", "encoded": if summary.isEmpty { summary = FeedDocument.plain(raw) }
+        case "title": if title.isEmpty { title = FeedDocument.plain(raw, steps) }
+        case "link": if link == nil, !raw.allSatisfy(\.isWhitespace) { link = FeedDocument.plain(raw, steps) }
+        case "pubdate", "published", "date": published = FeedDocument.plain(raw, steps)
+        case "updated": if published == nil { published = FeedDocument.plain(raw, steps) }
+        case "description", "summary": summary = FeedDocument.plain(raw, steps)
+        case "content", "encoded": if summary.isEmpty { summary = FeedDocument.plain(raw, steps) }
         default: break
         }
     }

@@ -1,13 +1,15 @@
 // Splits HTML into tokens by the states of the HTML Standard, section 13.2.5 "Tokenization", without its parse errors:
 // there is no input it refuses. The states of comments and doctypes, whose contents nobody here reads, are joined.
 // What the tree builder would tell the tokenizer (that a script's text is raw) follows from the start tag's name.
-// A value; used on one thread. Time and memory are linear in the input.
+// A value; used on one thread. Time and memory are linear in the input: a byte that was read is not read again.
+import TextFormats
 
 public struct HTMLTokenizer {
     /// Attributes kept of one tag; more are read and dropped.
     static let maxAttributes = 128
 
     private let input: [UInt8]
+    private let steps: StepCounter
     private var position = 0
     /// The element whose end tag ends the raw text being read.
     private var rawEnd: String?
@@ -15,12 +17,19 @@ public struct HTMLTokenizer {
     private enum RawKind { case rcdata, rawText, script, plain }
 
     /// - Parameter text: UTF-8.
-    public init(_ text: [UInt8]) { input = text }
+    public init(_ text: [UInt8], _ steps: StepCounter = StepCounter()) {
+        input = text
+        self.steps = steps
+    }
 
-    public init(_ text: String) { input = Array(text.utf8) }
+    public init(_ text: String, _ steps: StepCounter = StepCounter()) { self.init(Array(text.utf8), steps) }
 
     /// nil at the end.
     public mutating func next() -> HTMLToken? {
+        if steps.isStopped { return nil }
+        let start = position
+        // Each byte is compared with a handful of others.
+        defer { steps.add(4 * (position - start) + 1) }
         if let name = rawEnd {
             rawEnd = nil
             if let text = rawText(of: name) { return text }
@@ -37,7 +46,7 @@ public struct HTMLTokenizer {
     private mutating func characters() -> HTMLToken {
         let start = position
         while position < input.count, input[position] != UInt8(ascii: "<") { position += 1 }
-        return .text(CharacterReferences.decoded(input[start..<position], inAttribute: false))
+        return .text(CharacterReferences.decoded(input[start..<position], inAttribute: false, steps))
     }
 
     /// From a "<": a token, or nil where the Standard emits none.
@@ -176,11 +185,11 @@ public struct HTMLTokenizer {
             while position < input.count, input[position] != quote { position += 1 }
             guard position < input.count else { return nil }
             defer { position += 1 }
-            return (name, CharacterReferences.decoded(input[start..<position], inAttribute: true))
+            return (name, CharacterReferences.decoded(input[start..<position], inAttribute: true, steps))
         }
         start = position
         while let byte = peek(0), byte != UInt8(ascii: ">"), !Self.isSpace(byte) { position += 1 }
-        return (name, CharacterReferences.decoded(input[start..<position], inAttribute: true))
+        return (name, CharacterReferences.decoded(input[start..<position], inAttribute: true, steps))
     }
 
     // MARK: Raw text
@@ -204,7 +213,7 @@ public struct HTMLTokenizer {
         let bytes = input[start..<position]
         return .text(
             kind == .rcdata
-                ? CharacterReferences.decoded(bytes, inAttribute: false) : String(decoding: bytes, as: UTF8.self))
+                ? CharacterReferences.decoded(bytes, inAttribute: false, steps) : String(decoding: bytes, as: UTF8.self))
     }
 
     /// In a script, "<!--" and then "<script" hide one end tag: the script data double escaped states.
@@ -212,7 +221,13 @@ public struct HTMLTokenizer {
         var place = position
         var isEscaped = false
         var isDoubleEscaped = false
+        let endTag = "</" + name
         while place < input.count {
+            // Everything looked for begins with one of these.
+            guard input[place] == UInt8(ascii: "<") || isEscaped && input[place] == UInt8(ascii: "-") else {
+                place += 1
+                continue
+            }
             if isScript {
                 if !isEscaped, matches("<!--", at: place) {
                     isEscaped = true
@@ -223,7 +238,7 @@ public struct HTMLTokenizer {
                 if isEscaped, matches("-->", at: place) { (isEscaped, isDoubleEscaped) = (false, false) }
                 if isEscaped, isTag("<script", at: place) { isDoubleEscaped = true }
             }
-            if isTag("</" + name, at: place) {
+            if isTag(endTag, at: place) {
                 if !isDoubleEscaped { return place }
                 isDoubleEscaped = false
             }

@@ -2,13 +2,18 @@
 // its semicolon, or without where the Standard lets it be left out, and the code points it stands for in hexadecimal.
 // Read once, on first use. Pure data; any thread.
 
-enum NamedReferences {
-    /// Characters of the longest name, its semicolon included.
-    static let longestName = 32
+import TextFormats
 
-    /// Names without "&", in bytes.
-    static let all: [[UInt8]: String] = {
-        var table: [[UInt8]: String] = [:]
+enum NamedReferences {
+    private struct Name {
+        /// Without "&".
+        var bytes: [UInt8]
+        var text: String
+    }
+
+    /// In ascending order of their bytes.
+    private static let names: [Name] = {
+        var names: [Name] = []
         for entry in text.utf8.split(whereSeparator: { $0 == 0x20 || $0 == 0x0A }) {
             let parts = entry.split(separator: UInt8(ascii: "="))
             var value = String.UnicodeScalarView()
@@ -16,10 +21,51 @@ enum NamedReferences {
                 let number = UInt32(String(decoding: code, as: UTF8.self), radix: 16) ?? 0xFFFD
                 value.append(Unicode.Scalar(number) ?? "\u{FFFD}")
             }
-            table[Array(parts[0])] = String(value)
+            names.append(Name(bytes: Array(parts[0]), text: String(value)))
         }
-        return table
+        return names.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
     }()
+
+    /// The names that begin with each byte.
+    private static let byFirst: [Range<Int>] = {
+        var ranges = [Range<Int>](repeating: 0..<0, count: 256)
+        for (index, name) in names.enumerated() {
+            let known = ranges[Int(name.bytes[0])]
+            ranges[Int(name.bytes[0])] = known.isEmpty ? index..<index + 1 : known.lowerBound..<index + 1
+        }
+        return ranges
+    }()
+
+    /// The longest name that `bytes` begin with, and its length. The names that are still possible become fewer with each
+    /// byte; most texts after an "&" have none after three.
+    static func longest(_ bytes: ArraySlice<UInt8>, _ steps: StepCounter?) -> (text: String, length: Int)? {
+        guard let first = bytes.first else { return nil }
+        var possible = byFirst[Int(first)]
+        var found: (String, Int)?
+        var length = 1
+        while !possible.isEmpty {
+            // A name that ends here comes before those it is the beginning of.
+            if names[possible.lowerBound].bytes.count == length { found = (names[possible.lowerBound].text, length) }
+            guard bytes.startIndex + length < bytes.endIndex else { break }
+            let byte = Int(bytes[bytes.startIndex + length])
+            let low = place(of: byte, at: length, in: possible, steps)
+            possible = low..<place(of: byte + 1, at: length, in: low..<possible.upperBound, steps)
+            length += 1
+        }
+        return found
+    }
+
+    /// The first of these names whose byte at `offset` is at least `byte`.
+    private static func place(of byte: Int, at offset: Int, in range: Range<Int>, _ steps: StepCounter?) -> Int {
+        var (low, high) = (range.lowerBound, range.upperBound)
+        while low < high {
+            steps?.add()
+            let middle = (low + high) / 2
+            let name = names[middle].bytes
+            if offset < name.count, Int(name[offset]) >= byte { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
 
     private static let text = """
         AElig=C6 AElig;=C6 AMP=26 AMP;=26 Aacute=C1 Aacute;=C1 Abreve;=102 Acirc=C2 Acirc;=C2 Acy;=410 Afr;=1D504

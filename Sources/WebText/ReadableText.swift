@@ -1,7 +1,8 @@
 // The text a person would read on an HTML page, in plain Markdown: title, headings, paragraphs, lists, links, tables,
 // quotations, preformatted text. Scripts, styles, navigation, forms and whatever is marked as hidden are left out: what
 // no reader sees is the favourite place of texts meant for machines. A page's `main` element is taken alone where it
-// holds enough. Pure; any thread; never fails, and time is linear in the input.
+// holds enough. Pure; any thread; never fails; time and output are linear in the input.
+import TextFormats
 
 public struct ReadableText: Sendable, Hashable {
     public var title: String?
@@ -14,10 +15,11 @@ public struct ReadableText: Sendable, Hashable {
 
     /// - Parameters:
     ///   - html: the document.
+    ///   - steps: a stopped counter ends the reading; the text is then what was read so far.
     ///   - link: makes a reference absolute; nil drops the link and keeps its text.
-    public init(html: String, link: (String) -> String?) {
-        var builder = ReadableBuilder()
-        var tokenizer = HTMLTokenizer(html)
+    public init(html: String, steps: StepCounter = StepCounter(), link: (String) -> String?) {
+        var builder = ReadableBuilder(steps)
+        var tokenizer = HTMLTokenizer(html, steps)
         while let token = tokenizer.next() {
             switch token {
             case .startTag(let name, let attributes, let isSelfClosing):

@@ -43,15 +43,22 @@ public enum TextDecoding {
         for cut in 1...3 where bytes.count > cut {
             if let text = String(data: Data(bytes.dropLast(cut)), encoding: encoding) { return text + "\u{FFFD}" }
         }
-        return lossy(bytes, encoding)
+        return lossy(bytes[...], encoding)
     }
 
-    /// Line by line, so that a bad byte costs its line's other characters nothing but their accents.
-    private static func lossy(_ bytes: [UInt8], _ encoding: String.Encoding) -> String {
-        bytes.split(separator: 0x0A, omittingEmptySubsequences: false).map { line in
-            String(data: Data(line), encoding: encoding)
-                ?? String(decoding: line.map { $0 < 0x80 ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
-        }.joined(separator: "\n")
+    /// Halves of a text that cannot be decoded whole, again and again: after so many halvings a part that still holds a
+    /// bad byte keeps its ASCII only. So a byte is decoded at most so many times, and no line costs a decoder of its own.
+    private static let maxHalvings = 10
+
+    /// Part by part, cut at line ends, so that a bad byte costs only the characters near it their accents.
+    private static func lossy(_ bytes: ArraySlice<UInt8>, _ encoding: String.Encoding, _ halvings: Int = 0) -> String {
+        if halvings > 0, let text = String(data: Data(bytes), encoding: encoding) { return text }
+        let middle = bytes.startIndex + bytes.count / 2
+        let cut = bytes[middle...].firstIndex(of: 0x0A) ?? bytes[..<middle].lastIndex(of: 0x0A)
+        guard halvings < maxHalvings, let cut else {
+            return String(decoding: bytes.map { $0 < 0x80 ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+        }
+        return lossy(bytes[..<cut], encoding, halvings + 1) + "\n" + lossy(bytes[(cut + 1)...], encoding, halvings + 1)
     }
 
     private static func utf16(_ bytes: ArraySlice<UInt8>, isBigEndian: Bool) -> String {

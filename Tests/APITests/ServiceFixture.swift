@@ -151,6 +151,7 @@ final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
         var readings = 0
         var titles: [String: String] = ["default": "First talk", "a:b": "Odd key"]
         var isReady = true
+        var isGone: (@Sendable () -> Bool)?
     }
 
     private let state = Mutex(State())
@@ -191,6 +192,21 @@ final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
         guard let text = found else { return nil }
         return ReportText(format: format ?? .markdown, text: format == .html ? "<h1>\(text)</h1>" : text)
     }
+
+    /// Renders for as long as its reader waits, if the report says so.
+    func text(
+        of reportID: String, user: UserID, format: ReportFormat?, stoppingIf isGone: @escaping @Sendable () -> Bool
+    ) throws -> ReportText? {
+        guard let found = try text(of: reportID, user: user, format: format) else { return nil }
+        guard found.text.contains("ENDLESS") else { return found }
+        state.withLock { $0.isGone = isGone }
+        while !isGone() { sched_yield() }
+        state.withLock { $0.isGone = nil }
+        throw ProblemDetails.clientGone
+    }
+
+    /// A report is being rendered for a reader.
+    var isRendering: Bool { state.withLock { $0.isGone != nil } }
 
     func reports(of user: UserID, limit: Int, after: String?) throws -> [ReportSummary] {
         let ids = state.withLock { $0.reports.keys.sorted(by: >) }.filter { after == nil || $0 < after! }

@@ -1,4 +1,5 @@
-// One skill: a SKILL.md whose YAML front matter says what it is for and whose body says how. Parsing is pure.
+// One skill: a SKILL.md whose YAML front matter says what it is for and whose body says how. Parsing is pure; it calls Yams
+// only for what FrontMatterCheck lets pass.
 import Foundation
 import Tenants
 import Yams
@@ -37,6 +38,7 @@ struct Skill: Sendable, Hashable {
             throw Fault(detail: "the folder's name must be a-z, 0-9 and single dashes, at most \(Self.maxNameLength)")
         }
         let (matter, body) = try Self.split(text)
+        try FrontMatterCheck.check(matter)
         let node: Node?
         do {
             node = try Yams.compose(yaml: matter)

@@ -33,13 +33,18 @@ struct EditFileTool: Tool {
         try reader.finish()
         let path = try WorkspacePath.writable(raw)
         let text = try WorkspaceText.read(path, in: context, maxBytes: ReadFileTool.maxFileBytes)
-        let pieces = text.components(separatedBy: old)
-        let count = pieces.count - 1
+        let bytes = Array(text.utf8)
+        let pattern = BytePattern(old)
+        let steps = context.steps()
+        let count = pattern.ranges(in: bytes, steps).count
+        try context.checkCancelled()
         try check(count, old: old, path: path, replacesAll: replacesAll)
-        let changed = Array(pieces.joined(separator: new).utf8)
-        guard changed.count <= ReadFileTool.maxFileBytes else {
+        let growth = count * (new.utf8.count - old.utf8.count)
+        guard bytes.count + growth <= ReadFileTool.maxFileBytes else {
             throw ToolFailure(code: "too_large", detail: "the file would become larger than 8 MiB; nothing was changed")
         }
+        let changed = pattern.replacing(in: bytes, with: Array(new.utf8), steps)
+        try context.checkCancelled()
         try context.checkSpace(for: changed.count)
         do {
             try context.turn.workspace.directory.write(path, changed)

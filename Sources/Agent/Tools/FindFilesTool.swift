@@ -1,5 +1,6 @@
 // Finds workspace files by name. Stateless.
 import DurableFiles
+import HTTPTransport
 import Tenants
 import TextFormats
 
@@ -45,16 +46,21 @@ enum WorkspaceWalk {
         let folder = try WorkspacePath.normal(raw)
         let found: SealedDirectory.Findings
         do {
-            found = try context.turn.workspace.directory.walk(folder, maxEntries: FindFilesTool.maxWalked)
+            found = try context.turn.workspace.directory.walk(
+                folder, maxEntries: FindFilesTool.maxWalked, isCancelled: { context.cancellation.isCancelled })
         } catch {
             throw ToolFailure(error, path: folder)
         }
+        let steps = context.steps()
         let files = found.entries.filter { entry in
+            steps.add(entry.path.utf8.count)
+            guard !steps.isStopped else { return false }
             guard entry.kind == .regular, !entry.path.split(separator: "/").contains(where: { $0.hasPrefix(".") })
             else { return false }
             guard let pattern else { return true }
-            return pattern.matches(relative(entry.path, to: folder))
+            return pattern.matches(relative(entry.path, to: folder), steps)
         }
+        try context.checkCancelled()
         return (files, !found.isComplete)
     }
 

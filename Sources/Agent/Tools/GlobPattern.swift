@@ -1,103 +1,184 @@
 // Path patterns of find_files and grep: * and ? within one part of a path, ** for any number of parts, [abc], [a-z],
-// [!abc]. A pattern without a slash is matched against the file's name alone. Pure. Matching takes at most
-// (pattern × path) steps, whatever the pattern: models write patterns, and exponential matchers hang threads.
+// [!abc]. A pattern without a slash is matched against the file's name alone; a letter is a code point. Pure. Matching
+// costs a fixed number of steps for each letter of the path, whatever the pattern: all ways through the pattern are
+// followed at once, as bits (five words for the longest pattern). Models write patterns, and matchers that go back hang
+// threads.
+import TextFormats
+
 struct GlobPattern: Sendable {
-    private enum Piece: Sendable, Hashable {
-        case letter(Character)
+    private enum Piece: Hashable {
+        case letter(UInt32)
+        /// "?"
         case anyLetter
+        /// "*"
         case anyLetters
-        case set([ClosedRange<Character>], isNegated: Bool)
+        /// "**" with the slash behind it: `anyParts` where a part begins, `insidePart` within one.
+        case anyParts, insidePart
+        /// "**" at the end.
+        case anything
+        case set([ClosedRange<UInt32>], isNegated: Bool)
     }
 
-    private enum Part: Sendable, Hashable {
-        case anyParts
-        case pieces([Piece])
-    }
+    private static let slash = UInt32(UInt8(ascii: "/"))
 
-    private let parts: [Part]
     private let matchesNameOnly: Bool
+    private let words: Int
+    private let end: Int
+    /// Code points from which on other pieces take a letter, ascending from 0.
+    private let starts: [UInt32]
+    /// For each of `starts`: the pieces that take such a letter and go on to the next piece.
+    private let takers: [UInt64]
+    private let anyParts: [UInt64]
+    private let insideParts: [UInt64]
+    /// Pieces that take any number of letters, none too: those that stop at a slash, and those that do not.
+    private let runs: [UInt64]
+    private let everything: [UInt64]
 
     init(_ text: String) {
-        let names = text.split(separator: "/").map(String.init)
-        matchesNameOnly = names.count <= 1 && names.first != "**"
-        parts = names.map { $0 == "**" ? .anyParts : .pieces(Self.pieces(Array($0))) }
-    }
-
-    func matches(_ path: String) -> Bool {
-        let names = path.split(separator: "/").map { Array($0) }
-        return reaches(end: parts, of: matchesNameOnly ? names.suffix(1) : names) { part, name in
-            switch part {
-            case .anyParts: .many
-            case .pieces(let pieces): Self.matches(pieces, name) ? .one : .none
-            }
-        }
-    }
-
-    private static func matches(_ pieces: [Piece], _ name: [Character]) -> Bool {
-        GlobPattern.reachesEnd(pieces, name) { piece, letter in
-            switch piece {
-            case .anyLetters: .many
-            case .anyLetter: .one
-            case .letter(let wanted): wanted == letter ? .one : .none
-            case .set(let ranges, let isNegated):
-                ranges.contains(where: { $0.contains(letter) }) != isNegated ? .one : .none
-            }
-        }
-    }
-
-    private func reaches(end parts: [Part], of names: [[Character]], _ take: (Part, [Character]) -> Take) -> Bool {
-        Self.reachesEnd(parts, names, take)
-    }
-
-    /// How much of the text one element of the pattern takes.
-    private enum Take {
-        case none, one
-        /// None or any number.
-        case many
-    }
-
-    /// Runs all ways through the pattern at once: `open` holds the elements that may come next.
-    private static func reachesEnd<Element, Unit>(
-        _ pattern: [Element], _ text: [Unit], _ take: (Element, Unit) -> Take
-    ) -> Bool where Element: Hashable {
-        var open = [Bool](repeating: false, count: pattern.count + 1)
-        open[0] = true
-        for unit in text {
-            var next = [Bool](repeating: false, count: pattern.count + 1)
-            for index in pattern.indices where open[index] {
-                switch take(pattern[index], unit) {
-                case .none: continue
-                case .one: next[index + 1] = true
-                case .many:
-                    next[index] = true
-                    // Taking nothing: the elements after it see the same unit.
-                    open[index + 1] = true
+        let parts = text.unicodeScalars.split(separator: "/").map { $0.map(\.value) }
+        let star = UInt32(UInt8(ascii: "*"))
+        matchesNameOnly = parts.count <= 1 && parts.first != [star, star]
+        var pieces: [Piece] = []
+        for (index, part) in parts.enumerated() {
+            let isLast = index == parts.count - 1
+            if part == [star, star] {
+                if isLast {
+                    // "**/**" is "**".
+                    if pieces.suffix(2) == [.anyParts, .insidePart] { pieces.removeLast(2) }
+                    pieces.append(.anything)
+                } else if pieces.last != .insidePart {
+                    pieces += [.anyParts, .insidePart]
                 }
+            } else {
+                pieces += Self.pieces(part)
+                if !isLast { pieces.append(.letter(Self.slash)) }
             }
-            open = next
-            if !open.contains(true) { return false }
         }
-        // What takes nothing may stand at the end.
-        for index in pattern.indices where open[index] {
-            if let unit = text.first, case .many = take(pattern[index], unit) { open[index + 1] = true }
+        let words = pieces.count / 64 + 1
+        func bits(_ wanted: (Piece) -> Bool) -> [UInt64] {
+            var bits = [UInt64](repeating: 0, count: words)
+            for (index, piece) in pieces.enumerated() where wanted(piece) { bits[index / 64] |= 1 << (index % 64) }
+            return bits
         }
-        return open[pattern.count]
+        self.words = words
+        end = pieces.count
+        starts = Self.starts(pieces)
+        takers = starts.flatMap { letter in bits { Self.takes($0, letter) } }
+        anyParts = bits { $0 == .anyParts }
+        insideParts = bits { $0 == .insidePart }
+        runs = bits { $0 == .anyLetters }
+        everything = bits { $0 == .anything }
     }
 
-    private static func pieces(_ text: [Character]) -> [Piece] {
+    // MARK: - Matching
+
+    func matches(_ path: String, _ steps: StepCounter? = nil) -> Bool {
+        guard !path.isEmpty else { return false }
+        var letters = path.unicodeScalars[...]
+        if matchesNameOnly, let slash = letters.lastIndex(of: "/") { letters = letters[letters.index(after: slash)...] }
+        var open = [UInt64](repeating: 0, count: words)
+        var next = open
+        open[0] = 1
+        skip(&open)
+        var count = 0
+        for letter in letters {
+            advance(open, letter.value, into: &next)
+            skip(&next)
+            swap(&open, &next)
+            count += 1
+        }
+        steps?.add(count * (2 * words + 10) + words)
+        return open[end / 64] >> (end % 64) & 1 == 1
+    }
+
+    /// The pieces that may take the letter after this one.
+    private func advance(_ open: [UInt64], _ letter: UInt32, into next: inout [UInt64]) {
+        let isSlash = letter == Self.slash
+        let takers = self.takers[(place(of: letter) * words)...]
+        var carry: UInt64 = 0
+        for word in 0..<words {
+            var taken = open[word] & takers[takers.startIndex + word]
+            var staying = open[word] & everything[word]
+            if isSlash {
+                // The part is over, and another may begin.
+                staying |= (open[word] & insideParts[word]) >> 1
+                if word + 1 < words { staying |= (open[word + 1] & insideParts[word + 1]) << 63 }
+            } else {
+                taken |= open[word] & anyParts[word]
+                staying |= open[word] & (runs[word] | insideParts[word])
+            }
+            next[word] = taken << 1 | carry | staying
+            carry = taken >> 63
+        }
+    }
+
+    /// Opens the pieces behind those that may take nothing.
+    private func skip(_ open: inout [UInt64]) {
+        var carry: UInt64 = 0
+        for word in 0..<words {
+            let skipped = open[word] & anyParts[word]
+            open[word] |= skipped << 2 | carry
+            carry = skipped >> 62
+        }
+        carry = 0
+        for word in 0..<words {
+            let skipped = open[word] & (runs[word] | everything[word])
+            open[word] |= skipped << 1 | carry
+            carry = skipped >> 63
+        }
+    }
+
+    /// The last of `starts` that is not beyond the letter.
+    private func place(of letter: UInt32) -> Int {
+        var (low, high) = (0, starts.count - 1)
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if starts[middle] <= letter { low = middle } else { high = middle - 1 }
+        }
+        return low
+    }
+
+    // MARK: - Reading a pattern
+
+    private static func takes(_ piece: Piece, _ letter: UInt32) -> Bool {
+        switch piece {
+        case .letter(let wanted): wanted == letter
+        case .anyLetter: letter != slash
+        case .set(let ranges, let isNegated):
+            letter != slash && ranges.contains(where: { $0.contains(letter) }) != isNegated
+        case .anyLetters, .anyParts, .insidePart, .anything: false
+        }
+    }
+
+    private static func starts(_ pieces: [Piece]) -> [UInt32] {
+        var starts: Set<UInt32> = [0, slash, slash + 1]
+        for piece in pieces {
+            switch piece {
+            case .letter(let letter): starts.formUnion([letter, letter + 1])
+            case .set(let ranges, _): for range in ranges { starts.formUnion([range.lowerBound, range.upperBound + 1]) }
+            case .anyLetter, .anyLetters, .anyParts, .insidePart, .anything: break
+            }
+        }
+        return starts.sorted()
+    }
+
+    private static func pieces(_ text: [UInt32]) -> [Piece] {
         var pieces: [Piece] = []
         var index = 0
+        /// Nothing behind this place closes a set.
+        var isOpenForGood = false
         while index < text.count {
-            switch text[index] {
+            switch Unicode.Scalar(text[index]) {
             case "*":
                 if pieces.last != .anyLetters { pieces.append(.anyLetters) }
             case "?": pieces.append(.anyLetter)
-            case "[":
+            case "[" where !isOpenForGood:
                 if let (set, end) = set(in: text, from: index) {
                     pieces.append(set)
                     index = end
                 } else {
-                    pieces.append(.letter("["))
+                    isOpenForGood = true
+                    pieces.append(.letter(text[index]))
                 }
             default: pieces.append(.letter(text[index]))
             }
@@ -107,15 +188,16 @@ struct GlobPattern: Sendable {
     }
 
     /// Reads `[...]`; nil if it is never closed, which makes the bracket a plain letter.
-    private static func set(in text: [Character], from start: Int) -> (Piece, end: Int)? {
+    private static func set(in text: [UInt32], from start: Int) -> (Piece, end: Int)? {
+        func isAt(_ index: Int, _ letter: Unicode.Scalar) -> Bool { index < text.count && text[index] == letter.value }
         var index = start + 1
-        var ranges: [ClosedRange<Character>] = []
-        let isNegated = index < text.count && (text[index] == "!" || text[index] == "^")
+        var ranges: [ClosedRange<UInt32>] = []
+        let isNegated = isAt(index, "!") || isAt(index, "^")
         if isNegated { index += 1 }
         let first = index
-        while index < text.count, text[index] != "]" || index == first {
+        while index < text.count, !isAt(index, "]") || index == first {
             let low = text[index]
-            if index + 2 < text.count, text[index + 1] == "-", text[index + 2] != "]", low <= text[index + 2] {
+            if isAt(index + 1, "-"), index + 2 < text.count, !isAt(index + 2, "]"), low <= text[index + 2] {
                 ranges.append(low...text[index + 2])
                 index += 3
             } else {

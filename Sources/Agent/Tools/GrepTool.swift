@@ -1,7 +1,7 @@
-// Finds text in workspace files. Plain text only: a regular expression a model writes can take exponential time, and
-// nothing can interrupt it. Stateless.
+// Finds text in workspace files. Plain text only: a regular expression a model writes can take exponential time. A file
+// costs a fixed number of steps for each of its bytes, whatever is looked for (BytePattern), and the search ends when the
+// call is cancelled. Stateless.
 import DurableFiles
-import Foundation
 import HTTPTransport
 import Tenants
 import TextFormats
@@ -39,11 +39,13 @@ struct GrepTool: Tool {
         let ignoresCase = try reader.bool("ignore_case") ?? true
         try reader.finish()
         let (paths, isPartial) = try files(under: raw, matching: glob, in: context)
-        var search = Search(text: text, ignoresCase: ignoresCase)
+        var search = TextSearch(text, ignoresCase: ignoresCase, context.steps())
         for path in paths {
-            if search.isFull || context.cancellation.isCancelled { break }
+            try context.checkCancelled()
+            if search.isFull { break }
             search.scan(path, in: context.turn.workspace.directory)
         }
+        try context.checkCancelled()
         var fields: JSONObject = ["matches": .array(search.matches), "files_searched": JSON(search.files)]
         if search.isFull || isPartial { fields["note"] = "there may be more; search a subfolder or a longer text" }
         if search.skipped > 0 { fields["files_skipped"] = JSON(search.skipped) }
@@ -63,38 +65,5 @@ struct GrepTool: Tool {
         }
         let found = try WorkspaceWalk.files(under: path, matching: glob, in: context)
         return (found.files.map(\.path), found.isPartial)
-    }
-
-    private struct Search {
-        let text: String
-        let ignoresCase: Bool
-        var matches: [JSON] = []
-        var files = 0
-        /// Too large, not text, or not readable.
-        var skipped = 0
-        var bytes = 0
-
-        var isFull: Bool { matches.count >= GrepTool.maxMatches || bytes >= GrepTool.maxTotalBytes }
-
-        mutating func scan(_ path: String, in directory: SealedDirectory) {
-            // A file that cannot be read is counted, not an error: the others may still hold the answer.
-            guard let content = try? directory.read(path, maxBytes: GrepTool.maxFileBytes, singleName: true),
-                let file = String(validating: content, as: UTF8.self)
-            else {
-                skipped += 1
-                return
-            }
-            bytes += content.count
-            files += 1
-            let options: String.CompareOptions = ignoresCase ? [.caseInsensitive, .literal] : [.literal]
-            for (number, line) in file.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-                guard line.range(of: text, options: options) != nil else { continue }
-                matches.append([
-                    "path": .string(path), "line": JSON(number + 1),
-                    "text": .string(String(line.prefix(GrepTool.maxLine))),
-                ])
-                if matches.count >= GrepTool.maxMatches { return }
-            }
-        }
     }
 }

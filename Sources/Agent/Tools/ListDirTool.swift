@@ -1,6 +1,7 @@
 // Lists one folder of the workspace. Stateless.
 import DurableFiles
 import Foundation
+import HTTPTransport
 import Tenants
 import TextFormats
 
@@ -22,10 +23,11 @@ struct ListDirTool: Tool {
         let path = try WorkspacePath.normal(raw)
         let entries: [SealedEntry]
         do {
-            entries = try context.turn.workspace.directory.list(path)
+            entries = try context.turn.workspace.directory.list(path, isCancelled: { context.cancellation.isCancelled })
         } catch {
             throw ToolFailure(error, path: path)
         }
+        try context.checkCancelled()
         let shown = entries.filter { !$0.name.hasPrefix(".") }
         let rows: [JSON] = shown.prefix(Self.maxEntries).map { entry in
             [

@@ -31,9 +31,10 @@ struct ResultBound {
 
     private func notice(_ result: String, path: String?) -> String {
         var length = max(0, limit - Self.frame)
+        let total = result.count
         while true {
             var fields: JSONObject = [
-                "truncated": true, "total_characters": JSON(result.count),
+                "truncated": true, "total_characters": JSON(total),
                 "beginning": .string(String(result.prefix(length))),
             ]
             if let path {

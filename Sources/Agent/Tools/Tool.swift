@@ -51,6 +51,18 @@ extension ToolContext {
     }
 }
 
+extension ToolContext {
+    /// Counts the steps of work on foreign text and ends it when the call is cancelled.
+    func steps() -> StepCounter { StepCounter(stoppingIf: { [cancellation] in cancellation.isCancelled }) }
+
+    /// - Throws: when the call was cancelled (by its user, by the job's time limit, or because the service stops): what was
+    ///   found so far must not pass for the whole.
+    func checkCancelled() throws(ToolFailure) {
+        guard cancellation.isCancelled else { return }
+        throw ToolFailure(code: "cancelled", detail: "the call was ended: \(cancellation.reason ?? "cancelled")")
+    }
+}
+
 /// The call a tool is run for.
 public struct ToolContext: Sendable {
     public var turn: Turn

@@ -1,7 +1,6 @@
 // Text from outside (a web page, a feed, a search result) as the model gets it: between two marked lines that the text
 // itself cannot write, under a sentence that says what it is. Whoever wrote the text may have written it for models, so
 // it must never look like the house's or the user's words. Pure; any thread.
-import Foundation
 import TextFormats
 
 struct UntrustedContent: Sendable {
@@ -49,7 +48,8 @@ struct UntrustedContent: Sendable {
     /// The longest beginning of `text` whose answer has at most `limit` characters, so that the fence stays whole.
     /// - Parameter fields: the other members, given how many characters of the text are shown.
     func fitted(_ text: String, key: String, limit: Int, fields: (Int) -> JSONObject) -> String {
-        var length = text.count
+        // No more than the bound can be shown: an answer of megabytes need not be made to see that.
+        var length = text.prefix(max(0, limit)).count
         while true {
             let answer = answer(fields(length), key: key, text: String(text.prefix(length)))
             let excess = answer.count - limit
@@ -80,18 +80,20 @@ struct UntrustedContent: Sendable {
             }
         }
         let clean = String(scalars)
-        guard clean.lowercased().contains(marker) else { return clean }
-        return replacing(marker, in: clean)
-    }
-
-    private static func replacing(_ marker: String, in text: String) -> String {
-        var result = ""
-        var rest = Substring(text)
-        while let range = rest.range(of: marker, options: .caseInsensitive) {
-            result += rest[..<range.lowerBound] + "[removed]"
-            rest = rest[range.upperBound...]
+        // The marker is hexadecimal digits: in lower case only its ASCII letters can differ.
+        let bytes = Array(clean.utf8)
+        let lower = bytes.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+        let places = BytePattern(marker).ranges(in: lower)
+        guard !places.isEmpty else { return clean }
+        var result: [UInt8] = []
+        var end = 0
+        for place in places {
+            result += bytes[end..<place.lowerBound]
+            result += "[removed]".utf8
+            end = place.upperBound
         }
-        return result + rest
+        result += bytes[end...]
+        return String(decoding: result, as: UTF8.self)
     }
 
     /// Control characters but line ends and tabs, direction overrides, and the tag characters, which show nothing and

@@ -1,5 +1,7 @@
 // Finds what a message asks for. Pure, any thread. A phrase must cover a whole sentence (polite words aside), so that
-// "don't remove NVDA" or a story about a watchlist changes nothing; what no phrase covers is `unknown`.
+// "don't remove NVDA" or a story about a watchlist changes nothing; what no phrase covers is `unknown`, and so is what a
+// message holds beyond its PhraseBudget.
+import TextFormats
 
 enum IntentReader {
     /// Sentences of one message that are read one by one; a longer text is prose, not a list of wishes.
@@ -10,12 +12,15 @@ enum IntentReader {
         + newsRules + quoteRules + topicRules
 
     /// The wishes of a message in order; `[.unknown]` when there is none.
-    static func intents(in text: String) -> [OfflineIntent] {
+    static func intents(in text: String, _ steps: StepCounter = StepCounter()) -> [OfflineIntent] {
         let words = PhraseTokens(text)
-        if let intent = intent(in: words, 0..<words.tokens.count) { return [intent] }
+        // Cut into tokens, and into sentences.
+        steps.add(4 * text.utf8.count)
+        let budget = PhraseBudget(bytes: text.utf8.count, steps)
+        if let intent = intent(in: words, 0..<words.tokens.count, budget) { return [intent] }
         let sentences = sentences(of: words)
         guard sentences.count <= maxSentences else { return [.unknown] }
-        let found = sentences.flatMap { joined(in: words, $0) }
+        let found = sentences.flatMap { joined(in: words, $0, budget) }
         let wishes = found.filter { $0 != .greeting && $0 != .thanks }
         if !wishes.isEmpty { return wishes }
         return found.first.map { [$0] } ?? [.unknown]
@@ -23,11 +28,14 @@ enum IntentReader {
 
     /// The wish of a sentence, or two that are joined by "and". Each half must be covered by a phrase of its own, so
     /// "don't sell and buy TSLA" stays one sentence, which nothing covers.
-    private static func joined(in words: PhraseTokens, _ range: Range<Int>) -> [OfflineIntent] {
-        if let whole = intent(in: words, range) { return [whole] }
+    private static func joined(
+        in words: PhraseTokens, _ range: Range<Int>, _ budget: PhraseBudget
+    ) -> [OfflineIntent] {
+        if let whole = intent(in: words, range, budget) { return [whole] }
         for place in range.dropFirst().dropLast() where joints.contains(words.tokens[place].key) {
-            if let first = intent(in: words, range.lowerBound..<place),
-                let second = intent(in: words, place + 1..<range.upperBound)
+            guard budget.left > 0 else { break }
+            if let first = intent(in: words, range.lowerBound..<place, budget),
+                let second = intent(in: words, place + 1..<range.upperBound, budget)
             {
                 return [first, second]
             }
@@ -37,16 +45,22 @@ enum IntentReader {
 
     private static let joints: Set<String> = ["and", "then", ",", "，", "、", "并", "再"]
 
-    private static func intent(in words: PhraseTokens, _ range: Range<Int>) -> OfflineIntent? {
+    private static func intent(
+        in words: PhraseTokens, _ range: Range<Int>, _ budget: PhraseBudget
+    ) -> OfflineIntent? {
+        guard budget.left > 0 else { return nil }
         let whole = withoutSigns(words.tokens, range)
+        budget.steps.add(range.count - whole.count + 1)
         guard !whole.isEmpty else { return nil }
-        let bare = withoutCourtesy(words.tokens, whole)
+        let bare = withoutCourtesy(words.tokens, whole, budget)
         // Without the polite words first, or a capture at the front would take them for a name.
         let views = bare == whole ? [whole] : [bare, whole]
         for rule in rules {
             for view in views {
                 for pattern in rule.patterns {
-                    guard let captures = pattern.match(words.tokens, view) else { continue }
+                    guard let captures = pattern.match(words.tokens, view, budget) else { continue }
+                    // What a rule makes of its captures reads them once or twice.
+                    budget.steps.add(4 * captures.values.reduce(0) { $0 + $1.count })
                     if let intent = rule.make(PhraseMatch(words: words, captures: captures)) { return intent }
                 }
             }
@@ -100,13 +114,16 @@ enum IntentReader {
         phrases.map { PhraseTokens($0).tokens.map(\.key) }.sorted { $0.count > $1.count }
     }
 
-    private static func withoutCourtesy(_ tokens: [PhraseToken], _ range: Range<Int>) -> Range<Int> {
+    private static func withoutCourtesy(
+        _ tokens: [PhraseToken], _ range: Range<Int>, _ budget: PhraseBudget
+    ) -> Range<Int> {
         var range = range
-        while true {
-            let keys = tokens[range].map(\.key)
+        while budget.left > 0 {
+            budget.steps.add(openings.count + closings.count)
+            let keys = tokens[range].lazy.map(\.key)
             if let phrase = openings.first(where: { keys.count > $0.count && keys.starts(with: $0) }) {
                 range = withoutSigns(tokens, range.lowerBound + phrase.count..<range.upperBound)
-            } else if let phrase = closings.first(where: { keys.count > $0.count && keys.suffix($0.count) == $0[...] })
+            } else if let phrase = closings.first(where: { keys.count > $0.count && keys.suffix($0.count).elementsEqual($0) })
             {
                 range = withoutSigns(tokens, range.lowerBound..<range.upperBound - phrase.count)
             } else {
@@ -114,5 +131,6 @@ enum IntentReader {
             }
             if range.isEmpty { return range }
         }
+        return range
     }
 }

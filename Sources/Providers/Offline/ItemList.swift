@@ -14,7 +14,7 @@ enum ItemList {
         for part in split(text) {
             let item = trimmed(part)
             guard !item.isEmpty else { continue }
-            guard item.count <= maxLength else { return nil }
+            guard item.count <= maxLength, items.count <= maxItems else { return nil }
             for entry in tickers ? spread(item) : [item] {
                 let entry = tickers ? ticker(entry) : entry
                 if !items.contains(entry) { items.append(entry) }

@@ -5,6 +5,8 @@ import TextFormats
 enum MemoryWish {
     /// Remembered lines shown at most.
     static let maxLines = 40
+    /// Characters of a topic that are looked for.
+    private static let maxTopic = 200
 
     static func remember(_ text: String, _ scope: OfflineScope) -> OfflineStep {
         scope.single("memory", ["action": "remember", "text": .string(text)]) { outcome in
@@ -31,7 +33,9 @@ enum MemoryWish {
     // MARK: - Recall
 
     /// Asks for profile and memory at once, then tells what they hold; with a topic the lines about it first.
-    static func recall(_ topic: String?, _ scope: OfflineScope) -> OfflineStep {
+    static func recall(_ wholeTopic: String?, _ scope: OfflineScope) -> OfflineStep {
+        // Each word of the topic is looked for in each line.
+        let topic = wholeTopic.map { String($0.prefix(maxTopic)) }
         let wanted: [(String, JSONObject)] = [("profile", [:]), ("memory", ["action": "show"])]
         let open = wanted.filter { scope.outcome($0.0) == nil && scope.offers($0.0) }
         if !open.isEmpty { return .calls(open.map { scope.call($0.0, $0.0, $0.1) }) }

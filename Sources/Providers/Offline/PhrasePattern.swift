@@ -3,7 +3,9 @@
 //   记住{text...}                             {name} takes a few tokens, as few as possible; {name...} takes the rest
 //   add the {kind:stock|sector} {items}      {name:a|b} takes one of these phrases
 //   有*新闻                                   * takes up to eight tokens
-// A pattern matches a whole range of tokens or not at all. Matching is bounded by `maxSteps`. Pure, any thread.
+// A pattern matches a whole range of tokens or not at all. Matching is bounded by `maxSteps`, and all matching of one text
+// by its PhraseBudget. Pure, any thread.
+import TextFormats
 
 struct PhrasePattern: Sendable {
     indirect enum Element: Sendable {
@@ -79,8 +81,10 @@ struct PhrasePattern: Sendable {
     }
 
     /// Token ranges of the captures, or nil when the pattern does not match all of `range`.
-    func match(_ tokens: [PhraseToken], _ range: Range<Int>) -> [String: Range<Int>]? {
-        var matcher = Matcher(tokens: tokens, end: range.upperBound)
+    /// - Parameter budget: pays for the steps; nothing matches when it is used up.
+    func match(_ tokens: [PhraseToken], _ range: Range<Int>, _ budget: PhraseBudget) -> [String: Range<Int>]? {
+        var matcher = Matcher(tokens: tokens, end: range.upperBound, maxSteps: min(Self.maxSteps, budget.left))
+        defer { budget.steps.add(matcher.steps) }
         return matcher.match(elements[...], from: range.lowerBound, then: nil) ? matcher.captures : nil
     }
 
@@ -98,17 +102,19 @@ struct PhrasePattern: Sendable {
     private struct Matcher {
         let tokens: [PhraseToken]
         let end: Int
+        let maxSteps: Int
         var steps = 0
         var captures: [String: Range<Int>] = [:]
 
-        init(tokens: [PhraseToken], end: Int) {
+        init(tokens: [PhraseToken], end: Int, maxSteps: Int) {
             self.tokens = tokens
             self.end = end
+            self.maxSteps = maxSteps
         }
 
         mutating func match(_ elements: ArraySlice<Element>, from position: Int, then next: Continuation?) -> Bool {
             steps += 1
-            guard steps <= PhrasePattern.maxSteps else { return false }
+            guard steps <= maxSteps else { return false }
             guard let first = elements.first else {
                 guard let next else { return position == end }
                 return match(next.elements, from: position, then: next.next)

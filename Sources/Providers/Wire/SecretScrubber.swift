@@ -16,8 +16,9 @@ struct SecretScrubber: Sendable {
 
     /// `text` without the secrets and without anything that has the shape of a key, cut to `maxLength`.
     func scrub(_ text: String) -> String {
-        // Cut first, with room for what is replaced: the work is bounded whatever the server sent.
-        var result = String(text.prefix(Self.maxLength * 4))
+        // Cut first, with room for what is replaced: the work is bounded whatever the server sent. Code points, because one
+        // character may have any number of them.
+        var result = String(String.UnicodeScalarView(text.unicodeScalars.prefix(Self.maxLength * 4)))
         for secret in secrets {
             result = result.split(separator: secret, omittingEmptySubsequences: false).joined(separator: "[key]")
         }

@@ -1,221 +1,172 @@
-// Text within a block to inlines. Pure, any thread; cannot fail. Time is linear in the text times `maxDepth`: a
-// delimiter that finds no end is remembered, so it is looked for once; links have bounded lengths.
+// Text within a block to inlines. Pure, any thread; cannot fail. Linear in the text, whatever it holds: one pass makes
+// pieces, a run of marks and a bracket each go on a stack once, and what ends a code span or a link's target is known from
+// one pass made before (InlineIndex). The stack of marks follows CommonMark 0.31, "An algorithm for parsing nested
+// emphasis and links"; EmphasisMatcher has it.
+import TextFormats
 
 struct InlineParser {
-    static let maxDepth = 8
-    /// Characters of a link's label and target; longer ones are plain text. They bound the search at each bracket.
-    static let maxLabel = 500
+    /// Emphasis nests at most so deep; the marks of deeper ones are text. It bounds the recursion of the writers.
+    static let maxDepth = 16
+    /// Bytes of a link's target; a longer one is text.
     static let maxTarget = 2_048
-    /// Stands for a hard line break in the text handed in; MarkdownParser puts it there.
-    static let hardBreak: Character = "\u{2028}"
+    /// A hard line break in the bytes handed in; MarkdownParser puts it there, and a line never holds one.
+    static let hardBreak: UInt8 = 0x0B
 
-    private let characters: [Character]
-    private let depth: Int
+    enum Piece {
+        case text(Range<Int>)
+        case code(Range<Int>)
+        case lineBreak
+        /// A run of "*" or "_", by its number in `EmphasisMatcher.runs`.
+        case marks(Int)
+        case linkStart
+        case linkEnd(url: String)
+        /// The target of a link that is none, shown in brackets.
+        case refusedTarget(Range<Int>)
+    }
+
+    private struct Bracket {
+        /// The piece to become the link's beginning.
+        var piece: Int
+        /// Runs of marks before it.
+        var runs: Int
+    }
+
+    private let bytes: [UInt8]
+    private let steps: StepCounter
     private var position = 0
-    private var text = ""
-    private var result: [MarkdownInline] = []
-    /// Delimiters known to have no further end.
-    private var hopeless: Set<String> = []
+    private var pieces: [Piece] = []
+    private var brackets: [Bracket] = []
+    private var index: InlineIndex
+    private var emphasis = EmphasisMatcher()
 
-    static func parse(_ text: String) -> [MarkdownInline] { parse(Array(text), depth: 0) }
-
-    private static func parse(_ characters: [Character], depth: Int) -> [MarkdownInline] {
-        var parser = InlineParser(characters: characters, depth: depth)
-        return parser.parse()
+    static func parse(_ bytes: [UInt8], _ steps: StepCounter = StepCounter()) -> [MarkdownInline] {
+        var parser = InlineParser(bytes: bytes, steps)
+        parser.readPieces()
+        parser.emphasis.match(from: 0, steps)
+        var builder = InlineBuilder(bytes: bytes, pairs: parser.emphasis.pairs)
+        return builder.build(parser.pieces, parser.emphasis.runs, steps)
     }
 
-    private init(characters: [Character], depth: Int) {
-        self.characters = characters
-        self.depth = depth
+    private init(bytes: [UInt8], _ steps: StepCounter) {
+        self.bytes = bytes
+        self.steps = steps
+        index = InlineIndex(bytes)
     }
 
-    private mutating func parse() -> [MarkdownInline] {
-        while position < characters.count {
-            let character = characters[position]
-            switch character {
-            case "\\" where position + 1 < characters.count && Self.isPunctuation(characters[position + 1]):
-                text.append(characters[position + 1])
+    // MARK: - Pieces
+
+    private mutating func readPieces() {
+        while position < bytes.count, !steps.isStopped {
+            steps.add()
+            switch bytes[position] {
+            case UInt8(ascii: "\\") where position + 1 < bytes.count && Self.isPunctuation(bytes[position + 1]):
+                pieces.append(.text(position + 1..<position + 2))
                 position += 2
             case Self.hardBreak:
-                emit(.lineBreak)
+                pieces.append(.lineBreak)
                 position += 1
-            case "`": readCode()
-            case "*", "_": readEmphasis(character)
-            case "!" where peek(1) == "[":
+            case UInt8(ascii: "`"): readCode()
+            case UInt8(ascii: "*"), UInt8(ascii: "_"): readMarks()
+            case UInt8(ascii: "!") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "["):
                 // An image would load something from elsewhere: its description and link stay.
-                position += 1
-                readLink()
-            case "[": readLink()
-            default:
-                text.append(character)
-                position += 1
+                openBracket(length: 2)
+            case UInt8(ascii: "["): openBracket(length: 1)
+            case UInt8(ascii: "]"): closeBracket()
+            default: readText()
             }
         }
-        flush()
-        return result
     }
 
-    private func peek(_ offset: Int) -> Character? {
-        characters.indices.contains(position + offset) ? characters[position + offset] : nil
+    private mutating func readText() {
+        let start = position
+        position += 1
+        while position < bytes.count, !Self.isSpecial(bytes[position]) { position += 1 }
+        steps.add(position - start)
+        pieces.append(.text(start..<position))
     }
 
-    private static func isPunctuation(_ character: Character) -> Bool {
-        character.isASCII && !character.isLetter && !character.isNumber && !character.isWhitespace
-    }
-
-    private mutating func flush() {
-        if !text.isEmpty { result.append(.text(text)) }
-        text = ""
-    }
-
-    private mutating func emit(_ part: MarkdownInline) {
-        flush()
-        result.append(part)
-    }
-
-    private mutating func takeLiterally(_ count: Int) {
-        text += String(characters[position..<position + count])
+    private mutating func literal(_ count: Int) {
+        pieces.append(.text(position..<position + count))
         position += count
+    }
+
+    private static func isSpecial(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "\\"), hardBreak, UInt8(ascii: "`"), UInt8(ascii: "*"), UInt8(ascii: "_"), UInt8(ascii: "!"),
+            UInt8(ascii: "["), UInt8(ascii: "]"):
+            true
+        default: false
+        }
+    }
+
+    static func isPunctuation(_ byte: UInt8) -> Bool {
+        (0x21...0x2F).contains(byte) || (0x3A...0x40).contains(byte) || (0x5B...0x60).contains(byte)
+            || (0x7B...0x7E).contains(byte)
     }
 
     // MARK: - Code
 
     private mutating func readCode() {
         var count = 0
-        while peek(count) == "`" { count += 1 }
-        let key = String(repeating: "`", count: count)
-        guard !hopeless.contains(key), let end = codeEnd(count) else {
-            hopeless.insert(key)
-            takeLiterally(count)
-            return
-        }
-        var code = String(characters[(position + count)..<end])
-        code = String(code.map { $0.isNewline ? " " : $0 })
-        if code.hasPrefix(" "), code.hasSuffix(" "), code.contains(where: { $0 != " " }) {
-            code = String(code.dropFirst().dropLast())
-        }
-        emit(.code(code))
+        while position + count < bytes.count, bytes[position + count] == UInt8(ascii: "`") { count += 1 }
+        steps.add(count)
+        guard let end = index.codeEnd(after: position + count, length: count, steps) else { return literal(count) }
+        pieces.append(.code(position + count..<end))
         position = end + count
-    }
-
-    /// The place of the next run of exactly `count` backticks.
-    private func codeEnd(_ count: Int) -> Int? {
-        var index = position + count
-        while index < characters.count {
-            guard characters[index] == "`" else {
-                index += 1
-                continue
-            }
-            let start = index
-            while index < characters.count, characters[index] == "`" { index += 1 }
-            if index - start == count { return start }
-        }
-        return nil
     }
 
     // MARK: - Emphasis
 
-    private mutating func readEmphasis(_ mark: Character) {
-        let count = peek(1) == mark ? 2 : 1
-        let key = String(repeating: mark, count: count)
-        let opens = peek(count).map { !$0.isWhitespace } ?? false
-        let isInWord = mark == "_" && position > 0 && Self.isWord(characters[position - 1])
-        guard opens, !isInWord, depth < Self.maxDepth, !hopeless.contains(key) else {
-            takeLiterally(count)
-            return
-        }
-        guard let end = emphasisEnd(mark, count) else {
-            hopeless.insert(key)
-            takeLiterally(count)
-            return
-        }
-        let inner = Self.parse(Array(characters[(position + count)..<end]), depth: depth + 1)
-        emit(count == 2 ? .strong(inner) : .emphasis(inner))
-        position = end + count
+    private mutating func readMarks() {
+        let mark = bytes[position]
+        var end = position
+        while end < bytes.count, bytes[end] == mark { end += 1 }
+        steps.add(end - position)
+        let (before, after) = (InlineNeighbour(before: position, bytes), InlineNeighbour(after: end, bytes))
+        let isUnderscore = mark == UInt8(ascii: "_")
+        // More lenient than CommonMark beside punctuation, or Chinese, which has no blanks, could not emphasize a quotation.
+        let canOpen = after != .blank && !(isUnderscore && before == .word)
+        let canClose = before != .blank && !(isUnderscore && after == .word)
+        pieces.append(.marks(emphasis.add(mark, length: end - position, canOpen: canOpen, canClose: canClose)))
+        position = end
     }
-
-    /// The next closing delimiter: after a non-blank, exactly as long as the opening one (three close either).
-    private func emphasisEnd(_ mark: Character, _ count: Int) -> Int? {
-        var index = position + count
-        while index < characters.count {
-            if characters[index] == "\\" {
-                index += 2
-                continue
-            }
-            guard characters[index] == mark else {
-                index += 1
-                continue
-            }
-            let start = index
-            while index < characters.count, characters[index] == mark { index += 1 }
-            let length = index - start
-            let closes = !characters[start - 1].isWhitespace && start > position + count
-            let isInWord = mark == "_" && index < characters.count && Self.isWord(characters[index])
-            if closes, !isInWord, length == count || length == 3 { return index - count }
-        }
-        return nil
-    }
-
-    private static func isWord(_ character: Character) -> Bool { character.isLetter || character.isNumber }
 
     // MARK: - Links
 
-    private mutating func readLink() {
-        guard depth < Self.maxDepth, let middle = linkMiddle(), let end = linkEnd(from: middle + 2) else {
-            takeLiterally(1)
-            return
-        }
-        let label = Self.parse(Array(characters[(position + 1)..<middle]), depth: depth + 1)
-        let target = String(characters[(middle + 2)..<end])
-        if let url = Self.safeURL(target) {
-            emit(.link(label, url: url))
+    private mutating func openBracket(length: Int) {
+        brackets.append(Bracket(piece: pieces.count, runs: emphasis.runs.count))
+        literal(length)
+    }
+
+    private mutating func closeBracket() {
+        guard let bracket = brackets.popLast(), let end = index.targetEnd(of: position + 1, steps),
+            end - position - 2 <= Self.maxTarget
+        else { return literal(1) }
+        emphasis.match(from: bracket.runs, steps)
+        let target = position + 2..<end
+        steps.add(target.count)
+        if let url = Self.safeURL(String(decoding: bytes[target], as: UTF8.self)) {
+            pieces[bracket.piece] = .linkStart
+            pieces.append(.linkEnd(url: url))
+            // HTML knows no link in a link: no bracket before this one begins another.
+            brackets.removeAll(keepingCapacity: true)
         } else {
             // A link that leads nowhere allowed is shown as what it says, with its target in plain sight.
-            flush()
-            result += label
-            text += " (\(target))"
+            pieces[bracket.piece] = .text(position..<position)
+            pieces.append(.refusedTarget(target))
         }
         position = end + 1
     }
 
-    /// The place of the "](" that ends the label, at most `maxLabel` characters on.
-    private func linkMiddle() -> Int? {
-        var index = position + 1
-        let end = min(characters.count, position + Self.maxLabel)
-        while index + 1 < end {
-            if characters[index] == "\\" {
-                index += 2
-                continue
-            }
-            if characters[index] == "]", characters[index + 1] == "(" { return index }
-            index += 1
-        }
-        return nil
-    }
-
-    /// The closing bracket of a target, which may hold balanced brackets but no blank.
-    private func linkEnd(from start: Int) -> Int? {
-        var open = 0
-        for index in start..<max(start, min(characters.count, start + Self.maxTarget)) {
-            switch characters[index] {
-            case "(": open += 1
-            case ")" where open == 0: return index
-            case ")": open -= 1
-            case let character where character.isWhitespace: return nil
-            default: break
-            }
-        }
-        return nil
-    }
-
     /// http and https only, without anything that could end an attribute or hide where it leads.
     static func safeURL(_ text: String) -> String? {
-        let lower = text.lowercased()
-        guard lower.hasPrefix("https://") || lower.hasPrefix("http://") else { return nil }
+        let start = text.utf8.prefix(8).map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+        guard start.starts(with: "https://".utf8) || start.starts(with: "http://".utf8) else { return nil }
         let isClean = text.unicodeScalars.allSatisfy { scalar in
             scalar.value > 0x20 && scalar.value != 0x7F && !"<>\"'`\\".unicodeScalars.contains(scalar)
                 && !(0x80...0x9F).contains(scalar.value) && !(0x200B...0x200F).contains(scalar.value)
                 && !(0x2028...0x202E).contains(scalar.value) && !(0x2066...0x2069).contains(scalar.value)
+                && (scalar.isASCII || !scalar.properties.isWhitespace)
         }
         return isClean ? text : nil
     }

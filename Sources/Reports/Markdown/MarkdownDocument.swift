@@ -44,7 +44,7 @@ struct MarkdownTable: Equatable, Sendable {
 
     var alignments: [Alignment?]
     var header: [[MarkdownInline]]
-    /// Each as long as the header.
+    /// Each at most as long as the header.
     var rows: [[[MarkdownInline]]]
 }
 

@@ -1,55 +1,66 @@
-// Lines to blocks. Pure, any thread; every text is valid Markdown, so it cannot fail. Time is linear in the text:
-// quotes nest at most `maxQuoteDepth` deep, lists one level, tables have at most `maxColumns` columns.
+// Lines to blocks. Pure, any thread; every text is valid Markdown, so it cannot fail. It works on bytes: all marks are
+// ASCII, and a byte is looked at a fixed number of times. Quotes nest at most `maxQuoteDepth` deep, lists one level, tables
+// have at most `maxColumns` columns.
+import TextFormats
 
 struct MarkdownParser {
     static let maxQuoteDepth = 4
     static let maxColumns = 64
 
-    private var lines: ArraySlice<Substring>
+    private let bytes: [UInt8]
+    private let steps: StepCounter
     private let depth: Int
+    /// Places of the lines in `bytes`, without their ends.
+    private let lines: [Range<Int>]
+    private var next = 0
     private var blocks: [MarkdownBlock] = []
-    private var paragraph: [Substring] = []
+    private var paragraph: [MarkdownLine] = []
 
-    static func parse(_ text: String) -> MarkdownDocument {
-        // In Swift "\r\n" is one Character, so a plain split on "\n" would not see it.
-        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: { $0.isNewline })
-        var parser = MarkdownParser(lines: lines[...], depth: 0)
+    /// - Parameter steps: a stopped counter ends the parse early; the document is then incomplete.
+    static func parse(_ text: String, _ steps: StepCounter = StepCounter()) -> MarkdownDocument {
+        let bytes = Array(text.utf8)
+        var parser = MarkdownParser(bytes: bytes, lines: MarkdownLine.split(bytes, steps), depth: 0, steps)
         return MarkdownDocument(blocks: parser.parse())
     }
 
-    private init(lines: ArraySlice<Substring>, depth: Int) {
+    private init(bytes: [UInt8], lines: [Range<Int>], depth: Int, _ steps: StepCounter) {
+        self.bytes = bytes
         self.lines = lines
         self.depth = depth
+        self.steps = steps
+    }
+
+    private func line(_ index: Int) -> MarkdownLine? {
+        lines.indices.contains(index) ? MarkdownLine(lines[index], bytes, steps) : nil
     }
 
     private mutating func parse() -> [MarkdownBlock] {
-        while let line = lines.first {
-            let trimmed = line.trimmed
-            if trimmed.isEmpty {
+        while !steps.isStopped, let line = line(next) {
+            if line.text.isEmpty {
                 flush()
-                lines.removeFirst()
-            } else if let fence = Self.fence(trimmed) {
+                next += 1
+            } else if let fence = fence(line) {
                 flush()
                 readCode(fence)
-            } else if let heading = Self.heading(trimmed) {
+            } else if let heading = heading(line) {
                 flush()
-                lines.removeFirst()
+                next += 1
                 blocks.append(heading)
-            } else if Self.isRule(trimmed) {
+            } else if isRule(line) {
                 flush()
-                lines.removeFirst()
+                next += 1
                 blocks.append(.rule)
-            } else if trimmed.hasPrefix(">"), depth < Self.maxQuoteDepth {
+            } else if line.first == UInt8(ascii: ">"), depth < Self.maxQuoteDepth {
                 flush()
                 readQuote()
-            } else if ListMarker(line) != nil {
+            } else if let marker = ListMarker(line, bytes, steps) {
                 flush()
-                readList()
-            } else if paragraph.isEmpty, let table = tableHead() {
+                readList(marker)
+            } else if paragraph.isEmpty, let table = tableHead(line) {
                 readTable(table)
             } else {
                 paragraph.append(line)
-                lines.removeFirst()
+                next += 1
             }
         }
         flush()
@@ -58,132 +69,182 @@ struct MarkdownParser {
 
     private mutating func flush() {
         guard !paragraph.isEmpty else { return }
-        blocks.append(.paragraph(InlineParser.parse(Self.joined(paragraph))))
+        blocks.append(.paragraph(inlines(paragraph)))
         paragraph = []
     }
 
-    /// Line ends become "\n"; a line that ends in two blanks or a backslash ends in `InlineParser.hardBreak`.
-    private static func joined(_ lines: [Substring]) -> String {
-        var text = ""
+    // MARK: - Inlines
+
+    private func inlines(_ range: Range<Int>) -> [MarkdownInline] {
+        steps.add(range.count)
+        return InlineParser.parse(Array(bytes[range]), steps)
+    }
+
+    /// Line ends become line feeds; a line that ends in two blanks or a backslash ends in `InlineParser.hardBreak`.
+    private func inlines(_ lines: [MarkdownLine]) -> [MarkdownInline] {
+        var text: [UInt8] = []
         for (index, line) in lines.enumerated() {
-            let isLast = index == lines.count - 1
-            var content = line.trimmed
-            if !isLast, content.hasSuffix("\\") {
-                content = content.dropLast()
-                text += content + String(InlineParser.hardBreak)
+            if index == lines.count - 1 {
+                text += bytes[line.text]
+            } else if backslashes(atEndOf: line.text) % 2 == 1 {
+                text += bytes[line.text.dropLast()]
+                text.append(InlineParser.hardBreak)
             } else {
-                text += content
-                if !isLast { text.append(line.hasSuffix("  ") ? InlineParser.hardBreak : "\n") }
+                text += bytes[line.text]
+                let isHard = line.whole.upperBound - line.text.upperBound >= 2
+                text.append(isHard ? InlineParser.hardBreak : UInt8(ascii: "\n"))
             }
         }
-        return text
+        steps.add(text.count)
+        return InlineParser.parse(text, steps)
+    }
+
+    private func backslashes(atEndOf range: Range<Int>) -> Int {
+        var start = range.upperBound
+        while start > range.lowerBound, bytes[start - 1] == UInt8(ascii: "\\") { start -= 1 }
+        steps.add(range.upperBound - start + 1)
+        return range.upperBound - start
     }
 
     // MARK: - Blocks of one line
 
-    private static func heading(_ line: Substring) -> MarkdownBlock? {
-        let level = line.prefix(while: { $0 == "#" }).count
-        guard (1...6).contains(level) else { return nil }
-        let rest = line.dropFirst(level)
-        guard rest.isEmpty || rest.first == " " || rest.first == "\t" else { return nil }
-        var text = rest.trimmed
-        let bare = text.reversed().drop(while: { $0 == "#" })
-        if bare.isEmpty || bare.first == " " { text = text.dropLast(text.count - bare.count).trimmed }
-        return .heading(level: level, InlineParser.parse(String(text)))
+    /// How many bytes from `start` on are `mark`.
+    private func run(of mark: UInt8, from start: Int, to end: Int) -> Int {
+        var place = start
+        while place < end, bytes[place] == mark { place += 1 }
+        steps.add(place - start + 1)
+        return place - start
     }
 
-    private static func isRule(_ line: Substring) -> Bool {
-        let marks = line.filter { $0 != " " }
-        guard marks.count >= 3, let first = marks.first, "-*_".contains(first) else { return false }
-        return marks.allSatisfy { $0 == first }
+    private func heading(_ line: MarkdownLine) -> MarkdownBlock? {
+        let mark = UInt8(ascii: "#")
+        guard line.first == mark else { return nil }
+        let level = run(of: mark, from: line.text.lowerBound, to: line.text.upperBound)
+        let start = line.text.lowerBound + level
+        guard level <= 6, start == line.text.upperBound || MarkdownLine.isBlank(bytes[start]) else { return nil }
+        var text = MarkdownLine.trimmed(start..<line.text.upperBound, bytes, steps)
+        var end = text.upperBound
+        while end > text.lowerBound, bytes[end - 1] == mark { end -= 1 }
+        steps.add(text.upperBound - end + 1)
+        if end == text.lowerBound || bytes[end - 1] == UInt8(ascii: " ") {
+            text = MarkdownLine.trimmed(text.lowerBound..<end, bytes, steps)
+        }
+        return .heading(level: level, inlines(text))
+    }
+
+    private func isRule(_ line: MarkdownLine) -> Bool {
+        guard let mark = line.first, "-*_".utf8.contains(mark) else { return false }
+        var count = 0
+        for place in line.text {
+            if bytes[place] == mark {
+                count += 1
+            } else if bytes[place] != UInt8(ascii: " ") {
+                steps.add(place - line.text.lowerBound + 1)
+                return false
+            }
+        }
+        steps.add(line.text.count)
+        return count >= 3
     }
 
     // MARK: - Code and quotes
 
-    private static func fence(_ line: Substring) -> (mark: Character, count: Int, language: String)? {
-        guard let mark = line.first, mark == "`" || mark == "~" else { return nil }
-        let count = line.prefix(while: { $0 == mark }).count
-        let info = line.dropFirst(count)
-        guard count >= 3, !info.contains("`") else { return nil }
-        let language = info.trimmed.prefix(while: { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
-        return (mark, count, String(language.prefix(32)))
+    private func fence(_ line: MarkdownLine) -> (mark: UInt8, count: Int, language: String)? {
+        guard let mark = line.first, mark == UInt8(ascii: "`") || mark == UInt8(ascii: "~") else { return nil }
+        let count = run(of: mark, from: line.text.lowerBound, to: line.text.upperBound)
+        guard count >= 3 else { return nil }
+        let info = MarkdownLine.trimmed(line.text.lowerBound + count..<line.text.upperBound, bytes, steps)
+        steps.add(info.count)
+        guard !bytes[info].contains(UInt8(ascii: "`")) else { return nil }
+        let language = bytes[info].prefix(32).prefix { byte in
+            (0x61...0x7A).contains(byte | 0x20) || (0x30...0x39).contains(byte) || byte == UInt8(ascii: "-")
+        }
+        return (mark, count, String(decoding: language, as: UTF8.self))
     }
 
-    private mutating func readCode(_ fence: (mark: Character, count: Int, language: String)) {
-        lines.removeFirst()
-        var content: [Substring] = []
-        while let line = lines.popFirst() {
-            let trimmed = line.trimmed
-            if trimmed.count >= fence.count, trimmed.allSatisfy({ $0 == fence.mark }) { break }
-            content.append(line)
+    private mutating func readCode(_ fence: (mark: UInt8, count: Int, language: String)) {
+        next += 1
+        var content: [UInt8] = []
+        var isFirst = true
+        while let line = line(next) {
+            next += 1
+            if line.first == fence.mark, line.text.count >= fence.count,
+                run(of: fence.mark, from: line.text.lowerBound, to: line.text.upperBound) == line.text.count
+            {
+                break
+            }
+            if !isFirst { content.append(UInt8(ascii: "\n")) }
+            isFirst = false
+            content += bytes[line.whole]
+            steps.add(line.whole.count)
         }
-        blocks.append(.code(language: fence.language, text: content.joined(separator: "\n")))
+        blocks.append(.code(language: fence.language, text: String(decoding: content, as: UTF8.self)))
     }
 
     private mutating func readQuote() {
-        var inner: [Substring] = []
-        while let line = lines.first, line.trimmed.hasPrefix(">") {
-            let rest = line.trimmed.dropFirst()
-            inner.append(rest.first == " " ? rest.dropFirst() : rest)
-            lines.removeFirst()
+        var inner: [Range<Int>] = []
+        while let line = line(next), line.first == UInt8(ascii: ">") {
+            var start = line.text.lowerBound + 1
+            if start < line.whole.upperBound, bytes[start] == UInt8(ascii: " ") { start += 1 }
+            inner.append(start..<line.whole.upperBound)
+            next += 1
         }
-        var parser = MarkdownParser(lines: inner[...], depth: depth + 1)
+        var parser = MarkdownParser(bytes: bytes, lines: inner, depth: depth + 1, steps)
         blocks.append(.quote(parser.parse()))
     }
 
     // MARK: - Lists
 
     private struct ListMarker {
-        var indent: Int
         var isOrdered: Bool
-        var number: Int
-        var content: Substring
+        var number = 0
+        var content: Range<Int>
 
-        init?(_ line: Substring) {
-            indent = line.prefix(while: { $0 == " " || $0 == "\t" }).reduce(0) { $0 + ($1 == "\t" ? 4 : 1) }
-            let text = line.trimmed
-            guard let first = text.first else { return nil }
-            let rest: Substring
-            if "-*+".contains(first) {
-                isOrdered = false
-                number = 0
-                rest = text.dropFirst()
+        init?(_ line: MarkdownLine, _ bytes: [UInt8], _ steps: StepCounter) {
+            guard let first = line.first else { return nil }
+            var place = line.text.lowerBound
+            isOrdered = (0x30...0x39).contains(first)
+            if isOrdered {
+                // Nine digits fit an Int; a longer number is text.
+                while place < line.text.upperBound, (0x30...0x39).contains(bytes[place]) {
+                    guard place - line.text.lowerBound < 9 else { return nil }
+                    number = number * 10 + Int(bytes[place] - 0x30)
+                    place += 1
+                }
+                guard place < line.text.upperBound, ".)".utf8.contains(bytes[place]) else { return nil }
             } else {
-                let digits = text.prefix(while: { $0.isASCII && $0.isNumber })
-                guard (1...9).contains(digits.count), let value = Int(digits) else { return nil }
-                let mark = text.dropFirst(digits.count)
-                guard mark.first == "." || mark.first == ")" else { return nil }
-                isOrdered = true
-                number = value
-                rest = mark.dropFirst()
+                guard "-*+".utf8.contains(first) else { return nil }
             }
-            guard rest.first == " " || rest.first == "\t" else { return nil }
-            content = rest.trimmed
+            place += 1
+            guard place < line.text.upperBound, MarkdownLine.isBlank(bytes[place]) else { return nil }
+            content = MarkdownLine.trimmed(place..<line.text.upperBound, bytes, steps)
         }
     }
 
     /// An item as lines, before their inlines are read.
     private struct RawItem {
-        var lines: [Substring]
-        var children: [[Substring]] = []
+        var lines: [MarkdownLine]
+        var children: [[MarkdownLine]] = []
         var childrenAreOrdered = false
     }
 
-    private mutating func readList() {
-        guard let first = lines.first.flatMap(ListMarker.init) else { return }
+    private mutating func readList(_ first: ListMarker) {
         var items: [RawItem] = []
-        while let line = lines.first {
-            if let marker = ListMarker(line), !Self.isRule(line.trimmed) {
-                if marker.indent >= first.indent + 2, let last = items.indices.last {
+        var indent = 0
+        while let line = line(next) {
+            if let marker = ListMarker(line, bytes, steps), !isRule(line) {
+                if items.isEmpty { indent = line.indent(bytes) }
+                let content = MarkdownLine(text: marker.content, whole: marker.content.lowerBound..<line.whole.upperBound)
+                if let last = items.indices.last, line.indent(bytes) >= indent + 2 {
                     if items[last].children.isEmpty { items[last].childrenAreOrdered = marker.isOrdered }
-                    items[last].children.append([marker.content])
+                    items[last].children.append([content])
                 } else if marker.isOrdered == first.isOrdered {
-                    items.append(RawItem(lines: [marker.content]))
+                    items.append(RawItem(lines: [content]))
                 } else {
                     break
                 }
-            } else if let last = items.indices.last, line.first == " " || line.first == "\t", !line.trimmed.isEmpty {
-                // Indented text goes on with the item it stands under.
+            } else if let last = items.indices.last, line.text.lowerBound > line.whole.lowerBound, !line.text.isEmpty {
+                // Indented text goes on with the item it is under.
                 if let child = items[last].children.indices.last {
                     items[last].children[child].append(line)
                 } else {
@@ -192,73 +253,74 @@ struct MarkdownParser {
             } else {
                 break
             }
-            lines.removeFirst()
+            next += 1
         }
-        blocks.append(.list(MarkdownList(isOrdered: first.isOrdered, start: first.number, items: items.map(Self.item))))
+        let list = MarkdownList(isOrdered: first.isOrdered, start: first.number, items: items.map(item))
+        blocks.append(.list(list))
     }
 
-    private static func item(_ raw: RawItem) -> MarkdownList.Item {
+    private func item(_ raw: RawItem) -> MarkdownList.Item {
         MarkdownList.Item(
-            content: InlineParser.parse(joined(raw.lines)),
-            children: raw.children.map { InlineParser.parse(joined($0)) },
+            content: inlines(raw.lines), children: raw.children.map { inlines($0) },
             childrenAreOrdered: raw.childrenAreOrdered)
     }
 
     // MARK: - Tables
 
-    private func tableHead() -> (header: [Substring], alignments: [MarkdownTable.Alignment?])? {
-        guard let first = lines.first, first.contains("|"), let second = lines.dropFirst().first else { return nil }
-        let header = Self.cells(first)
-        let marks = Self.cells(second)
-        guard second.contains("-"), header.count == marks.count, header.count <= Self.maxColumns else { return nil }
+    private typealias TableHead = (header: [Range<Int>], alignments: [MarkdownTable.Alignment?])
+
+    private func tableHead(_ first: MarkdownLine) -> TableHead? {
+        steps.add(first.text.count)
+        guard bytes[first.text].contains(UInt8(ascii: "|")), let second = line(next + 1) else { return nil }
+        let marks = cells(second)
+        guard marks.count <= Self.maxColumns else { return nil }
         var alignments: [MarkdownTable.Alignment?] = []
         for mark in marks {
-            let dashes = mark.drop(while: { $0 == ":" }).prefix(while: { $0 == "-" })
-            let (isLeft, isRight) = (mark.hasPrefix(":"), mark.hasSuffix(":"))
-            guard !dashes.isEmpty, dashes.count + (isLeft ? 1 : 0) + (isRight ? 1 : 0) == mark.count else { return nil }
+            let isLeft = !mark.isEmpty && bytes[mark.lowerBound] == UInt8(ascii: ":")
+            let isRight = !mark.isEmpty && bytes[mark.upperBound - 1] == UInt8(ascii: ":")
+            let start = mark.lowerBound + (isLeft ? 1 : 0)
+            let dashes = run(of: UInt8(ascii: "-"), from: start, to: mark.upperBound)
+            guard dashes > 0, start + dashes + (isRight ? 1 : 0) == mark.upperBound else { return nil }
             alignments.append(isRight ? (isLeft ? .center : .right) : (isLeft ? .left : nil))
         }
-        return (header, alignments)
+        let header = cells(first)
+        return header.count == marks.count ? (header, alignments) : nil
     }
 
-    private mutating func readTable(_ head: (header: [Substring], alignments: [MarkdownTable.Alignment?])) {
-        lines.removeFirst(2)
+    /// A row has the cells that its line has, at most as many as the header. Missing cells are not made up: a line of one
+    /// byte would become 64 of them.
+    private mutating func readTable(_ head: TableHead) {
+        next += 2
         var rows: [[[MarkdownInline]]] = []
-        while let line = lines.first, line.contains("|") {
-            var cells = Self.cells(line).prefix(head.header.count).map { InlineParser.parse(String($0)) }
-            while cells.count < head.header.count { cells.append([]) }
-            rows.append(cells)
-            lines.removeFirst()
+        while !steps.isStopped, let line = line(next) {
+            steps.add(line.text.count)
+            guard bytes[line.text].contains(UInt8(ascii: "|")) else { break }
+            rows.append(cells(line).prefix(head.header.count).map { inlines($0) })
+            next += 1
         }
-        let header = head.header.map { InlineParser.parse(String($0)) }
-        blocks.append(.table(MarkdownTable(alignments: head.alignments, header: header, rows: rows)))
+        blocks.append(
+            .table(
+                MarkdownTable(alignments: head.alignments, header: head.header.map { inlines($0) }, rows: rows)))
     }
 
-    /// Cells between bars; "\|" is no bar.
-    private static func cells(_ line: Substring) -> [Substring] {
-        let text = line.trimmed
-        var cells: [Substring] = []
-        var start = text.startIndex
+    /// Cells between bars, at most `maxColumns` and one more; "\|" is no bar.
+    private func cells(_ line: MarkdownLine) -> [Range<Int>] {
+        let bar = UInt8(ascii: "|")
+        var cells: [Range<Int>] = []
+        var start = line.text.lowerBound
         var isEscaped = false
-        for index in text.indices {
-            if text[index] == "|", !isEscaped {
-                cells.append(text[start..<index].trimmed)
-                start = text.index(after: index)
+        for place in line.text {
+            if bytes[place] == bar, !isEscaped {
+                // The bar at the beginning opens the first cell.
+                if place > line.text.lowerBound { cells.append(MarkdownLine.trimmed(start..<place, bytes, steps)) }
+                start = place + 1
+                if cells.count > Self.maxColumns { break }
             }
-            isEscaped = text[index] == "\\" && !isEscaped
+            isEscaped = bytes[place] == UInt8(ascii: "\\") && !isEscaped
         }
-        cells.append(text[start...].trimmed)
-        if text.hasPrefix("|") { cells.removeFirst() }
-        if cells.count > 1, cells.last?.isEmpty == true { cells.removeLast() }
+        steps.add(line.text.count)
+        let last = MarkdownLine.trimmed(start..<line.text.upperBound, bytes, steps)
+        if !last.isEmpty || cells.isEmpty { cells.append(last) }
         return cells
-    }
-}
-
-extension Substring {
-    /// Without blanks and tabs at both ends.
-    fileprivate var trimmed: Substring {
-        var text = self.drop(while: { $0 == " " || $0 == "\t" })
-        while let last = text.last, last == " " || last == "\t" { text.removeLast() }
-        return text
     }
 }

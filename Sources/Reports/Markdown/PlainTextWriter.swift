@@ -1,19 +1,28 @@
 // A Markdown tree as plain text for mail and terminals: no markup, links with their address, tables as aligned columns
-// (wide characters count two columns). Pure, any thread.
+// (wide characters count two columns). Pure, any thread. Output is linear in the text: a table that would be mostly padding
+// is written without.
 import Foundation
+import TextFormats
 
-enum PlainTextWriter {
-    static func text(_ document: MarkdownDocument) -> String {
-        blocks(document.blocks).trimmingCharacters(in: .newlines) + "\n"
+struct PlainTextWriter {
+    /// Blanks that align a table, for each character of its text; a table that needs more is written without.
+    private static let paddingPerCharacter = 8
+    /// What a small table may use beyond.
+    private static let freePadding = 4_096
+
+    private let steps: StepCounter
+
+    static func text(_ document: MarkdownDocument, _ steps: StepCounter = StepCounter()) -> String {
+        PlainTextWriter(steps: steps).blocks(document.blocks).trimmingCharacters(in: .newlines) + "\n"
     }
 
-    private static func blocks(_ blocks: [MarkdownBlock]) -> String { blocks.map(block).joined(separator: "\n") }
+    private func blocks(_ blocks: [MarkdownBlock]) -> String { blocks.map { block($0) }.joined(separator: "\n") }
 
-    private static func block(_ block: MarkdownBlock) -> String {
+    private func block(_ block: MarkdownBlock) -> String {
         switch block {
         case .heading(let level, let content):
             let text = inlines(content)
-            let line = String(repeating: level == 1 ? "=" : "-", count: max(3, width(text)))
+            let line = String(repeating: level == 1 ? "=" : "-", count: max(3, Self.width(text)))
             return level <= 2 ? "\(text)\n\(line)\n" : "\(text)\n"
         case .paragraph(let content): return inlines(content) + "\n"
         case .list(let list): return self.list(list)
@@ -24,11 +33,12 @@ enum PlainTextWriter {
         }
     }
 
-    private static func indented(_ text: String, by indent: String) -> String {
-        text.split(separator: "\n", omittingEmptySubsequences: false).map { indent + $0 }.joined(separator: "\n")
+    private func indented(_ text: String, by indent: String) -> String {
+        steps.add(text.utf8.count)
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map { indent + $0 }.joined(separator: "\n")
     }
 
-    private static func list(_ list: MarkdownList) -> String {
+    private func list(_ list: MarkdownList) -> String {
         var lines: [String] = []
         for (offset, item) in list.items.enumerated() {
             lines.append("\(list.isOrdered ? "\(list.start + offset)." : "-") \(inlines(item.content))")
@@ -39,31 +49,50 @@ enum PlainTextWriter {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static func table(_ table: MarkdownTable) -> String {
-        let rows = ([table.header] + table.rows).map { $0.map(inlines) }
-        let widths = table.header.indices.map { column in rows.map { width($0[column]) }.max() ?? 0 }
-        var lines = rows.map { row in
-            let cells = row.enumerated().map { column, cell in
-                let padding = String(repeating: " ", count: widths[column] - width(cell))
-                return table.alignments[column] == .right ? padding + cell : cell + padding
-            }
-            return cells.joined(separator: "  ").replacingOccurrences(
-                of: " +$", with: "", options: .regularExpression)
+    private func table(_ table: MarkdownTable) -> String {
+        let rows = ([table.header] + table.rows).map { $0.map { inlines($0) } }
+        let columns = rows.map { $0.map(Self.width) }
+        var widths = table.header.map { _ in 0 }
+        for row in columns {
+            for (column, width) in row.enumerated() { widths[column] = max(widths[column], width) }
         }
-        lines.insert(widths.map { String(repeating: "-", count: $0) }.joined(separator: "  "), at: 1)
+        let text = columns.reduce(0) { $0 + $1.reduce(0, +) }
+        let padding = columns.reduce(widths.reduce(0, +)) { sum, row in
+            sum + zip(row, widths).reduce(0) { $0 + $1.1 - $1.0 }
+        }
+        steps.add(4 * text)
+        if padding > Self.freePadding + Self.paddingPerCharacter * text { widths = widths.map { _ in 0 } }
+        var lines = rows.enumerated().map { number, row in
+            var line = ""
+            for (column, cell) in row.enumerated() {
+                if column > 0 { line += "  " }
+                let padding = String(repeating: " ", count: max(0, widths[column] - columns[number][column]))
+                line += table.alignments[column] == .right ? padding + cell : cell + padding
+            }
+            while line.utf8.last == UInt8(ascii: " ") { line.unicodeScalars.removeLast() }
+            return line
+        }
+        lines.insert(widths.map { String(repeating: "-", count: max($0, 1)) }.joined(separator: "  "), at: 1)
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static func inlines(_ content: [MarkdownInline]) -> String {
+    private func inlines(_ content: [MarkdownInline]) -> String {
         content.map { part in
             switch part {
-            case .text(let text), .code(let text): text.replacingOccurrences(of: "\n", with: " ")
+            case .text(let text), .code(let text): oneLine(text)
             case .strong(let inner), .emphasis(let inner): inlines(inner)
-            case .link(let inner, let url): inlines(inner) == url ? url : "\(inlines(inner)) <\(url)>"
+            case .link(let inner, let url): link(inlines(inner), url)
             case .lineBreak: "\n"
             }
         }.joined()
     }
+
+    private func oneLine(_ text: String) -> String {
+        steps.add(2 * text.utf8.count + 1)
+        return String(decoding: text.utf8.map { $0 == 0x0A ? 0x20 : $0 }, as: UTF8.self)
+    }
+
+    private func link(_ words: String, _ url: String) -> String { words == url ? url : "\(words) <\(url)>" }
 
     /// Columns in a terminal: East Asian wide characters and emoji take two.
     static func width(_ text: String) -> Int {

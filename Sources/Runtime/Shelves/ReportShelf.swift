@@ -8,12 +8,19 @@ import MarketData
 import Reports
 import Tenants
 import TextFormats
+import WireTypes
 
 struct ReportShelf: ReportLibrary {
     let workspaces: WorkspaceManager
     let renderer: ReportRenderer
 
     func text(of reportID: String, user: UserID, format: ReportFormat?) throws -> API.ReportText? {
+        try text(of: reportID, user: user, format: format, stoppingIf: { false })
+    }
+
+    func text(
+        of reportID: String, user: UserID, format: ReportFormat?, stoppingIf isGone: @escaping @Sendable () -> Bool
+    ) throws -> API.ReportText? {
         let workspace = try workspaces.open(user)
         let found: (report: ReportFile, text: String)
         do throws(TenantError) {
@@ -25,7 +32,21 @@ struct ReportShelf: ReportLibrary {
         guard let format, format != found.report.format else {
             return API.ReportText(format: found.report.format, text: found.text)
         }
-        return API.ReportText(format: format, text: renderer.render(document(found, workspace), as: format))
+        return API.ReportText(format: format, text: try rendered(document(found, workspace), as: format, isGone))
+    }
+
+    private func rendered(
+        _ document: ReportDocument, as format: ReportFormat, _ isGone: @escaping @Sendable () -> Bool
+    ) throws(ProblemDetails) -> String {
+        do throws(ReportError) {
+            return try renderer.render(document, as: format, stoppingIf: isGone)
+        } catch {
+            switch error.code {
+            case .stopped: throw ProblemDetails.clientGone
+            case .tooLarge: throw ProblemDetails(status: 413, code: error.code.rawValue, detail: error.detail)
+            case .template: throw ProblemDetails(status: 500, code: "internal", detail: error.detail)
+            }
+        }
     }
 
     func stamp(of reportID: String, user: UserID, format: ReportFormat) -> API.ReportStamp? {

@@ -1,0 +1,42 @@
+// Messages to the offline provider that were written to be expensive: steps are counted, so no clock is asked.
+import TestSupport
+import Testing
+import TextFormats
+
+@testable import Providers
+
+@Suite("Hostile messages")
+struct HostileMessageTests {
+    @Test("No message costs more than 64 steps a byte, from 2 KB on")
+    func message() {
+        let faults = HostileTextCheck.faults("offline phrases", size: 2_560) { text, steps in
+            _ = IntentReader.intents(in: text, steps)
+        }
+        #expect(faults == [])
+    }
+
+    @Test("No short message costs more than its budget and the longest match")
+    func shortMessage() {
+        for text in HostileText.all {
+            let steps = StepCounter()
+            _ = IntentReader.intents(in: String(text.text(size: 400).prefix(400)), steps)
+            #expect(steps.steps <= PhraseBudget.least + 2 * PhrasePattern.maxSteps, "\(text)")
+        }
+    }
+
+    @Test("A long wish is still understood")
+    func longWish() {
+        let text = HostileText.prose.text(size: 9_000).split(separator: ".").joined(separator: ",")
+        guard case .remember(let kept)? = IntentReader.intents(in: "Remember that \(text)").first else {
+            Issue.record("not understood")
+            return
+        }
+        #expect(kept.utf8.count > 8_000)
+    }
+
+    @Test("One character with any number of marks is cut like a long text")
+    func scrubbing() {
+        let text = "a" + String(repeating: "\u{301}", count: 100_000)
+        #expect(SecretScrubber(["secret-key"]).scrub(text).unicodeScalars.count <= 4 * SecretScrubber.maxLength)
+    }
+}
