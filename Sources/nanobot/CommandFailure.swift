@@ -83,7 +83,7 @@ extension CommandFailure {
         case .storage, .outcomeUnknown, .queueFull, .userQueueFull, .rateLimited, .budgetTokens, .budgetCost:
             status = .unavailable
         case .userNotFound, .sessionBusy, .conflict, .idempotencyConflict, .notFound, .invalidState, .corrupt,
-            .userSuspended, .modelNotAllowed:
+            .userSuspended, .modelNotAllowed, .modelUnpriced:
             status = .failed
         }
         // For the shell the field of an unknown user is noise.
