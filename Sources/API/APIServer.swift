@@ -92,6 +92,7 @@ public struct APIServer: Sendable {
         let streams = EventStream(
             waiter: waiter, slots: slots, heartbeatInterval: options.heartbeatInterval,
             writeTimeout: options.writeTimeout)
+        let endings = JobEndings(budgets: services.budgets, bridge: bridge, now: options.now)
         return [
             ServiceRoutes(options: options, status: services.status, bridge: bridge, meter: meter, slots: slots),
             DocumentationRoutes(assets: DocumentationAssets(read: options.documentationAsset), bridge: bridge),
@@ -99,16 +100,18 @@ public struct APIServer: Sendable {
             AccountRoutes(options: options, services: services, bridge: bridge),
             TokenRoutes(options: options, services: services, bridge: bridge),
             ChatRoutes(
-                options: options, jobs: services.jobs, bridge: bridge, waiter: waiter, streams: streams),
+                options: options, jobs: services.jobs, bridge: bridge, waiter: waiter, streams: streams,
+                endings: endings),
             ReportRoutes(
                 options: options, services: services, bridge: bridge, waiter: waiter,
-                answers: ReportAnswers(jobs: services.jobs, reports: services.reports)),
+                answers: ReportAnswers(jobs: services.jobs, reports: services.reports), endings: endings),
             ScheduleRoutes(options: options, services: services, bridge: bridge),
             FileRoutes(options: options, services: services, bridge: bridge),
             SessionRoutes(options: options, services: services, bridge: bridge),
             JobRoutes(options: options, services: services, bridge: bridge, waiter: waiter, streams: streams),
             QueueRoutes(jobs: services.jobs, bridge: bridge),
-            OpenAIRoutes(options: options, services: services, bridge: bridge, waiter: waiter, streams: streams),
+            OpenAIRoutes(
+                options: options, services: services, bridge: bridge, waiter: waiter, streams: streams, endings: endings),
         ]
     }
 }

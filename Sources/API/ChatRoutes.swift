@@ -15,6 +15,7 @@ struct ChatRoutes: RouteGroup {
     let bridge: BlockingBridge
     let waiter: JobWaiter
     let streams: EventStream
+    let endings: JobEndings
 
     var routes: [Route] {
         [Route(.post, "/chat", for: .owner) { request, context in try await chat(request, context) }]
@@ -45,11 +46,11 @@ struct ChatRoutes: RouteGroup {
             return response
         }
         let view = try await waiter.view(submitted.id, waiting: wait, context: context)
-        return try Self.answer(view, notices: job.notices)
+        return try await answer(view, notices: job.notices)
     }
 
-    /// - Throws: 502 `job_failed`, 409 `job_cancelled`.
-    static func answer(_ view: JobView, notices: [String] = []) throws(ProblemDetails) -> Response {
+    /// - Throws: 502 `job_failed`, 429 `budget_tokens` or `budget_cost`, 409 `job_cancelled`.
+    private func answer(_ view: JobView, notices: [String] = []) async throws -> Response {
         let id = "\(view.id)"
         switch view.state {
         case .completed:
@@ -59,12 +60,7 @@ struct ChatRoutes: RouteGroup {
                 userID: "\(view.userID)", jobID: id, processingTimeMs: max(0, Int(duration * 1_000)),
                 usage: view.usage ?? .null, notices: notices)
             return .json(reply.json)
-        case .failed:
-            throw ProblemDetails(
-                status: 502, code: "job_failed",
-                detail: view.error.map { "\($0.code): \($0.detail)" } ?? "the job failed", jobID: id)
-        case .cancelled:
-            throw ProblemDetails(status: 409, code: "job_cancelled", detail: "the job was cancelled", jobID: id)
+        case .failed, .cancelled: throw await endings.problem(of: view)
         case .queued, .running:
             let ticket = JobTicket(jobID: id, status: view.state.rawValue, notices: notices)
             return .accepted(ticket.json, location: ticket.statusURL)

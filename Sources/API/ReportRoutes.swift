@@ -16,6 +16,7 @@ struct ReportRoutes: RouteGroup {
     let bridge: BlockingBridge
     let waiter: JobWaiter
     let answers: ReportAnswers
+    let endings: JobEndings
 
     var routes: [Route] {
         [
@@ -91,7 +92,7 @@ struct ReportRoutes: RouteGroup {
     }
 
     /// The report itself.
-    /// - Throws: 409 `report_not_ready`, 502 `job_failed`, 409 `job_cancelled`, 404 when its file is gone, 413
+    /// - Throws: 409 `report_not_ready`, 502 `job_failed`, 429 of a budget, 409 `job_cancelled`, 404 when its file is gone, 413
     ///   `report_too_large`.
     private func document(
         _ view: JobView, as format: ReportFormat, mediaType: String, for request: Request, _ context: APIContext
@@ -102,7 +103,7 @@ struct ReportRoutes: RouteGroup {
             throw ProblemDetails(
                 status: 409, code: "report_not_ready", detail: "the report is \(view.state.rawValue)",
                 jobID: "\(view.id)", retryAfter: 1)
-        case .failed, .cancelled: return try ChatRoutes.answer(view)
+        case .failed, .cancelled: throw await endings.problem(of: view)
         }
         guard let found = try await text(view, format: format, context) else {
             throw ProblemDetails(

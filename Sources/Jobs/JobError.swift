@@ -35,6 +35,8 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
         case userSuspended = "user_suspended"
         /// The user's plan does not have the model.
         case modelNotAllowed = "model_not_allowed"
+        /// A limit in money holds, and the model has no price.
+        case modelUnpriced = "model_unpriced"
         /// No such job.
         case notFound = "not_found"
         /// The job is not in a state that allows this.
@@ -83,7 +85,7 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
             .configCorrupt:
             return true
         case .invalidJSON, .invalidJob, .tooLarge, .userNotFound, .sessionBusy, .conflict, .idempotencyConflict,
-            .notFound, .invalidState, .corrupt, .userSuspended, .modelNotAllowed:
+            .notFound, .invalidState, .corrupt, .userSuspended, .modelNotAllowed, .modelUnpriced:
             return false
         }
     }
@@ -93,7 +95,8 @@ extension JobError {
     /// Other users' jobs are taken in all the same.
     var isOfOneUser: Bool {
         switch kind {
-        case .userQueueFull, .rateLimited, .budgetTokens, .budgetCost, .userSuspended, .modelNotAllowed, .configCorrupt:
+        case .userQueueFull, .rateLimited, .budgetTokens, .budgetCost, .userSuspended, .modelNotAllowed, .modelUnpriced,
+            .configCorrupt:
             return true
         default: return false
         }

@@ -14,6 +14,14 @@ extension BudgetRefusal {
             resetsAt: nil)
     }
 
+    static func unpriced(_ model: String, isOfService: Bool) -> BudgetRefusal {
+        BudgetRefusal(
+            code: .modelUnpriced,
+            detail: "The model \(model) has no price, and \(isOfService ? "the whole service" : "the user") has a limit in "
+                + "USD: add the model to \"prices\" in config.json (0 is a price), or ask for another model.",
+            resetsAt: nil)
+    }
+
     /// Nothing a user has done: all of them together.
     static func service(_ code: Code, _ what: String, until end: Date, isMomentary: Bool = false) -> BudgetRefusal {
         BudgetRefusal(

@@ -1,7 +1,7 @@
 // Says whether a user may go on: the account's standing, requests a minute, tokens a day, and cost a
 // month. Asked when a job comes in, when it is begun and before each of its model calls. What running jobs
-// have used but not yet written down, and what their calls under way will use at most, is kept here, for this process;
-// usage.jsonl has the rest, of all processes. Any thread; blocks for the disk. Failure: TenantError, as of the workspace.
+// have used but not yet written down, and what their calls under way will use at most, is in `UsageReservations`;
+// usage.jsonl has the rest. Any thread; blocks for the disk. Failure: TenantError, as of the workspace.
 import Foundation
 import Synchronization
 import TextFormats
@@ -11,6 +11,8 @@ public struct BudgetRefusal: Error, Sendable, Hashable {
     public enum Code: String, Sendable, CaseIterable {
         case suspended = "user_suspended"
         case modelNotAllowed = "model_not_allowed"
+        /// A limit in money holds, and the model has no price.
+        case modelUnpriced = "model_unpriced"
         case requests = "rate_limited"
         case tokens = "budget_tokens"
         case cost = "budget_cost"
@@ -31,43 +33,41 @@ public final class BudgetDesk: Sendable {
         public var plans: [String: UsageLimits] = [:]
         /// Of all users together: requests, tokens, cost.
         public var service = UsageLimits()
+        public var priced = PricedModels()
+        /// Asked when a job's own model cannot answer.
+        public var fallbackModels: [String] = []
 
         public init() {}
     }
 
-    private struct Running {
-        var user: UserID
-        /// Used by the job in all, also as far as usage.jsonl has it.
-        var used = UsageTotal()
-        /// Most that the call under way may use; 0: none is.
-        var reserved = 0
-    }
-
     private struct State {
-        var running: [String: Running] = [:]
         /// Times of the last requests of each user, as seconds since 1970.
         var requests: [UserID: [Double]] = [:]
         /// The same of all users.
         var allRequests: [Double] = []
     }
 
-    private let workspaces: WorkspaceManager
-    private let configs: UserConfigManager
-    private let rules: Rules
-    private let ledger = UsageLedger()
+    let workspaces: WorkspaceManager
+    let configs: UserConfigManager
+    let rules: Rules
+    let ledger = UsageLedger()
     /// nil: nobody bounds the whole.
-    private let service: ServiceUsage?
-    private let now: @Sendable () -> Date
+    let service: ServiceUsage?
+    let reservations: UsageReservations
+    let now: @Sendable () -> Date
     private let state = Mutex(State())
     /// Seconds the requests of which are counted.
     private static let minute = 60.0
     private static let rememberedUsers = 10_000
 
-    /// - Parameter service: needed where the rules bound the tokens or the cost of the whole service.
+    /// - Parameters:
+    ///   - service: needed where the rules bound the tokens or the cost of the whole service.
+    ///   - sharedFolder: where processes tell each other what their calls under way can use; nil: this one is alone.
     public init(
         workspaces: WorkspaceManager, configs: UserConfigManager, rules: Rules, service: ServiceUsage? = nil,
-        now: @escaping @Sendable () -> Date
+        sharedFolder: String? = nil, now: @escaping @Sendable () -> Date
     ) {
+        reservations = UsageReservations(folder: sharedFolder)
         self.service = rules.service.tokensPerDay > 0 || rules.service.costPerMonth > 0 ? service : nil
         self.workspaces = workspaces
         self.configs = configs
@@ -128,51 +128,31 @@ public final class BudgetDesk: Sendable {
         let standing = try workspace.standing()
         if let reason = standing.suspension { return BudgetRefusal.suspended(reason) }
         let limits = limits(of: standing)
-        if let model, !limits.allows(model: model) { return BudgetRefusal.notAllowed(model, limits) }
+        if let model, let refusal = refusal(toUse: model, limits) ?? refusal(toFallBackFrom: model, limits) { return refusal }
         if counts, let refusal = tooMany(user, limits) { return refusal }
         if let refusal = try used(workspace, limits, user) { return refusal }
         return try usedByAll()
     }
 
-    /// Before a job's first and each further model call.
-    /// - Parameter estimate: tokens the call will use at most.
-    /// - Returns: nil: it may, and the estimate is reserved until `spent` or `ended`.
-    public func reserve(_ estimate: Int, job: String, user: UserID, model: String) throws(TenantError)
-        -> BudgetRefusal?
-    {
-        let workspace = try workspaces.open(user)
-        let standing = try workspace.standing()
-        if let reason = standing.suspension { return BudgetRefusal.suspended(reason) }
-        let limits = limits(of: standing)
+    /// Whether a model may be used under these limits. nil: it may.
+    func refusal(toUse model: String, _ limits: UsageLimits) -> BudgetRefusal? {
         guard limits.allows(model: model) else { return BudgetRefusal.notAllowed(model, limits) }
-        // The reservation first: of two calls that look at the same moment, one sees the other's.
-        let (own, all) = state.withLock { state -> (Int, Int) in
-            let others = state.running.lazy.filter { $0.key != job }.map(\.value)
-            let own = others.reduce(0) { $1.user == user ? $0 + $1.reserved : $0 }
-            let all = service == nil ? 0 : others.reduce(0) { $0 + $1.reserved }
-            state.running[job, default: Running(user: user)].reserved = estimate
-            return (own, all)
-        }
-        var refusal = try used(workspace, limits, user, reserved: own == 0 ? 0 : own + estimate)
-        if refusal == nil { refusal = try usedByAll(reserved: all == 0 ? 0 : all + estimate) }
-        if refusal != nil { state.withLock { $0.running[job]?.reserved = 0 } }
-        return refusal
+        let isBounded = limits.costPerMonth > 0 || rules.service.costPerMonth > 0
+        guard isBounded, !rules.priced.contains(model) else { return nil }
+        return BudgetRefusal.unpriced(model, isOfService: limits.costPerMonth <= 0)
     }
 
-    /// The job's use so far, in all its attempts and runs; what usage.jsonl has of it is not counted again.
-    public func spent(_ tokens: Int, _ cost: Double, job: String, user: UserID) {
-        state.withLock { state in
-            state.running[job, default: Running(user: user)].used = UsageTotal(tokens: tokens, cost: cost)
-            state.running[job]?.reserved = 0
-        }
+    /// The fallback models that the plan has may answer as well.
+    private func refusal(toFallBackFrom model: String, _ limits: UsageLimits) -> BudgetRefusal? {
+        guard !rules.priced.isFree(model) else { return nil }
+        return rules.fallbackModels.lazy.filter { limits.allows(model: $0) }.compactMap { self.refusal(toUse: $0, limits) }
+            .first
     }
 
-    /// The job has ended or was given back, and usage.jsonl has what it used.
-    /// - Throws: where what all users have used could not be written down; the job has ended here all the same.
-    public func ended(_ job: String) throws(TenantError) {
-        let last = state.withLock { $0.running.removeValue(forKey: job) }
-        guard let service, let used = last?.used, used != UsageTotal() else { return }
-        try service.append(job: job, used)
+    /// - Returns: those models that the user's plan has, and that a limit in money, if one holds, can count.
+    public func usable(_ models: [String], by user: UserID) -> [String] {
+        let limits = limits(of: user)
+        return models.filter { refusal(toUse: $0, limits) == nil }
     }
 
     // MARK: - What is left
@@ -213,58 +193,6 @@ public final class BudgetDesk: Sendable {
             "cost_per_month": limits.costPerMonth > 0 ? .double(limits.costPerMonth) : .null,
             "month_ends_at": .string(RFC3339.string(periods.monthEnd)),
         ]
-    }
-
-    private func used(_ workspace: Workspace, _ limits: UsageLimits, _ user: UserID, reserved: Int = 0)
-        throws(TenantError) -> BudgetRefusal?
-    {
-        guard limits.tokensPerDay > 0 || limits.costPerMonth > 0 else { return nil }
-        let periods = try Periods(now: now(), zone: configs.get(user).timeZone)
-        let running = state.withLock { $0.running.filter { $0.value.user == user } }
-        var open = UsageTotal()
-        for (job, turn) in running {
-            let known = try ledger.said(by: job, workspace)
-            open.tokens += max(0, turn.used.tokens - known.tokens)
-            open.cost += max(0, turn.used.cost - known.cost)
-        }
-        if limits.tokensPerDay > 0 {
-            let tokens = try ledger.total(of: workspace, since: periods.dayStart).tokens + open.tokens
-            let isUsedUp = tokens >= limits.tokensPerDay
-            if isUsedUp || (reserved > 0 && tokens + reserved > limits.tokensPerDay) {
-                return BudgetRefusal(
-                    code: .tokens,
-                    detail: "The \(limits.tokensPerDay) tokens of a day are used up (\(tokens) so far); the next day begins "
-                        + RFC3339.string(periods.dayEnd) + ".", resetsAt: periods.dayEnd, isMomentary: !isUsedUp)
-            }
-        }
-        guard limits.costPerMonth > 0 else { return nil }
-        let cost = try ledger.total(of: workspace, since: periods.monthStart).cost + open.cost
-        guard cost >= limits.costPerMonth else { return nil }
-        return BudgetRefusal(
-            code: .cost,
-            detail: "The \(limits.costPerMonth) USD of a month are used up; the next month begins "
-                + RFC3339.string(periods.monthEnd) + ".", resetsAt: periods.monthEnd)
-    }
-
-    /// What the rules say about all users together.
-    private func usedByAll(reserved: Int = 0) throws(TenantError) -> BudgetRefusal? {
-        guard let service else { return nil }
-        let running = state.withLock { $0.running }
-        let totals = try service.totals(of: Array(running.keys))
-        var open = UsageTotal()
-        for (turn, known) in zip(running.values, totals.said) {
-            open.tokens += max(0, turn.used.tokens - known.tokens)
-            open.cost += max(0, turn.used.cost - known.cost)
-        }
-        let tokens = (limit: rules.service.tokensPerDay, used: totals.day.tokens + open.tokens)
-        if tokens.limit > 0, tokens.used >= tokens.limit || (reserved > 0 && tokens.used + reserved > tokens.limit) {
-            return .service(
-                .tokens, "\(tokens.limit) tokens of a day", until: service.periods.dayEnd,
-                isMomentary: tokens.used < tokens.limit)
-        }
-        let limit = rules.service.costPerMonth
-        guard limit > 0, totals.month.cost + open.cost >= limit else { return nil }
-        return .service(.cost, "\(limit) USD of a month", until: service.periods.monthEnd)
     }
 
     // MARK: - Requests a minute

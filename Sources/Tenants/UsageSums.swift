@@ -8,8 +8,23 @@ public struct UsageTotal: Sendable, Hashable {
     /// USD.
     public var cost = 0.0
 
+    public init(tokens: Int = 0, cost: Double = 0) {
+        self.tokens = tokens
+        self.cost = cost
+    }
+
+    /// Counts that cannot be true stop at the largest one there is.
     static func + (left: UsageTotal, right: UsageTotal) -> UsageTotal {
-        UsageTotal(tokens: left.tokens.addingReportingOverflow(right.tokens).partialValue, cost: left.cost + right.cost)
+        let (tokens, isTooLarge) = left.tokens.addingReportingOverflow(right.tokens)
+        return UsageTotal(tokens: isTooLarge ? (left.tokens > 0 ? .max : .min) : tokens, cost: left.cost + right.cost)
+    }
+
+    static func += (left: inout UsageTotal, right: UsageTotal) { left = left + right }
+
+    /// What is more than `other`, never less than nothing.
+    func beyond(_ other: UsageTotal) -> UsageTotal {
+        UsageTotal(
+            tokens: tokens > other.tokens ? tokens - max(0, other.tokens) : 0, cost: max(0, cost - other.cost))
     }
 }
 

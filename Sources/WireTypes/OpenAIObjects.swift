@@ -159,11 +159,12 @@ public struct OpenAIModel: Sendable, Hashable {
 extension ProblemDetails {
     /// The same problem in the shape OpenAI's clients read. A wrong field is a bad request there.
     public var openAIError: JSON {
-        [
-            "error": [
-                "message": .string(detail), "type": .string(openAIType), "param": JSON(field), "code": .string(code),
-            ]
+        var error: JSONObject = [
+            "message": .string(detail), "type": .string(openAIType), "param": JSON(field), "code": .string(code),
         ]
+        // A member of ours: their clients pass it on as it is.
+        if let jobID { error["job_id"] = .string(jobID) }
+        return ["error": .object(error)]
     }
 
     public var openAIStatus: Int { status == 422 ? 400 : status }

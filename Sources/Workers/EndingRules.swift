@@ -44,7 +44,7 @@ enum Ending: Sendable {
     /// Whether a hold is that of the whole account: not where one model of it alone is left alone.
     var holdsAccount: Bool {
         guard case .hold(_, let failure) = self else { return false }
-        return failure.code != EndingRules.modelPausedCode && failure.code != EndingRules.storageCode
+        return !EndingRules.codesOfOneJob.contains(failure.code)
     }
 }
 
@@ -69,6 +69,10 @@ struct EndingRules: Sendable {
     /// provider's side bounds how long it says so (`CircuitBreaker.patience`); then the real error comes, and counts.
     static let providerPausedCode = "provider_paused"
     static let modelPausedCode = "model_paused"
+    /// Calls under way may use up what is left of a budget.
+    static let budgetBusyCode = "budget_busy"
+    /// Holds for these reasons say nothing about other jobs of the account.
+    static let codesOfOneJob: Set<String> = [modelPausedCode, storageCode, budgetBusyCode]
 
     /// - Parameters:
     ///   - attempt: failed tries before this one.
@@ -92,6 +96,9 @@ struct EndingRules: Sendable {
         case .held(let until, let reason):
             let failure = JobFailure(code: Self.rateLimitedCode, detail: reason, isRetryable: true)
             return .hold(until: min(until, now + longestHold), failure)
+        case .postponed(let failure, let seconds):
+            // Up to three times as long, so that jobs that wait for one thing do not all come back in one moment.
+            return .hold(until: now + max(seconds, shortestHold) * (1 + 2 * random), failure)
         case .released(let reason):
             guard stopped == .timeout else { return .release(reason: reason) }
             return timedOut(nil, attempt: attempt, policy: policy, now: now, random: random)
@@ -114,7 +121,7 @@ struct EndingRules: Sendable {
         switch outcome {
         case .completed(let result, let usage): .cancel(result: result, usage: usage)
         case .failed(_, let usage), .cancelled(let usage): .cancel(result: nil, usage: usage)
-        case .released, .held: .cancel(result: nil, usage: nil)
+        case .released, .held, .postponed: .cancel(result: nil, usage: nil)
         }
     }
 

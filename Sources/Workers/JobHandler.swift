@@ -46,6 +46,8 @@ public enum JobOutcome: Sendable {
     case released(reason: String)
     /// The provider account asks for a pause until then; all jobs with this hold key wait. Counts nothing.
     case held(until: Date, reason: String)
+    /// Something that passes by itself keeps the job, and no other, from going on. Counts nothing.
+    case postponed(JobFailure, seconds: TimeInterval)
 }
 
 /// A further opinion on whether a job may start now: plans, quotas.

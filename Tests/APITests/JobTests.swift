@@ -129,6 +129,52 @@ struct JobTests {
         }
     }
 
+    @Test(
+        "a budget that runs out in a turn is told by its own code and status, with the job, wherever it is waited for",
+        arguments: ["budget_tokens", "budget_cost"],
+        ["/chat", "/v1/chat/completions", "/v1/responses", "/reports"])
+    func budgets(code: String, path: String) async throws {
+        let service = try service { _, _ in .fail(code: code) }
+        try await service.serve { http in
+            let body: JSON =
+                switch path {
+                case "/chat": ["user_id": "alice", "message": "hi"]
+                case "/reports": ["user_id": "alice"]
+                case "/v1/responses": ["model": "nanobot", "user": "alice", "input": "hi"]
+                default: ["model": "nanobot", "user": "alice", "messages": [["role": "user", "content": "hi"]]]
+                }
+            var reply = try await http.send("POST", path, json: body)
+            if path == "/reports" {
+                let id = try #require(try reply.json["report_id"]?.string)
+                reply = try await http.get("/reports/\(id)?wait=20", [("Accept", "text/html")])
+            }
+            #expect(reply.status == 429)
+            #expect(reply.header("retry-after") != nil)
+            let told = try reply.json["error"] ?? reply.json
+            #expect(told["code"]?.string == code)
+            let id = try #require(told["job_id"]?.string)
+            #expect(try await http.get("/jobs/\(id)").json["error"]?["code"]?.string == code)
+        }
+    }
+
+    @Test("a stream tells a budget's code in its error event", arguments: ["/chat", "/v1/chat/completions", "/v1/responses"])
+    func streamedBudget(path: String) async throws {
+        let service = try service { _, _ in .fail(code: "budget_cost") }
+        try await service.serve { http in
+            let body: JSON =
+                switch path {
+                case "/chat": ["user_id": "alice", "message": "hi", "stream": true]
+                case "/v1/responses": ["model": "nanobot", "user": "alice", "input": "hi", "stream": true]
+                default:
+                    ["model": "nanobot", "user": "alice", "messages": [["role": "user", "content": "hi"]], "stream": true]
+                }
+            let reply = try await http.send("POST", path, json: body)
+            #expect(reply.status == 200)
+            #expect(reply.body.contains("\"code\":\"budget_cost\""))
+            #expect(!reply.body.contains("job_failed"))
+        }
+    }
+
     @Test("a long poll wakes when the job ends, not when its time is up")
     func longPoll() async throws {
         let service = try service()

@@ -42,6 +42,8 @@ struct RuntimeBench {
         case .failed(let failure, let usage): try claim.bury(failure, usage: usage)
         case .cancelled(let usage): try claim.cancel(usage: usage)
         case .released(let reason): try claim.release(reason)
+        case .postponed(let failure, let seconds):
+            try claim.hold(until: Date().addingTimeInterval(seconds), failure)
         case .held(let until, _):
             try claim.hold(until: until, JobFailure(code: "held", detail: "", isRetryable: true))
         }

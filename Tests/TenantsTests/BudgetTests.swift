@@ -21,6 +21,7 @@ import TextFormats
             var rules = BudgetDesk.Rules()
             rules.everybody = limits
             rules.plans = plans
+            rules.priced.names = ["openai/x"]
             desk = BudgetDesk(
                 workspaces: workspaces, configs: UserConfigManager(workspaces: workspaces), rules: rules, now: clock.read)
             user = try UserID("alice")
@@ -36,7 +37,10 @@ import TextFormats
 
         func submits() throws -> BudgetRefusal.Code? { try desk.refusal(of: user, model: "openai/x", counts: true)?.code }
         func calls(_ estimate: Int, _ job: String) throws -> BudgetRefusal.Code? {
-            try desk.reserve(estimate, job: job, user: user, model: "openai/x")?.code
+            try desk.reserve(UsageTotal(tokens: estimate), job: job, user: user, model: "openai/x")?.code
+        }
+        func spent(_ tokens: Int, _ job: String) throws {
+            try desk.spent(UsageTotal(tokens: tokens), job: job, user: user)
         }
     }
 
@@ -81,20 +85,20 @@ import TextFormats
         let bench = try Bench(UsageLimits(tokensPerDay: 100))
         // The first alone may use up what is left, however large it is.
         #expect(try bench.calls(90, "a") == nil)
-        let refusal = try #require(try bench.desk.reserve(20, job: "b", user: bench.user, model: "m"))
+        let refusal = try #require(try bench.desk.reserve(UsageTotal(tokens: 20), job: "b", user: bench.user, model: "m"))
         #expect(refusal.isMomentary)
-        bench.desk.spent(30, 0, job: "a", user: bench.user)
+        try bench.spent(30, "a")
         #expect(try bench.calls(20, "b") == nil)
         #expect(try bench.calls(60, "a") == .tokens)
-        bench.desk.spent(20, 0, job: "b", user: bench.user)
+        try bench.spent(20, "b")
         #expect(try bench.calls(60, "a") == nil)
         // Written down and still running: counted once.
         try bench.wrote(30, job: "a")
         #expect(try bench.calls(60, "a") == nil)
-        bench.desk.spent(50, 0, job: "a", user: bench.user)
-        try bench.desk.ended("b")
+        try bench.spent(50, "a")
+        try bench.desk.ended("b", user: bench.user, used: UsageTotal(tokens: 20))
         #expect(try bench.calls(1, "a") == nil)
-        bench.desk.spent(100, 0, job: "a", user: bench.user)
+        try bench.spent(100, "a")
         #expect(try bench.calls(1, "a") == .tokens)
     }
 

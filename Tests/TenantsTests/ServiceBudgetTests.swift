@@ -38,8 +38,7 @@ import TextFormats
         var other: BudgetDesk { Bench.desk(workspaces, rules, folder.path, clock) }
 
         func spends(_ tokens: Int, cost: Double = 0, job: String, by name: String) throws {
-            desk.spent(tokens, cost, job: job, user: try UserID(name))
-            try desk.ended(job)
+            try desk.ended(job, user: try UserID(name), used: UsageTotal(tokens: tokens, cost: cost))
         }
 
         func submits(_ name: String, on desk: BudgetDesk? = nil, counts: Bool = false) throws -> BudgetRefusal? {
@@ -69,13 +68,13 @@ import TextFormats
     func reservations() throws {
         let bench = try Bench(UsageLimits(tokensPerDay: 100))
         let (alice, bob) = (try UserID("alice"), try UserID("bob"))
-        #expect(try bench.desk.reserve(60, job: "a", user: alice, model: "m") == nil)
-        let refusal = try #require(try bench.desk.reserve(60, job: "b", user: bob, model: "m"))
+        #expect(try bench.desk.reserve(UsageTotal(tokens: 60), job: "a", user: alice, model: "m") == nil)
+        let refusal = try #require(try bench.desk.reserve(UsageTotal(tokens: 60), job: "b", user: bob, model: "m"))
         #expect(refusal.isMomentary)
-        bench.desk.spent(20, 0, job: "a", user: alice)
-        #expect(try bench.desk.reserve(60, job: "b", user: bob, model: "m") == nil)
-        bench.desk.spent(80, 0, job: "b", user: bob)
-        #expect(try bench.desk.reserve(1, job: "a", user: alice, model: "m")?.isMomentary == false)
+        try bench.desk.spent(UsageTotal(tokens: 20), job: "a", user: alice)
+        #expect(try bench.desk.reserve(UsageTotal(tokens: 60), job: "b", user: bob, model: "m") == nil)
+        try bench.desk.spent(UsageTotal(tokens: 80), job: "b", user: bob)
+        #expect(try bench.desk.reserve(UsageTotal(tokens: 1), job: "a", user: alice, model: "m")?.isMomentary == false)
     }
 
     @Test("the cost of a month begins anew with the next; a line torn by a crash is passed over")

@@ -103,6 +103,14 @@ import TextFormats
             testDescription: "a handler's hold is capped", outcome: .held(until: .distantFuture, reason: "429"),
             label: "held", code: "rate_limited", due: 3_600),
         Row(
+            testDescription: "waits alone for what passes, with no attempt left",
+            outcome: .postponed(JobFailure(code: "budget_busy", detail: "", isRetryable: true), seconds: 4), attempt: 3,
+            label: "held", code: "budget_busy", due: 8),
+        Row(
+            testDescription: "waits a second at least",
+            outcome: .postponed(JobFailure(code: "budget_busy", detail: "", isRetryable: true), seconds: 0),
+            label: "held", code: "budget_busy", due: 2),
+        Row(
             testDescription: "drained", outcome: .released(reason: "drain"), attempt: 3, stopped: .drain,
             label: "released"),
         Row(
@@ -142,6 +150,14 @@ import TextFormats
         let ending = EndingRules().ending(
             of: Self.failed(code, after: 20), attempt: 0, policy: JobPolicy(), stopped: nil, now: Self.now, random: 0)
         #expect(ending.holdsAccount == isHeld)
+    }
+
+    @Test("a job that waits for a budget holds no other of its account")
+    func postponed() {
+        let outcome = JobOutcome.postponed(JobFailure(code: "budget_busy", detail: "", isRetryable: true), seconds: 1)
+        let ending = EndingRules().ending(
+            of: outcome, attempt: 0, policy: JobPolicy(), stopped: nil, now: Self.now, random: 0)
+        #expect(!ending.holdsAccount && ending.goesBack)
     }
 
     @Test("what was paid for is kept when a finished job is cancelled")

@@ -22,6 +22,7 @@ struct OpenAIRoutes: RouteGroup {
     let bridge: BlockingBridge
     let waiter: JobWaiter
     let streams: EventStream
+    let endings: JobEndings
 
     var routes: [Route] {
         [
@@ -51,8 +52,12 @@ struct OpenAIRoutes: RouteGroup {
 
     /// What the caller's user may ask for; all there is for a caller who reaches everybody.
     private func offered(to caller: Caller) async throws -> [OpenAIModel] {
-        let limits = try await bridge.run(for: caller.owner) { [services] in caller.user.map { services.budgets.limits(of: $0) } }
-        let names = services.models.names.filter { limits?.allows(model: $0) ?? true }
+        var names = services.models.names
+        if let user = caller.user {
+            names = try await bridge.run(for: caller.owner) { [budgets = services.budgets, names] in
+                budgets.usable(names, by: user)
+            }
+        }
         let since = services.models.since
         return [OpenAIModel(id: OpenAICall.houseModel, owner: "nanobot", created: since)]
             + names.map {
@@ -95,23 +100,20 @@ struct OpenAIRoutes: RouteGroup {
         }
         let view = try await waiter.view(
             submitted.id, waiting: try request.wait(max: Self.longestWait) ?? Self.longestWait, context: context)
-        try Self.checkEnd(view)
+        try await checkEnd(view)
         answer.take(view)
         return .json(answer.completion, headers: headers)
     }
 
     /// - Throws: what a client that waits for an answer has to know when there is none.
-    private static func checkEnd(_ view: JobView) throws(ProblemDetails) {
-        let id = "\(view.id)"
+    private func checkEnd(_ view: JobView) async throws {
         switch view.state {
         case .completed: return
-        case .failed: throw .jobFailed(view.error?.code ?? "failed", view.error?.detail ?? "", jobID: id)
-        case .cancelled:
-            throw ProblemDetails(status: 409, code: "job_cancelled", detail: "the job was cancelled", jobID: id)
+        case .failed, .cancelled: throw await endings.problem(of: view)
         case .queued, .running:
             throw ProblemDetails(
                 status: 504, code: "timeout",
-                detail: "the answer is not there yet; the job goes on: GET /jobs/\(id)", jobID: id)
+                detail: "the answer is not there yet; the job goes on: GET /jobs/\(view.id)", jobID: "\(view.id)")
         }
     }
 
@@ -134,7 +136,13 @@ struct OpenAIRoutes: RouteGroup {
                 for: submitted.id, from: nil, context: context, headers: headers, format: ResponseEventFormat(answer))
         }
         let wait = isBackground ? 0 : try request.wait(max: Self.longestWait) ?? Self.longestWait
-        answer.take(try await waiter.view(submitted.id, waiting: wait, context: context))
+        let view = try await waiter.view(submitted.id, waiting: wait, context: context)
+        // A failure belongs to the response; a budget that is used up is told as if it had been before the job was made.
+        if !isBackground, view.state == .failed {
+            let problem = await endings.problem(of: view)
+            if problem.status == 429 { throw problem }
+        }
+        answer.take(view)
         return .json(answer.response, headers: headers)
     }
 
@@ -243,20 +251,6 @@ extension OpenAIAnswer {
         text = view.response ?? ""
         usage = view.usage ?? .null
         error = view.error.map { ($0.code, $0.detail) }
-    }
-}
-
-extension ProblemDetails {
-    /// A job that ended without an answer: for clients that would try again by themselves, whether that can help.
-    static func jobFailed(_ code: String, _ detail: String, jobID: String) -> ProblemDetails {
-        let status: Int
-        switch code {
-        case JobError.Kind.budgetTokens.rawValue, JobError.Kind.budgetCost.rawValue: status = 429
-        case JobError.Kind.userSuspended.rawValue, JobError.Kind.modelNotAllowed.rawValue: status = 403
-        default: status = 502
-        }
-        return ProblemDetails(
-            status: status, code: status == 502 ? "job_failed" : code, detail: "\(code): \(detail)", jobID: jobID)
     }
 }
 

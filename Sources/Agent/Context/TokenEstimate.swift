@@ -28,14 +28,6 @@ enum TokenEstimate {
         }
     }
 
-    /// An answer whose length nobody has bound, in tokens.
-    private static let usualAnswer = 1_024
-
-    /// - Parameter toolTokens: of its tools.
-    static func tokens(_ request: ChatRequest, toolTokens: Int) -> Int {
-        request.messages.reduce(toolTokens) { $0 + tokens($1) } + (request.maxTokens ?? usualAnswer)
-    }
-
     static func tokens(_ tools: [ToolDefinition]) -> Int {
         tools.reduce(0) { $0 + perCall + tokens($1.name) + tokens($1.description) + tokens($1.parameters.text()) }
     }

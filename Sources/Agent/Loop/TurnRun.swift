@@ -76,7 +76,10 @@ struct TurnRun {
         while true {
             switch action {
             case .callModel(let call):
+                let isReplayed = journal.modelResponse(step: call.step) != nil
                 action = machine.handle(try answer(to: call))
+                // At once: what the call did not use is free for other turns while this one runs its tools.
+                if !isReplayed { budget?.spent(machine.usage) }
             case .runTools(let calls):
                 action = try run(calls)
             case .finish(let text):
@@ -100,7 +103,7 @@ struct TurnRun {
         let request = request(for: call)
         if let budget {
             budget.spent(machine.usage)
-            try budget.reserve(tokens: TokenEstimate.tokens(request, toolTokens: toolTokens))
+            try budget.reserve(request)
         }
         let response: ChatResponse
         do {

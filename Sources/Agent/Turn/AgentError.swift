@@ -39,9 +39,9 @@ public struct AgentError: Error, Sendable, CustomStringConvertible {
             retryAfter: error.retryAfter, cause: error)
     }
 
-    /// Other turns of the user may use up what is left of the budget: the job should go back and be offered again in a moment.
+    /// Calls under way may use up what is left of the budget: the job should go back and be offered again in a moment.
     public static let budgetBusy = AgentError(
-        code: "budget_busy", detail: "other turns may use up what is left of the budget; the job waits for them",
+        code: "budget_busy", detail: "calls under way may use up what is left of the budget; the job waits for them",
         isRetryable: true)
 
     /// The job goes on later from where its journal ends: nothing of it belongs into the session yet.

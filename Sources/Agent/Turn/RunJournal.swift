@@ -40,10 +40,10 @@ public protocol TurnEvents: AnyObject {
 
 /// Says before each model call whether the user may still spend. Used by the turn's own thread only.
 public protocol TurnBudget: AnyObject {
-    /// - Parameter tokens: an estimate of what the call will use at most.
+    /// Reserves the most that the call can use, until `spent`.
     /// - Throws: what the turn then fails with.
-    func reserve(tokens: Int) throws(AgentError)
-    /// What the turn has used so far, calls replayed from its journal included.
+    func reserve(_ request: ChatRequest) throws(AgentError)
+    /// What the turn has used so far, calls replayed from its journal included. No call is under way.
     func spent(_ usage: TokenUsage)
 }
 

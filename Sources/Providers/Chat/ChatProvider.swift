@@ -32,10 +32,48 @@ public struct ResolvedModel: Sendable {
     public var model: String
     /// `provider/model`.
     public var fullName: String
+    /// What bounds a call, for this model and each model that may answer in its place. Empty: calls use nothing.
+    public var terms: [ModelTerms]
 
-    public init(provider: any ChatProvider, model: String, fullName: String) {
+    /// - Parameter terms: nil: no price, and an answer that nothing bounds.
+    public init(provider: any ChatProvider, model: String, fullName: String, terms: [ModelTerms]? = nil) {
         self.provider = provider
         self.model = model
         self.fullName = fullName
+        self.terms = terms ?? [ModelTerms(fullName: fullName)]
+    }
+
+    /// The most tokens and US dollars that a call can use, whichever model of the chain answers.
+    public func most(for request: ChatRequest) -> (tokens: Int, cost: Double) {
+        terms.reduce((0, 0)) { most, terms in
+            let bound = terms.bound(of: request)
+            return (max(most.0, bound.totalTokens), max(most.1, terms.price.map(bound.cost) ?? 0))
+        }
+    }
+}
+
+/// What is known of a model before it is asked.
+public struct ModelTerms: Sendable, Hashable {
+    /// `provider/model`.
+    public var fullName: String
+    /// nil: none is configured.
+    public var price: ModelPrice?
+    /// Tokens of an answer where the request names no bound.
+    public var answerTokens: Int
+    /// Tokens of thought on top of the answer.
+    public var thinkingTokens: Int
+
+    public init(
+        fullName: String, price: ModelPrice? = nil, answerTokens: Int = CallBound.unboundedAnswer,
+        thinkingTokens: Int = 0
+    ) {
+        self.fullName = fullName
+        self.price = price
+        self.answerTokens = answerTokens
+        self.thinkingTokens = thinkingTokens
+    }
+
+    public func bound(of request: ChatRequest) -> CallBound {
+        CallBound(request, answer: answerTokens, thinking: thinkingTokens)
     }
 }

@@ -37,7 +37,8 @@ public final class ProviderFactory: Sendable {
                 continue
             }
             accounts[one.name] = AccountProvider(
-                base, maxConcurrent: one.maxConcurrent, rates: one.rates, prices: prices, retries: retries,
+                base, maxConcurrent: one.maxConcurrent, rates: one.rates, prices: prices,
+                answerTokens: one.answerTokens, thinkingTokens: one.thinkingTokens, retries: retries,
                 logger: logger, now: now)
         }
         self.accounts = accounts
@@ -63,14 +64,18 @@ public final class ProviderFactory: Sendable {
 
     /// The provider for a model's name, with the fallback models behind it.
     ///
-    /// - Parameter model: `provider/model`, "offline", or nil for the default.
+    /// - Parameters:
+    ///   - model: `provider/model`, "offline", or nil for the default.
+    ///   - mayFallBack: whether a fallback model may answer; the chain holds no other.
     /// - Throws: `badRequest` for a name nothing answers to, `authentication` for an account without its key or with
     ///   a key file that cannot be read.
-    public func resolve(_ model: String? = nil) throws(ProviderError) -> ResolvedModel {
+    public func resolve(
+        _ model: String? = nil, mayFallBack: (String) -> Bool = { _ in true }
+    ) throws(ProviderError) -> ResolvedModel {
         let first = try link(model ?? defaultModel)
         guard first.fullName != Self.offlineName, !fallbackModels.isEmpty else { return first }
         var links = [first]
-        for name in fallbackModels {
+        for name in fallbackModels where mayFallBack(name) {
             do throws(ProviderError) {
                 let next = try link(name)
                 if !links.contains(where: { $0.fullName == next.fullName }) { links.append(next) }
@@ -80,7 +85,7 @@ public final class ProviderFactory: Sendable {
             }
         }
         guard links.count > 1, let chain = FallbackProvider(links, logger: logger) else { return first }
-        return ResolvedModel(provider: chain, model: first.model, fullName: first.fullName)
+        return ResolvedModel(provider: chain, model: first.model, fullName: first.fullName, terms: links.flatMap(\.terms))
     }
 
     /// The account whose limits a model's calls share, as the spool's file names want it: [a-z0-9_-]{1,16}. Different
@@ -129,7 +134,7 @@ public final class ProviderFactory: Sendable {
         let (account, model) = Self.split(name)
         if account == Self.offlineName || settings[account]?.type == .offline, let provider = accounts[account] {
             return ResolvedModel(
-                provider: provider, model: model ?? account, fullName: model == nil ? account : name)
+                provider: provider, model: model ?? account, fullName: model == nil ? account : name, terms: [])
         }
         guard let provider = accounts[account], let settings = settings[account] else {
             throw ProviderError(code: .badRequest, detail: unknown(name, account, hasModel: model != nil))
@@ -148,7 +153,9 @@ public final class ProviderFactory: Sendable {
             throw ProviderError(
                 code: .authentication, detail: "model \"\(name)\" needs an API key — \(remedy) and start again")
         }
-        return ResolvedModel(provider: provider, model: model, fullName: "\(account)/\(model)")
+        let terms = (provider as? AccountProvider)?.terms(model)
+        return ResolvedModel(
+            provider: provider, model: model, fullName: "\(account)/\(model)", terms: terms.map { [$0] })
     }
 
     private func unknown(_ name: String, _ account: String, hasModel: Bool) -> String {

@@ -56,6 +56,11 @@ public struct ProviderSettings: Sendable {
         }
     }
 
+    /// Tokens of an answer where a request names no bound.
+    var answerTokens: Int {
+        type == .anthropic ? AnthropicRequestBody.defaultMaxTokens : CallBound.unboundedAnswer
+    }
+
     /// A model on this machine usually wants no key; everything else does.
     var needsKey: Bool {
         switch type {

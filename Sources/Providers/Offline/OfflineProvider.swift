@@ -1,6 +1,7 @@
 // The default provider: no key, no network, no language model, and it says so. It reads the messages it is given as a
 // model would, finds what the last user message asks for by rules in English and Chinese, calls the tools it was
-// offered and writes its answer from their results. The same request always gives the same response.
+// offered and writes its answer from their results. The same request always gives the same response. No model is asked,
+// so no tokens are used: the usage is zero.
 //
 // Any thread; no state. It fails only when cancelled. What the user says is read from the last user message alone;
 // earlier messages and tool results are data and can start nothing.
@@ -12,8 +13,6 @@ public struct OfflineProvider: ChatProvider {
 
     /// Characters handed to `onDelta` at a time.
     static let chunkLength = 48
-    /// Usage is an estimate: so many UTF-8 bytes count as one token.
-    static let bytesPerToken = 4
 
     public init(name: String = "offline") {
         self.name = name
@@ -32,7 +31,7 @@ public struct OfflineProvider: ChatProvider {
         }
         return ChatResponse(
             message: message, finishReason: message.toolCalls.isEmpty ? .stop : .toolCalls,
-            usage: Self.usage(request, message), model: request.model)
+            usage: .zero, model: request.model)
     }
 
     private static func deliver(
@@ -50,20 +49,5 @@ public struct OfflineProvider: ChatProvider {
         guard let cancellation, cancellation.isCancelled else { return }
         throw ProviderError(
             code: .cancelled, detail: "cancelled: \(cancellation.reason ?? "no reason given")", streamed: streamed)
-    }
-
-    /// Tokens as bytes divided by `bytesPerToken`, rounded up; free of charge.
-    private static func usage(_ request: ChatRequest, _ answer: ChatMessage) -> TokenUsage {
-        func bytes(_ message: ChatMessage) -> Int {
-            message.content.utf8.count
-                + message.toolCalls.reduce(0) { $0 + $1.name.utf8.count + $1.arguments.utf8.count }
-        }
-        let tools = request.tools.reduce(0) { sum, tool in
-            sum + tool.name.utf8.count + tool.description.utf8.count + tool.parameters.bytes().count
-        }
-        let prompt = request.messages.reduce(tools) { $0 + bytes($1) }
-        return TokenUsage(
-            promptTokens: (prompt + bytesPerToken - 1) / bytesPerToken,
-            completionTokens: (bytes(answer) + bytesPerToken - 1) / bytesPerToken)
     }
 }

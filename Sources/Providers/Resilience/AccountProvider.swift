@@ -1,6 +1,6 @@
-// An account as the agent uses it: breaker around retries around places around the vendor's interface, a waiting time
-// on rate limits that name none, and the price on the answer. A place is held during an exchange, not while waiting to
-// try again. Blocks; any thread.
+// An account as the agent uses it: breaker around retries around places around the vendor's interface, whose counts are
+// capped; a waiting time on rate limits that name none, and the price on the answer. A place is held during an exchange,
+// not while waiting to try again. Blocks; any thread.
 import Foundation
 import HTTPTransport
 import Logging
@@ -13,20 +13,29 @@ final class AccountProvider: ChatProvider {
     private let breaker: CircuitBreaker
     private let assumedPause = Mutex(AssumedPause())
     private let prices: [String: ModelPrice]
+    private let answerTokens: Int
+    private let thinkingTokens: Int
     private let now: @Sendable () -> Date
 
-    /// - Parameter prices: by `provider/model`.
+    /// - Parameters:
+    ///   - prices: by `provider/model`.
+    ///   - answerTokens, thinkingTokens: as `ModelTerms` has them.
     init(
         _ base: any ChatProvider, maxConcurrent: Int, rates: AccountRates = AccountRates(), prices: [String: ModelPrice],
+        answerTokens: Int = CallBound.unboundedAnswer, thinkingTokens: Int = 0,
         retries: RetryPolicy, logger: Logger, now: @escaping @Sendable () -> Date
     ) {
         name = base.name
         let limiter = AccountLimiter(account: base.name, maxConcurrent: maxConcurrent)
         let rate = AccountRate(account: base.name, rates: rates, now: now)
+        let believed = CappedUsageProvider(
+            base, answerTokens: answerTokens, thinkingTokens: thinkingTokens, logger: logger)
         retrying = RetryingProvider(
-            LimitedProvider(base: base, limiter: limiter, rate: rate), policy: retries, logger: logger)
+            LimitedProvider(base: believed, limiter: limiter, rate: rate), policy: retries, logger: logger)
         breaker = CircuitBreaker(account: base.name, now: now)
         self.prices = prices
+        self.answerTokens = answerTokens
+        self.thinkingTokens = thinkingTokens
         self.now = now
     }
 
@@ -49,10 +58,17 @@ final class AccountProvider: ChatProvider {
             throw withPause(error)
         }
         assumedPause.withLock { $0.answered() }
-        let fullName = "\(name)/\(request.model)"
-        if let price = prices[fullName] { response.usage.costUSD = price.cost(of: response.usage) }
-        response.model = fullName
+        let terms = terms(request.model)
+        if let price = terms.price { response.usage.costUSD = price.cost(of: response.usage) }
+        response.model = terms.fullName
         return response
+    }
+
+    /// What is known of a model of this account before it is asked.
+    func terms(_ model: String) -> ModelTerms {
+        let fullName = "\(name)/\(model)"
+        return ModelTerms(
+            fullName: fullName, price: prices[fullName], answerTokens: answerTokens, thinkingTokens: thinkingTokens)
     }
 
     /// A rate limit always says how long to wait: what it asked for, or what is assumed.

@@ -17,6 +17,8 @@ struct TurnRunner: Sendable {
     let factory: ProviderFactory
     let budgets: BudgetDesk
     let now: @Sendable () -> Date
+    /// Seconds before a job is offered again that waits for what other calls leave of a budget: the longer, the older it is.
+    private static let budgetWaits: ClosedRange<TimeInterval> = 1...15
 
     /// The parts of a turn that differ by kind of job.
     struct Plan {
@@ -40,7 +42,8 @@ struct TurnRunner: Sendable {
     ) -> Ended {
         let model: ResolvedModel
         do throws(ProviderError) {
-            model = try factory.resolve(setting.request.model)
+            let user = setting.request.userID
+            model = try factory.resolve(setting.request.model) { !budgets.usable([$0], by: user).isEmpty }
         } catch {
             return .outcome(
                 .failed(
@@ -60,7 +63,7 @@ struct TurnRunner: Sendable {
         turn.clientInstructions = ClientInstructions.text(in: setting.request.metadata)
         let account = TurnAccount(
             desk: budgets, job: turn.jobID, run: job.run, kind: plan.kind.rawValue, user: turn.user,
-            workspace: turn.workspace, model: model.fullName, now: now, logger: logger)
+            workspace: turn.workspace, model: model, now: now, logger: logger)
         do throws(AgentError) {
             let result = try loop.run(
                 turn, journal: SpoolJournal(record), events: SpoolEvents(record, logger: logger),
@@ -69,13 +72,18 @@ struct TurnRunner: Sendable {
             return .result(result)
         } catch {
             account.close(error.usage)
-            return .outcome(outcome(of: error, logger))
+            return .outcome(outcome(of: error, job, logger))
         }
     }
 
-    private func outcome(of error: AgentError, _ logger: Logger) -> JobOutcome {
+    private func outcome(of error: AgentError, _ job: ClaimedJob, _ logger: Logger) -> JobOutcome {
         if error.code == "drained" { return .released(reason: "drain") }
-        if error.code == AgentError.budgetBusy.code { return .released(reason: "budget") }
+        if error.code == AgentError.budgetBusy.code {
+            let age = now().timeIntervalSince(job.createdAt)
+            return .postponed(
+                JobFailure(code: error.code, detail: error.detail, isRetryable: true),
+                seconds: min(max(age / 10, Self.budgetWaits.lowerBound), Self.budgetWaits.upperBound))
+        }
         let usage = error.usage == .zero ? nil : error.usage.json
         if error.code == "cancelled" { return .cancelled(usage: usage) }
         logger.warning("turn failed", metadata: ["code": "\(error.code)", "detail": "\(error.detail)"])

@@ -38,7 +38,7 @@ extension NanobotServices {
         [
             Diagnosis("settings", .ok, "config.json and the environment are read"),
             folders, space, timeZones, descriptors, model,
-        ] + accountDiagnoses + [exec].compactMap { $0 } + users + [service].compactMap { $0 }
+        ] + priceDiagnoses + accountDiagnoses + [exec].compactMap { $0 } + users + [service].compactMap { $0 }
     }
 
     /// Users whose files have to be repaired by hand, one line each; one line when there are none.
@@ -104,6 +104,15 @@ extension NanobotServices {
         } catch {
             return Diagnosis("model", .failure, error.detail)
         }
+    }
+
+    /// Nothing where no limit counts money.
+    var priceDiagnoses: [Diagnosis] {
+        let limits = [settings.userLimits.usage, settings.serviceLimits] + settings.plans.values
+        guard limits.contains(where: { $0.costPerMonth > 0 }) else { return [] }
+        let unpriced = settings.unpricedModels
+        guard unpriced.isEmpty else { return unpriced.map { Diagnosis("prices", .failure, $0.description) } }
+        return [Diagnosis("prices", .ok, "every model that the settings name under a limit in USD has a price")]
     }
 
     // MARK: - Accounts

@@ -61,7 +61,8 @@ public final class NanobotServices: Sendable {
         let holds = holds
         let budgets = BudgetDesk(
             workspaces: workspaces, configs: configs, rules: settings.budgetRules,
-            service: ServiceUsage(folder: home.usage, zone: settings.defaultTimezone, now: now), now: now)
+            service: ServiceUsage(folder: home.usage, zone: settings.defaultTimezone, now: now),
+            sharedFolder: home.openUsage, now: now)
         self.budgets = budgets
         client = JobClient(
             spool: spool, workspaces: workspaces, configs: configs,
@@ -130,6 +131,8 @@ public final class NanobotServices: Sendable {
         let reader = SettingsReader(environment: environment)
         var settings = try reader.read(home)
         change(&settings)
+        // A command that looks, or changes a user, works with such settings; what would spend does not start.
+        if isServer { try settings.checkPrices(place: home.configuration) }
         return try NanobotServices(
             home: home, settings: settings, accountSettings: reader.accounts(settings), logger: logger,
             environment: environment, isServer: isServer)
@@ -217,7 +220,7 @@ extension BudgetDesk {
         }
         guard let refusal, let kind = JobError.Kind(rawValue: refusal.code.rawValue) else { return nil }
         let seconds = refusal.resetsAt.map { Int(max(1, $0.timeIntervalSince(now).rounded(.up))) }
-        let field = refusal.code == .modelNotAllowed ? "model" : nil
+        let field = [.modelNotAllowed, .modelUnpriced].contains(refusal.code) ? "model" : nil
         return JobError(kind, refusal.detail, field: field, retryAfter: seconds)
     }
 }

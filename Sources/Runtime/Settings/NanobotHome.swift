@@ -21,6 +21,8 @@ public struct NanobotHome: Sendable {
     public var tokens: String { "\(path)/tokens" }
     /// What all users together have used, where the settings bound it.
     public var usage: String { "\(path)/usage" }
+    /// What calls under way can use, where the settings bound it.
+    public var openUsage: String { "\(usage)/open" }
     public var audit: String { "\(path)/audit" }
     public var adminTokenFile: String { "\(path)/admin-token" }
 

@@ -118,6 +118,8 @@ extension Settings {
         rules.everybody = userLimits.usage
         rules.plans = plans
         rules.service = serviceLimits
+        rules.priced = priced
+        rules.fallbackModels = fallbackModels
         return rules
     }
 }
