@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What hostile texts cost beside plain prose of the same size, for every parser of foreign text: the texts of
-# Tests/TestSupport/HostileTexts.swift, 32 KB each (messages: 40 KB), the best of three runs, one test after the other.
+# Tests/TestSupport/HostileTexts.swift, 16 KB each (messages 10 KB, front matter 8 KB), the best of three runs, one test after the other.
 #
 #     Benchmarks/parser_figures.sh [worst texts of each parser, default 1]
 #

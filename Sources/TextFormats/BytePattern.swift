@@ -28,7 +28,9 @@ public struct BytePattern: Sendable {
 
     /// The first place at or after `start`.
     /// - Parameter steps: gets at most two steps for each byte looked at.
-    public func first(in text: UnsafeBufferPointer<UInt8>, from start: Int = 0, _ steps: StepCounter? = nil) -> Range<Int>? {
+    public func first(in text: UnsafeBufferPointer<UInt8>, from start: Int = 0, _ steps: StepCounter? = nil) -> Range<
+        Int
+    >? {
         var place = start
         var matched = 0
         defer { steps?.add(2 * (place - start)) }

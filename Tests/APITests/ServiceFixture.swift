@@ -151,7 +151,6 @@ final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
         var readings = 0
         var titles: [String: String] = ["default": "First talk", "a:b": "Odd key"]
         var isReady = true
-        var isGone: (@Sendable () -> Bool)?
     }
 
     private let state = Mutex(State())
@@ -199,14 +198,16 @@ final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
     ) throws -> ReportText? {
         guard let found = try text(of: reportID, user: user, format: format) else { return nil }
         guard found.text.contains("ENDLESS") else { return found }
-        state.withLock { $0.isGone = isGone }
-        while !isGone() { sched_yield() }
-        state.withLock { $0.isGone = nil }
+        renderings.signal.yield(true)
+        // As a renderer does: it asks again and again.
+        let pause = DispatchSemaphore(value: 0)
+        while !isGone() { _ = pause.wait(timeout: .now() + .milliseconds(5)) }
+        renderings.signal.yield(false)
         throw ProblemDetails.clientGone
     }
 
-    /// A report is being rendered for a reader.
-    var isRendering: Bool { state.withLock { $0.isGone != nil } }
+    /// True when the rendering of an endless report has begun, false when it has ended.
+    let renderings: (stream: AsyncStream<Bool>, signal: AsyncStream<Bool>.Continuation) = AsyncStream.makeStream()
 
     func reports(of user: UserID, limit: Int, after: String?) throws -> [ReportSummary] {
         let ids = state.withLock { $0.reports.keys.sorted(by: >) }.filter { after == nil || $0 < after! }

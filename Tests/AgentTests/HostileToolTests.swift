@@ -17,7 +17,8 @@ struct HostileToolTests {
     func grep() {
         let faults = HostileTextCheck.faults("grep") { text, steps in
             let wanted = [
-                String(text.prefix(511)) + "b", String(repeating: "a", count: 511) + "b", "zz", "\u{301}", String(text.prefix(4)),
+                String(text.prefix(511)) + "b", String(repeating: "a", count: 511) + "b", "zz", "\u{301}",
+                String(text.prefix(4)),
             ]
             for wanted in wanted {
                 let own = StepCounter()
@@ -34,8 +35,10 @@ struct HostileToolTests {
         "grep finds lines as it did",
         arguments: [
             ("b", true, "a\nB\nab", [2, 3]), ("b", false, "a\nB\nab", [3]), ("Ä", true, "ä\nA\n", [1]),
-            ("ǆ", true, "Ǆ\n", [1]), ("中", true, "x\r\n中文\r\n", [2]), ("a", true, "aa a\na", [1, 2]), ("a\nb", true, "a\nb", [1]),
-            ("İ", true, "x\nİstanbul", [2]), ("x", true, "İ\nİ\nx", [3]), ("", false, "", []), ("ss", true, "ß\nSS", [2]),
+            ("ǆ", true, "Ǆ\n", [1]), ("中", true, "x\r\n中文\r\n", [2]), ("a", true, "aa a\na", [1, 2]),
+            ("a\nb", true, "a\nb", [1]),
+            ("İ", true, "x\nİstanbul", [2]), ("x", true, "İ\nİ\nx", [3]), ("", false, "", []),
+            ("ss", true, "ß\nSS", [2]),
         ])
     func found(wanted: String, ignoresCase: Bool, text: String, lines: [Int]) {
         guard !wanted.isEmpty else { return }
@@ -47,7 +50,8 @@ struct HostileToolTests {
     @Test(
         "No pattern takes more than 64 steps for a letter of a path",
         arguments: [
-            String(repeating: "*a", count: 128), String(repeating: "**/", count: 85), String(repeating: "?", count: 256),
+            String(repeating: "*a", count: 128), String(repeating: "**/", count: 85),
+            String(repeating: "?", count: 256),
             String(repeating: "**/*a/", count: 42) + "b", String(repeating: "[!b]*", count: 51),
             "[" + String(repeating: "a-z", count: 84) + "]*", String(repeating: "[", count: 256), "**", "*",
             String(repeating: "中*", count: 128),
@@ -55,7 +59,8 @@ struct HostileToolTests {
     func globs(pattern: String) {
         let glob = GlobPattern(pattern)
         for path in [
-            String(repeating: "a", count: 4_000), String(repeating: "a/", count: 2_000), String(repeating: "ab/c", count: 1_000),
+            String(repeating: "a", count: 4_000), String(repeating: "a/", count: 2_000),
+            String(repeating: "ab/c", count: 1_000),
             String(repeating: "中", count: 1_300), String(repeating: "aaaa/", count: 800) + "b",
         ] {
             let steps = StepCounter()
@@ -71,7 +76,8 @@ struct HostileToolTests {
             ("a/**", "a/b/c", true), ("a/**", "b/c", false), ("**/**/c", "c", true), ("**/**", "a/b", true),
             ("**/*.md", "a/b/c.md", true), ("**/*.md", "c.md", true), ("a*/b", "ab/b", true), ("a*/b", "a/c/b", false),
             ("a/?/c", "a/b/c", true), ("a/[!b]/c", "a/b/c", false), ("a**b", "aXb", true), ("*/b", "a/b", true),
-            ("*/b", "b", false), (String(repeating: "a", count: 200) + "*c", String(repeating: "a", count: 200) + "bc", true),
+            ("*/b", "b", false),
+            (String(repeating: "a", count: 200) + "*c", String(repeating: "a", count: 200) + "bc", true),
             (String(repeating: "?", count: 130) + "/x", String(repeating: "a", count: 130) + "/x", true),
             ("[a-]x", "-x", true), ("[]]x", "]x", true), ("**/x", "ax", false), ("**/x/y", "a/x/y", true),
         ])
@@ -79,10 +85,12 @@ struct HostileToolTests {
         #expect(GlobPattern(pattern).matches(path) == matches)
     }
 
-    @Test("grep, find_files, list_dir and edit_file end when their call is cancelled", arguments: [
-        ("grep", "{\"pattern\":\"zz\"}"), ("find_files", "{\"pattern\":\"*\"}"), ("list_dir", "{}"),
-        ("edit_file", "{\"path\":\"data/0.txt\",\"old_text\":\"word\",\"new_text\":\"w\",\"replace_all\":true}"),
-    ])
+    @Test(
+        "grep, find_files, list_dir and edit_file end when their call is cancelled",
+        arguments: [
+            ("grep", "{\"pattern\":\"zz\"}"), ("find_files", "{\"pattern\":\"*\"}"), ("list_dir", "{}"),
+            ("edit_file", "{\"path\":\"data/0.txt\",\"old_text\":\"word\",\"new_text\":\"w\",\"replace_all\":true}"),
+        ])
     func cancellation(tool: String, arguments: String) throws {
         let house = try AgentHouse()
         let alice = try house.addUser("alice")
@@ -127,15 +135,20 @@ struct HostileToolTests {
 
     static let bomb =
         "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
-        + (1..<30).map { "a\($0): &a\($0) [" + [String](repeating: "*a\($0 - 1)", count: 10).joined(separator: ",") + "]\n" }
+        + (1..<30).map {
+            "a\($0): &a\($0) [" + [String](repeating: "*a\($0 - 1)", count: 10).joined(separator: ",") + "]\n"
+        }
         .joined() + "? *a29\n: 1\n"
 
     @Test(
         "Front matter that grows or nests without bound is refused before it is parsed",
         arguments: [
-            bomb, "a: &x [b]\n? *x\n: 1\n", "[&x a]: 1\n", String(repeating: "[", count: 4_000), String(repeating: "{", count: 4_000),
-            String(repeating: "- ", count: 4_000), String(repeating: "? ", count: 4_000), String(repeating: "{a: ", count: 2_000),
-            (0..<120).map { String(repeating: " ", count: $0) + "a:\n" }.joined(), "\"a\":&x [b]\n", "a: !!seq &x [b]\n",
+            bomb, "a: &x [b]\n? *x\n: 1\n", "[&x a]: 1\n", String(repeating: "[", count: 4_000),
+            String(repeating: "{", count: 4_000),
+            String(repeating: "- ", count: 4_000), String(repeating: "? ", count: 4_000),
+            String(repeating: "{a: ", count: 2_000),
+            (0..<120).map { String(repeating: " ", count: $0) + "a:\n" }.joined(), "\"a\":&x [b]\n",
+            "a: !!seq &x [b]\n",
         ])
     func frontMatter(yaml: String) {
         let error = #expect(throws: Skill.Fault.self) {
@@ -148,7 +161,8 @@ struct HostileToolTests {
         "Usual front matter passes",
         arguments: [
             "description: Fish & chips, AT&T and R&D, the *best* of [both]\n",
-            "description: >\n  Two lines & more,\n  **bold** ones\n", "description: 'Q&A'\nrequires: {tools: [quotes, grep]}\n",
+            "description: >\n  Two lines & more,\n  **bold** ones\n",
+            "description: 'Q&A'\nrequires: {tools: [quotes, grep]}\n",
             "description: y\nmetadata:\n  nanobot:\n    always: true\n",
         ])
     func usualFrontMatter(yaml: String) throws {

@@ -22,7 +22,8 @@ struct HostileDataTests {
     func json() {
         let faults = HostileTextCheck.faults("JSON data") { text, steps in
             _ = DataTable<QuoteColumn>(
-                Array(text.utf8), file: "a.json", required: [.symbol, .price], key: .symbol, scalar: .price, steps: steps)
+                Array(text.utf8), file: "a.json", required: [.symbol, .price], key: .symbol, scalar: .price,
+                steps: steps)
         }
         #expect(faults == [])
     }

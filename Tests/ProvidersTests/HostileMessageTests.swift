@@ -9,19 +9,10 @@ import TextFormats
 struct HostileMessageTests {
     @Test("No message costs more than 64 steps a byte, from 2 KB on")
     func message() {
-        let faults = HostileTextCheck.faults("offline phrases", size: 2_560) { text, steps in
+        let faults = HostileTextCheck.faults("offline phrases", size: 2_560, largest: 10_240) { text, steps in
             _ = IntentReader.intents(in: text, steps)
         }
         #expect(faults == [])
-    }
-
-    @Test("No short message costs more than its budget and the longest match")
-    func shortMessage() {
-        for text in HostileText.all {
-            let steps = StepCounter()
-            _ = IntentReader.intents(in: String(text.text(size: 400).prefix(400)), steps)
-            #expect(steps.steps <= PhraseBudget.least + 2 * PhrasePattern.maxSteps, "\(text)")
-        }
     }
 
     @Test("A long wish is still understood")

@@ -155,7 +155,8 @@ struct GlobPattern: Sendable {
         for piece in pieces {
             switch piece {
             case .letter(let letter): starts.formUnion([letter, letter + 1])
-            case .set(let ranges, _): for range in ranges { starts.formUnion([range.lowerBound, range.upperBound + 1]) }
+            case .set(let ranges, _):
+                for range in ranges { starts.formUnion([range.lowerBound, range.upperBound + 1]) }
             case .anyLetter, .anyLetters, .anyParts, .insidePart, .anything: break
             }
         }

@@ -37,7 +37,8 @@ struct EmphasisMatcher {
         let number = runs.count
         runs.append(
             Run(
-                mark: mark, originalLength: length, canOpen: canOpen, canClose: canClose, length: length, previous: last))
+                mark: mark, originalLength: length, canOpen: canOpen, canClose: canClose, length: length, previous: last
+            ))
         if last >= 0 { runs[last].next = number }
         last = number
         return number

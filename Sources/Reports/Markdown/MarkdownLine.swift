@@ -53,7 +53,9 @@ struct MarkdownLine {
 
     /// Bytes of the line end at this place; 0 where there is none.
     private static func lineEnd(_ bytes: [UInt8], at place: Int) -> Int {
-        func holds(_ offset: Int, _ byte: UInt8) -> Bool { place + offset < bytes.count && bytes[place + offset] == byte }
+        func holds(_ offset: Int, _ byte: UInt8) -> Bool {
+            place + offset < bytes.count && bytes[place + offset] == byte
+        }
         switch bytes[place] {
         case 0x0A, 0x0B, 0x0C: return 1
         case 0x0D: return holds(1, 0x0A) ? 2 : 1

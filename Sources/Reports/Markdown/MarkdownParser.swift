@@ -234,7 +234,8 @@ struct MarkdownParser {
         while let line = line(next) {
             if let marker = ListMarker(line, bytes, steps), !isRule(line) {
                 if items.isEmpty { indent = line.indent(bytes) }
-                let content = MarkdownLine(text: marker.content, whole: marker.content.lowerBound..<line.whole.upperBound)
+                let content = MarkdownLine(
+                    text: marker.content, whole: marker.content.lowerBound..<line.whole.upperBound)
                 if let last = items.indices.last, line.indent(bytes) >= indent + 2 {
                     if items[last].children.isEmpty { items[last].childrenAreOrdered = marker.isOrdered }
                     items[last].children.append([content])
