@@ -30,7 +30,7 @@ struct ChatRoutes: RouteGroup {
         let job = try call.job()
         try context.admit(job.userID)
         let submitted = try await bridge.run { [jobs] in
-            try jobs.submit(job, source: .api, route: "POST /chat")
+            try jobs.submit(job, for: context.caller, route: "POST /chat")
         }
         let ticket = JobTicket(jobID: "\(submitted.id)", status: submitted.state.rawValue)
         if isStream {

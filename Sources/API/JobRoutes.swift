@@ -99,7 +99,7 @@ struct JobRoutes: RouteGroup {
         let job = try JobRequest.parse(json, now: options.now())
         try context.admit(job.userID)
         let submitted = try await bridge.run { [jobs = services.jobs] in
-            try jobs.submit(job, source: .api, route: Self.submitRoute)
+            try jobs.submit(job, for: context.caller, route: Self.submitRoute)
         }
         let ticket = JobTicket(jobID: "\(submitted.id)", status: submitted.state.rawValue)
         return .accepted(ticket.json, location: ticket.statusURL)
@@ -125,7 +125,7 @@ struct JobRoutes: RouteGroup {
         }
         let jobs = parsed.compactMap { try? $0.get() }  // the errors are answered below, each in its place
         let submitted = try await bridge.run { [client = services.jobs] in
-            client.submitBatch(jobs, source: .api, route: Self.submitRoute)
+            client.submitBatch(jobs, for: context.caller, route: Self.submitRoute)
         }
         var outcomes = submitted.makeIterator()
         let rows = parsed.map { entry -> JSON in

@@ -58,7 +58,7 @@ extension ProblemDetails {
         case .versionConflict: status = 412
         case .invalidUserID, .invalidSessionID, .invalidField: status = 422
         case .configCorrupt: status = 500
-        case .storage: (status, retryAfter) = (503, Self.storageRetry)
+        case .storage, .outcomeUnknown: (status, retryAfter) = (503, Self.storageRetry)
         }
         var field = error.field
         if error.code == .invalidUserID { field = field ?? "user_id" }
@@ -92,9 +92,9 @@ extension ProblemDetails {
         switch error.code {
         case .invalidToken: status = 401
         case .tokenNotFound: status = 404
-        case .tooManyTokens: status = 409
+        case .tooManyTokens, .tokenRotated: status = 409
         case .invalidField: status = 422
-        case .keysUnavailable, .storage: status = 503
+        case .keysUnavailable, .storage, .outcomeUnknown: status = 503
         }
         self.init(
             status: status, code: error.code.rawValue, detail: error.detail, field: error.field,
@@ -110,7 +110,7 @@ extension ProblemDetails {
         case .conflict, .derived, .tooMany: status = 409
         case .job:
             (status, code) = (Self.status(ofRefusal: error.jobCode), error.jobCode ?? code)
-        case .storage: status = 503
+        case .storage, .outcomeUnknown: status = 503
         }
         self.init(
             status: status, code: code, detail: error.detail, field: error.field,

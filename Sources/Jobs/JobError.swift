@@ -64,6 +64,13 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
         self.retryAfter = retryAfter
     }
 
+    /// The one answer for an id that a caller may not choose: made too long ago or too far ahead, or taken by a job of a user
+    /// the caller does not reach.
+    public static let unusableID = JobError(
+        .invalidJob,
+        "cannot be used: an id is made within the last 7 days, by a clock that is not ahead, and is free; "
+            + "make a new one or leave it out", field: "id")
+
     /// Stable, snake_case; part of every outside interface.
     public var code: String { kind.rawValue }
 
@@ -112,6 +119,7 @@ extension JobError {
         case .userNotFound: self.init(.userNotFound, error.detail, field: "user_id")
         case .configCorrupt: self.init(.corrupt, error.detail)
         case .storage: self.init(.storage, error.detail, retryAfter: Self.storageRetrySeconds)
+        case .outcomeUnknown: self.init(.outcomeUnknown, error.detail, retryAfter: Self.storageRetrySeconds)
         case .invalidUserID, .invalidSessionID, .userExists, .versionConflict, .invalidField, .reportNotFound:
             self.init(.invalidJob, error.detail, field: error.field)
         }

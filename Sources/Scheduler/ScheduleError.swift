@@ -21,6 +21,8 @@ public struct ScheduleError: Error, Sendable, Equatable, CustomStringConvertible
         case job = "job_refused"
         /// The disk said no; nothing was changed.
         case storage = "storage"
+        /// The disk failed at a moment that leaves open whether the change was made: look before repeating it.
+        case outcomeUnknown = "outcome_unknown"
     }
 
     public var code: Code

@@ -30,6 +30,7 @@ struct ScheduleStore: Sendable {
         try locked(workspace) { () throws(ScheduleError) in
             var schedules = try loadOrSetAside(workspace)
             guard try body(&schedules) else { return }
+            workspace.directory.sweepTemporaries(of: Workspace.schedules)
             do throws(FileError) {
                 try workspace.directory.write(Workspace.schedules, schedules.json.bytes(pretty: true))
             } catch {
@@ -109,6 +110,8 @@ struct ScheduleStore: Sendable {
     }
 
     private static func storage(_ error: FileError) -> ScheduleError {
-        ScheduleError(.storage, "the schedules cannot be read or stored: \(error)", retryAfter: 5)
+        error.mayHaveHappened
+            ? ScheduleError(.outcomeUnknown, "the disk failed, and the change may have been made: \(error)", retryAfter: 5)
+            : ScheduleError(.storage, "the schedules cannot be read or stored: \(error)", retryAfter: 5)
     }
 }

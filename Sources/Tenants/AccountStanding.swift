@@ -51,6 +51,7 @@ extension Workspace {
             return try directory.withLock(Self.accountLock) {
                 var standing = try standing()
                 change(&standing)
+                directory.sweepTemporaries(of: Self.account)
                 try writeText(Self.account, standing.json.text() + "\n")
                 return standing
             }

@@ -15,6 +15,8 @@ public struct TenantError: Error, Sendable, Equatable, CustomStringConvertible {
         case invalidField = "invalid_field"
         case reportNotFound = "report_not_found"
         case storage = "storage"
+        /// The disk failed at a moment that leaves open whether the change was made: look before repeating it.
+        case outcomeUnknown = "outcome_unknown"
     }
 
     public var code: Code
@@ -44,7 +46,13 @@ public struct TenantError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// A failed file operation; `doing` completes the sentence "Could not …".
     public init(_ error: FileError, doing: String) {
-        self.init(.storage, "Could not \(doing): \(error.description)", file: error)
+        guard error.mayHaveHappened else {
+            self.init(.storage, "Could not \(doing): \(error.description)", file: error)
+            return
+        }
+        self.init(
+            .outcomeUnknown, "The disk failed while this was to \(doing), which may have been done: \(error.description)",
+            file: error)
     }
 
     public var description: String {

@@ -106,8 +106,8 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidField: status = .usage
-        case .keysUnavailable, .storage: status = .unavailable
-        case .invalidToken, .tokenNotFound, .tooManyTokens: status = .failed
+        case .keysUnavailable, .storage, .outcomeUnknown: status = .unavailable
+        case .invalidToken, .tokenNotFound, .tooManyTokens, .tokenRotated: status = .failed
         }
         self.init(error.code.rawValue, error.detail, field: error.field, status)
     }
@@ -116,7 +116,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidUserID, .invalidSessionID, .invalidField: status = .usage
-        case .storage: status = .unavailable
+        case .storage, .outcomeUnknown: status = .unavailable
         case .userNotFound, .userExists, .versionConflict, .configCorrupt, .reportNotFound: status = .failed
         }
         let field = error.code == .invalidField ? error.field : nil
@@ -127,7 +127,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidExpression, .invalidTimeZone, .invalidField: status = .usage
-        case .storage: status = .unavailable
+        case .storage, .outcomeUnknown: status = .unavailable
         case .userNotFound, .notFound, .conflict, .tooMany, .derived, .job: status = .failed
         }
         self.init(error.jobCode ?? error.code.rawValue, error.detail, field: error.field, status)
