@@ -16,6 +16,8 @@ public struct APIOptions: Sendable {
     public var jwt: JWTVerifier?
     /// Whether tokens had been made when the server started: any address may be bound then.
     public var hasTokens = false
+    /// Whether a caller who reaches one user may make tokens of that user. Such tokens end with the caller's own credential.
+    public var userTokensMayMint = false
     /// The service's version, as in GET / and /health.
     public var version: String
     /// nil: plain HTTP.

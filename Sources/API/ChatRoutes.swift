@@ -31,7 +31,7 @@ struct ChatRoutes: RouteGroup {
         let job = try call.job()
         try context.admit(job.userID)
         let submitted = try await bridge.run(for: .user(job.userID)) { [jobs] in
-            try jobs.submit(job, source: .api, route: "POST /chat")
+            try jobs.submit(job, for: context.caller, route: "POST /chat")
         }
         let ticket = JobTicket(
             jobID: "\(submitted.id)", status: submitted.state.rawValue, notices: job.notices)

@@ -103,7 +103,7 @@ struct JobRoutes: RouteGroup {
         let job = try JobRequest.parse(json, now: options.now())
         try context.admit(job.userID)
         let submitted = try await bridge.run(for: .user(job.userID)) { [jobs = services.jobs] in
-            try jobs.submit(job, source: .api, route: Self.submitRoute)
+            try jobs.submit(job, for: context.caller, route: Self.submitRoute)
         }
         let ticket = JobTicket(
             jobID: "\(submitted.id)", status: submitted.state.rawValue, notices: job.notices)
@@ -133,7 +133,7 @@ struct JobRoutes: RouteGroup {
         let users = Set(jobs.map(\.userID))
         let owner = users.count == 1 ? users.first.map(CallOwner.user) ?? .operators : context.caller.owner
         let submitted = try await bridge.run(for: owner) { [client = services.jobs] in
-            client.submitBatch(jobs, source: .api, route: Self.submitRoute)
+            client.submitBatch(jobs, for: context.caller, route: Self.submitRoute)
         }
         var outcomes = submitted.makeIterator()
         let rows = parsed.map { entry -> JSON in

@@ -60,7 +60,7 @@ extension ProblemDetails {
         case .versionConflict: status = 412
         case .invalidUserID, .invalidSessionID, .invalidField: status = 422
         case .configCorrupt: (status, retryAfter) = (503, TenantError.repairRetrySeconds)
-        case .storage, .lockTimeout: (status, retryAfter) = (503, Self.storageRetry)
+        case .storage, .lockTimeout, .outcomeUnknown: (status, retryAfter) = (503, Self.storageRetry)
         }
         var field = error.field
         if error.code == .invalidUserID { field = field ?? "user_id" }
@@ -94,9 +94,9 @@ extension ProblemDetails {
         switch error.code {
         case .invalidToken: status = 401
         case .tokenNotFound: status = 404
-        case .tooManyTokens: status = 409
+        case .tooManyTokens, .tokenRotated: status = 409
         case .invalidField: status = 422
-        case .keysUnavailable, .storage, .configCorrupt: status = 503
+        case .keysUnavailable, .storage, .outcomeUnknown, .configCorrupt: status = 503
         }
         let retryAfter = error.code == .configCorrupt ? TenantError.repairRetrySeconds : Self.storageRetry
         self.init(
@@ -113,7 +113,7 @@ extension ProblemDetails {
         case .conflict, .derived, .tooMany: status = 409
         case .job:
             (status, code) = (Self.status(ofRefusal: error.jobCode), error.jobCode ?? code)
-        case .storage, .lockTimeout, .configCorrupt: status = 503
+        case .storage, .lockTimeout, .outcomeUnknown, .configCorrupt: status = 503
         }
         self.init(
             status: status, code: code, detail: error.detail, field: error.field,

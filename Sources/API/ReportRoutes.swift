@@ -31,7 +31,7 @@ struct ReportRoutes: RouteGroup {
         let job = try JobCall(body, kind: .report, request: request, now: options.now()).job()
         try context.admit(job.userID)
         let submitted = try await bridge.run(for: .user(job.userID)) { [jobs = services.jobs] in
-            try jobs.submit(job, source: .api, route: "POST /reports")
+            try jobs.submit(job, for: context.caller, route: "POST /reports")
         }
         let ticket = ReportTicket(
             reportID: "\(submitted.id)", userID: "\(job.userID)", status: submitted.state.rawValue,

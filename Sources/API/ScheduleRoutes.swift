@@ -109,7 +109,9 @@ struct ScheduleRoutes: RouteGroup {
             members["user_id"] = .string(user.rawValue)
             members["idempotency_key"] = .string(key)
             let job = try JobRequest.parse(.object(members), now: now())
-            return (try jobs.submit(job, source: .schedule, route: "POST /schedules/\(id)/run").id, view.notices)
+            let submitted = try jobs.submit(
+                job, for: context.caller, source: .schedule, route: "POST /schedules/\(id)/run")
+            return (submitted.id, view.notices)
         }
         let view = try await bridge.run(for: .user(try context.pathUser())) { try jobs.view(id) }
         let ticket = JobTicket(jobID: "\(id)", status: (view?.state ?? .queued).rawValue, notices: notices)

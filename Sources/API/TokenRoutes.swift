@@ -46,13 +46,20 @@ struct TokenRoutes: RouteGroup {
     }
 
     private func create(_ request: Request, _ context: APIContext) async throws -> Response {
+        let maker = context.caller.maker
+        _ = try context.pathUser()
+        guard context.caller.user == nil || options.userTokensMayMint else {
+            throw ProblemDetails(
+                status: 403, code: "minting_not_allowed",
+                detail: "a user's token makes no tokens here; ask the operator (server.user_tokens_may_mint)")
+        }
         var reader = try ObjectReader(try await request.json(maxBytes: options.maxBodyBytes))
         let scope = try reader.require(try reader.choice("scope", of: UserScope.self), "scope")
         let name = try reader.string("name", min: 1, max: TokenRecord.maximumName)
         let expiresAt = try reader.time("expires_at")
         try reader.finish()
         let made = try await ask(context) {
-            try $0.create(scope == .user ? .user : .read, user: $1, name: name, expiresAt: expiresAt)
+            try $0.create(scope == .user ? .user : .read, user: $1, name: name, expiresAt: expiresAt, by: maker)
         }
         return Self.shownOnce(made)
     }
@@ -85,8 +92,10 @@ struct TokenRoutes: RouteGroup {
             expiresAt = try reader.time("expires_at")
             try reader.finish()
         }
-        let (seconds, end) = (TimeInterval(overlap), expiresAt)
-        let made = try await ask(context) { try $0.rotate(id, of: $1, overlap: seconds, expiresAt: end) }
+        let (seconds, end, maker) = (TimeInterval(overlap), expiresAt, context.caller.maker)
+        let made = try await ask(context) {
+            try $0.rotate(id, of: $1, overlap: seconds, expiresAt: end, by: maker)
+        }
         return Self.shownOnce(made)
     }
 

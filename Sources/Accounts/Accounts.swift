@@ -116,18 +116,24 @@ public final class Accounts: Sendable {
     /// Cancels the user's jobs, erases them, then the workspace. Commit point: the workspace is renamed out; before it
     /// the user is still there and deleting can be repeated, after it the user is gone and repeating, or
     /// `finishDeletions` at the next start, removes what a crash left.
-    /// - Throws: `.userNotFound`, `.storage`.
+    /// - Throws: `.userNotFound`, `.storage` when nothing was touched, `.outcomeUnknown` when the deletion has begun: repeat it.
     public func delete(_ id: UserID) throws(TenantError) {
-        if try workspaces.exists(id) {
-            try eraseJobs(of: id)
-        } else if try !workspaces.halfDeleted().contains(id) {
+        if try !workspaces.exists(id), try !workspaces.halfDeleted().contains(id) {
             // Somebody's misspelled id is not worth a search through the queue.
             throw TenantError(.userNotFound, "There is no user \"\(id)\".")
         }
-        try announced(id) { () throws(TenantError) in try workspaces.delete(id) }
-        // Jobs that came in while the others were being erased; from here on none can.
-        try eraseJobs(of: id)
-        try eraseTokens(of: id)
+        do throws(TenantError) {
+            if try workspaces.exists(id) { try eraseJobs(of: id) }
+            try announced(id) { () throws(TenantError) in try workspaces.delete(id) }
+            // Jobs that came in while the others were being erased; from here on none can.
+            try eraseJobs(of: id)
+            try eraseTokens(of: id)
+        } catch {
+            guard error.code == .storage else { throw error }
+            throw TenantError(
+                .outcomeUnknown, "The deletion of \"\(id)\" has begun and is not finished; repeat it: \(error.detail)",
+                file: error.file)
+        }
     }
 
     /// Finishes deletions that a crash cut short. For the start of a process.

@@ -21,6 +21,19 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+static int argument_count;
+static char **arguments;
+
+/* glibc hands these to every initializer of the program, which run after those of preloaded libraries. */
+__attribute__((constructor)) static void keep_arguments(int count, char **vector) {
+    argument_count = count;
+    arguments = vector;
+}
+
+const char *nb_argument(int index) {
+    return index >= 0 && index < argument_count && arguments ? arguments[index] : NULL;
+}
+
 int nb_open_beneath(int directory, const char *path, int flags, uint32_t mode) {
     struct open_how how;
     memset(&how, 0, sizeof how);
@@ -35,6 +48,10 @@ int nb_rename_noreplace(int from_directory, const char *from, int to_directory, 
     if (result == 0 || (errno != EINVAL && errno != ENOSYS)) return result;
     if (linkat(from_directory, from, to_directory, to, 0) != 0) return -1;
     return unlinkat(from_directory, from, 0);
+}
+
+int nb_rename_exchange(int directory, const char *name, const char *other) {
+    return renameat2(directory, name, directory, other, RENAME_EXCHANGE);
 }
 
 int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length) {

@@ -24,6 +24,8 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
     public var path: String
     /// The kernel's number; 0 where the refusal is our own.
     public var errno: Int32
+    /// The change can be seen all the same: only whether it is durable is not known, and it could not be taken back.
+    public var mayHaveHappened = false
 
     public init(code: Code, operation: String, path: String, errno: Int32 = 0) {
         self.code = code

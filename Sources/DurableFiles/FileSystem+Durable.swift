@@ -209,4 +209,9 @@ public enum TemporaryNames {
     }
 
     public static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(".tmp") }
+
+    /// Whether it is one of the file `name`.
+    public static func isTemporary(_ temporary: String, of name: String) -> Bool {
+        isTemporary(temporary) && temporary.hasPrefix(".\(name).")
+    }
 }

@@ -111,6 +111,8 @@ public protocol FileSystem: Sendable {
     func rename(_ from: String, _ to: String, replace: Bool) throws(FileError)
     func rename(in directory: Int32, _ from: String, to otherDirectory: Int32, _ to: String, replace: Bool)
         throws(FileError)
+    /// Two names of one folder change their files, in one step. - Throws: `.unsupported` where there is no such call.
+    func exchange(in directory: Int32, _ name: String, _ other: String) throws(FileError)
     func remove(_ path: String) throws(FileError)
     func remove(in directory: Int32, _ name: String, isDirectory: Bool) throws(FileError)
     func makeDirectory(_ path: String, mode: UInt32) throws(FileError)
@@ -149,6 +151,10 @@ public protocol FileSystem: Sendable {
 
 extension FileSystem {
     public var isShared: Bool { false }
+
+    public func exchange(in directory: Int32, _ name: String, _ other: String) throws(FileError) {
+        throw FileError(code: .unsupported, operation: "exchange", path: name)
+    }
 
     public func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
         try entries(descriptor: descriptor, path: path).named

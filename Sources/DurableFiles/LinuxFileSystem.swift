@@ -171,6 +171,17 @@ public struct LinuxFileSystem: FileSystem {
         try rename(in: AT_FDCWD, from, to: AT_FDCWD, to, replace: replace)
     }
 
+    public func exchange(in directory: Int32, _ name: String, _ other: String) throws(FileError) {
+        try checkedName(name, "exchange")
+        try checkedName(other, "exchange")
+        do {
+            try check("exchange", name) { nb_rename_exchange(directory, name, other) }
+        } catch {
+            guard error.code == .invalid else { throw error }
+            throw FileError(code: .unsupported, operation: "exchange", path: name, errno: error.errno)
+        }
+    }
+
     public func rename(
         in directory: Int32, _ from: String, to otherDirectory: Int32, _ to: String, replace: Bool
     ) throws(FileError) {

@@ -119,10 +119,82 @@ public final class SealedDirectory: Sendable {
 
     // MARK: Writing
 
-    /// Atomic and durable; makes missing folders. Commit point: the rename.
+    /// Atomic and durable; makes missing folders. Commit point: the rename. When the sync after it fails the old content is put
+    /// back, so that a refused write has changed nothing; where that fails too, the error says `mayHaveHappened`.
     public func write(_ path: String, _ bytes: [UInt8]) throws(FileError) {
-        let (folder, name) = PathParts.split(try checked(path, "open"))
-        try write([(name, bytes)], in: folder)
+        try withParent(path, create: true) { (parent, name) throws(FileError) in
+            let temporary = TemporaryNames.next(for: name)
+            let swap: Swap
+            do throws(FileError) {
+                try create(temporary, bytes, in: parent, for: path)
+                try refuseSpecial(parent, name, path)
+                swap = try put(temporary, name, parent)
+            } catch {
+                // Best effort: the leftover is a dot file.
+                try? files.remove(in: parent, temporary, isDirectory: false)
+                throw error
+            }
+            do throws(FileError) {
+                try files.sync(parent, path: path)
+            } catch {
+                throw takeBack(swap, temporary, name, parent, error)
+            }
+            // As above; it holds the old content.
+            if swap == .exchanged { try? files.remove(in: parent, temporary, isDirectory: false) }
+        }
+    }
+
+    /// How a new file got its name.
+    private enum Swap {
+        /// Nothing had that name.
+        case added
+        /// The old file has the temporary name now.
+        case exchanged
+        /// The old file is gone: the file system cannot exchange names.
+        case replaced
+    }
+
+    private func put(_ temporary: String, _ name: String, _ parent: Int32) throws(FileError) -> Swap {
+        do throws(FileError) {
+            try files.exchange(in: parent, temporary, name)
+            return .exchanged
+        } catch {
+            guard error.code == .notFound || error.code == .unsupported else { throw error }
+            // Another writer without a lock may have been first: then its file is replaced, as by any later write.
+            try files.rename(in: parent, temporary, to: parent, name, replace: true)
+            return error.code == .notFound ? .added : .replaced
+        }
+    }
+
+    /// - Returns: the error to throw.
+    private func takeBack(
+        _ swap: Swap, _ temporary: String, _ name: String, _ parent: Int32, _ error: FileError
+    ) -> FileError {
+        var failure = error
+        do throws(FileError) {
+            switch swap {
+            case .added: try files.remove(in: parent, name, isDirectory: false)
+            case .exchanged: try files.exchange(in: parent, temporary, name)
+            case .replaced: failure.mayHaveHappened = true
+            }
+        } catch {
+            failure.mayHaveHappened = true
+        }
+        // Best effort: the leftover is a dot file.
+        if swap == .exchanged, !failure.mayHaveHappened { try? files.remove(in: parent, temporary, isDirectory: false) }
+        return failure
+    }
+
+    /// Removes what writes of this file have left whose process died. Only for a caller who keeps all other writers of the file
+    /// out. Best effort.
+    public func sweepTemporaries(of path: String) {
+        // What cannot be listed is swept another time.
+        _ = try? withParent(path, create: false) { (parent, name) throws(FileError) in
+            for entry in try files.list(descriptor: parent, path: path)
+            where TemporaryNames.isTemporary(entry.name, of: name) {
+                try? files.remove(in: parent, entry.name, isDirectory: false)
+            }
+        }
     }
 
     /// Files of one folder, each atomic, all durable when this returns, for one sync of the folder; makes missing folders.

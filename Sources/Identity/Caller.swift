@@ -24,11 +24,14 @@ public struct Caller: Sendable, Hashable {
     public var isReadOnly: Bool
     /// Which credential it was, for logs, audit and bounds: "open", "admin", "token <id>", "jwt <subject>". Never a secret.
     public var credential: String
+    /// What tokens made by this caller depend on; nil for a caller who reaches every user: such tokens depend on nothing.
+    public var maker: TokenMaker?
 
-    public init(reach: Reach, isReadOnly: Bool = false, credential: String) {
+    public init(reach: Reach, isReadOnly: Bool = false, credential: String, maker: TokenMaker? = nil) {
         self.reach = reach
         self.isReadOnly = isReadOnly
         self.credential = credential
+        self.maker = maker
     }
 
     /// A program of this machine, where no token has been made.

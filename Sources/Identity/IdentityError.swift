@@ -6,12 +6,17 @@ public struct IdentityError: Error, Sendable, Hashable, CustomStringConvertible 
         case invalidToken = "invalid_token"
         case tokenNotFound = "token_not_found"
         case tooManyTokens = "too_many_tokens"
+        /// The token has a successor already, and the caller is no admin.
+        case tokenRotated = "token_rotated"
         case invalidField = "invalid_field"
         /// The keys of an identity provider cannot be had, or mean nothing.
         case keysUnavailable = "keys_unavailable"
         /// The user's config.json is damaged: nobody can tell which life of that user the token is for.
         case configCorrupt = "config_corrupt"
+        /// The disk refused, and nothing has changed.
         case storage
+        /// The disk failed at a moment that leaves open whether the change was made: look at the list of tokens.
+        case outcomeUnknown = "outcome_unknown"
     }
 
     public var code: Code

@@ -102,7 +102,12 @@ public final class JWTVerifier: Sendable {
         let user: UserID
         do { user = try UserID(subject) } catch { throw Self.invalid("names no user in \(options.userClaim)") }
         let isReadOnly = options.readScope.map(scopes.contains) ?? false
-        return Caller(reach: .only(user), isReadOnly: isReadOnly, credential: "jwt \(user)")
+        let ends = Date(timeIntervalSince1970: end)
+        let link = TokenLink.jwt(
+            issuer: claims["iss"]?.string, subject: subject, id: claims["jti"]?.string, endsAt: ends)
+        return Caller(
+            reach: .only(user), isReadOnly: isReadOnly, credential: "jwt \(user)",
+            maker: TokenMaker(links: [link], expiresAt: ends))
     }
 
     private static func scopes(_ claims: JSON) -> Set<String> {

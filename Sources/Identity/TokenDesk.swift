@@ -24,6 +24,8 @@ public final class TokenDesk: Sendable {
         var entries: [String: Entry] = [:]
         var closedSince: Date?
         var openAt: Date?
+        /// Counts changes: what was read before a change is not remembered after it.
+        var changes = 0
     }
 
     private let state = Mutex(State())
@@ -55,7 +57,8 @@ public final class TokenDesk: Sendable {
         guard let text = TokenText(token) else { throw Self.invalid }
         let owner = text.owner == TokenText.adminOwner ? nil : try? UserID(text.owner)
         let now = now()
-        guard let record = try store.record(text.id, of: owner) else {
+        let changes = state.withLock { $0.changes }
+        guard let record = try store.record(text.id, of: owner), try store.isLineageLive(record) else {
             state.withLock { $0.entries[Self.key(text)] = nil }
             throw Self.invalid
         }
@@ -63,6 +66,7 @@ public final class TokenDesk: Sendable {
         let caller = try judge(record, text, now)
         if let user = record.user, try incarnation(user) != record.incarnation { throw Self.invalid }
         state.withLock { state in
+            guard state.changes == changes else { return }
             if state.entries.count >= Self.maximumRemembered { state.entries = [:] }
             state.entries[Self.key(text)] = Entry(record: record, readAt: now)
         }
@@ -90,9 +94,11 @@ public final class TokenDesk: Sendable {
 
     /// Whether callers need a token.
     public func isClosed() throws(IdentityError) -> Bool {
+        let changes = state.withLock { $0.changes }
         let isClosed = try store.isClosed()
         let now = now()
         state.withLock { state in
+            guard state.changes == changes else { return }
             state.closedSince = isClosed ? now : nil
             state.openAt = isClosed ? nil : now
         }
@@ -104,7 +110,7 @@ public final class TokenDesk: Sendable {
     /// As `TokenStore.create`, for a user or, without one, for an admin.
     /// - Throws: also `.invalidField` for a user who is not there.
     public func create(
-        _ scope: AccessScope, user: UserID?, name: String? = nil, expiresAt: Date? = nil
+        _ scope: AccessScope, user: UserID?, name: String? = nil, expiresAt: Date? = nil, by maker: TokenMaker? = nil
     ) throws(IdentityError) -> (record: TokenRecord, token: String) {
         var life: String?
         if let user {
@@ -113,16 +119,22 @@ public final class TokenDesk: Sendable {
                 throw IdentityError(.invalidField, "there is no user \"\(user)\"", field: "user_id")
             }
         }
-        let made = try store.create(scope, user: user, incarnation: life, name: name, expiresAt: expiresAt)
-        forget()
+        defer { forget() }
+        let made = try store.create(
+            scope, user: user, incarnation: life, name: name, expiresAt: expiresAt, by: maker)
+        if let user, incarnation(user) != life {
+            // Deleted meanwhile; the deletion may have removed the user's tokens before this one was there. It lets nobody in.
+            try? store.revoke(made.record.id, of: user)
+            throw IdentityError(.invalidField, "there is no user \"\(user)\"", field: "user_id")
+        }
         return made
     }
 
     public func rotate(
-        _ id: String, of user: UserID?, overlap: TimeInterval, expiresAt: Date? = nil
+        _ id: String, of user: UserID?, overlap: TimeInterval, expiresAt: Date? = nil, by maker: TokenMaker? = nil
     ) throws(IdentityError) -> (record: TokenRecord, token: String) {
         defer { forget() }
-        return try store.rotate(id, of: user, overlap: overlap, expiresAt: expiresAt)
+        return try store.rotate(id, of: user, overlap: overlap, expiresAt: expiresAt, by: maker)
     }
 
     public func revoke(_ id: String, of user: UserID?) throws(IdentityError) {
@@ -135,7 +147,7 @@ public final class TokenDesk: Sendable {
         try store.revokeAll(of: user)
     }
 
-    private func forget() { state.withLock { $0 = State() } }
+    private func forget() { state.withLock { $0 = State(changes: $0.changes + 1) } }
 
     private static func key(_ text: TokenText) -> String { "\(text.owner).\(text.id)" }
 

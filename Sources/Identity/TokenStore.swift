@@ -3,10 +3,11 @@
 //     <home>/tokens/admin/<id>.json        <home>/tokens/users/<user_id>/<id>.json        (0600, folders 0700)
 //
 // The folder `tokens` itself is the sign that the service is closed: from the first token on nobody is let in without one,
-// also after the last was revoked; an operator who wants the open service back removes the folder.
+// also after the last was revoked; an operator who wants the open service back removes the folder. The folder comes into
+// being together with the first token, by one rename, so an attempt that fails or is killed closes nothing.
 //
 // A token's states: made (its file stands) → expired (its time has passed; the file stays to be seen) → revoked (the file is
-// gone). Every change is one atomic file; a crash leaves it done or not done.
+// gone). How each change is made is in TokenStore+Changing.swift.
 //
 // Any thread, any process; blocking. Failure: IdentityError.
 import DurableFiles
@@ -17,8 +18,8 @@ import TextFormats
 public struct TokenStore: Sendable {
     /// `<home>/tokens`.
     public let folder: String
-    private let files: any FileSystem
-    private let now: @Sendable () -> Date
+    let files: any FileSystem
+    let now: @Sendable () -> Date
 
     /// Tokens one user, or the admins together, may have at once; expired ones count until they are revoked.
     public static let maximumPerOwner = 100
@@ -37,95 +38,61 @@ public struct TokenStore: Sendable {
         try call("look for tokens") { () throws(FileError) in try files.exists(folder) }
     }
 
-    // MARK: Making
-
-    /// - Parameters:
-    ///   - user: nil exactly for `.admin`.
-    ///   - incarnation: the user's, nil exactly for `.admin`.
-    /// - Returns: the record, and the token: shown this once and kept nowhere.
-    /// - Throws: `.tooManyTokens`, `.invalidField` for an end that has passed or a name too long, `.storage`.
-    public func create(
-        _ scope: AccessScope, user: UserID?, incarnation: String?, name: String? = nil, expiresAt: Date? = nil
-    ) throws(IdentityError) -> (record: TokenRecord, token: String) {
-        precondition((scope == .admin) == (user == nil) && (user == nil) == (incarnation == nil))
-        let now = now()
-        if let expiresAt, expiresAt <= now {
-            throw IdentityError(.invalidField, "expires_at must lie in the future", field: "expires_at")
-        }
-        if let name, !(1...TokenRecord.maximumName).contains(name.count) || name.contains(where: \.isNewline) {
-            throw IdentityError(
-                .invalidField, "a name is one line of 1 to \(TokenRecord.maximumName) characters", field: "name")
-        }
-        guard try list(user: user).count < Self.maximumPerOwner else {
-            throw IdentityError(
-                .tooManyTokens, "there are \(Self.maximumPerOwner) tokens already; revoke those no longer needed")
-        }
-        let text = TokenText(owner: user?.rawValue ?? TokenText.adminOwner)
-        let record = TokenRecord(
-            id: text.id, scope: scope, user: user, incarnation: incarnation, name: name, hash: text.hash,
-            createdAt: now,
-            expiresAt: expiresAt)
-        try call("keep the token") { () throws(FileError) in
-            try files.ensureDirectory(place(of: user), mode: 0o700)
-            try files.replaceFile(path(record.id, of: user), Array(record.fileJSON.text().utf8) + [0x0A])
-        }
-        return (record, text.text)
-    }
-
-    /// A new token in the place of an old one, which goes on for `overlap` seconds.
-    /// - Throws: `.tokenNotFound`, as `create`.
-    public func rotate(
-        _ id: String, of user: UserID?, overlap: TimeInterval, expiresAt: Date? = nil
-    ) throws(IdentityError) -> (record: TokenRecord, token: String) {
-        guard var old = try record(id, of: user), !old.isExpired(now()) else { throw Self.notFound(id) }
-        let made = try create(
-            old.scope, user: old.user, incarnation: old.incarnation, name: old.name, expiresAt: expiresAt)
-        let end = now().addingTimeInterval(overlap)
-        old.expiresAt = min(old.expiresAt ?? end, end)
-        try call("end the old token") { () throws(FileError) in
-            try files.replaceFile(path(id, of: user), Array(old.fileJSON.text().utf8) + [0x0A])
-        }
-        return made
-    }
-
     // MARK: Looking
 
-    /// Oldest first; damaged files are left out.
+    /// Oldest first; damaged files are left out, and so is what a rotation cut short has left.
     /// - Parameter user: nil for the admins'.
-    public func list(user: UserID?) throws(IdentityError) -> [TokenRecord] {
-        let names = try call("list tokens") { () throws(FileError) -> [String] in
-            do throws(FileError) {
-                return try files.list(place(of: user)).map(\.name)
-            } catch {
-                if error.code == .notFound { return [] }
-                throw error
-            }
-        }
+    public func list(user: UserID?) throws(IdentityError) -> [TokenRecord] { try look(user).tokens }
+
+    /// - Returns: also the ids of successors that no old token names: of rotations that were cut short.
+    func look(_ user: UserID?) throws(IdentityError) -> (tokens: [TokenRecord], unnamed: [String]) {
         var found: [TokenRecord] = []
-        for name in names where name.hasSuffix(".json") {
-            if let record = try record(String(name.dropLast(".json".count)), of: user) { found.append(record) }
+        for name in try names(in: place(of: user)) where name.hasSuffix(".json") {
+            if let record = try stored(String(name.dropLast(".json".count)), of: user) { found.append(record) }
         }
-        return found.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+        let successors = Dictionary(uniqueKeysWithValues: found.map { ($0.id, $0.successors) })
+        let isUnnamed = { (record: TokenRecord) -> Bool in
+            guard let old = record.rotatedFrom, let named = successors[old] else { return false }
+            return !named.contains(record.id)
+        }
+        let tokens = found.filter { !isUnnamed($0) }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+        return (tokens, found.filter(isUnnamed).map(\.id))
     }
 
     /// The users who have tokens, sorted.
     public func users() throws(IdentityError) -> [UserID] {
-        let entries = try call("list tokens") { () throws(FileError) -> [DirectoryEntry] in
+        var found: [UserID] = []
+        for name in try names(in: "\(folder)/users") {
+            // What is no user's folder is not ours.
+            guard let user = try? UserID(name) else { continue }
+            if try names(in: place(of: user)).contains(where: { $0.hasSuffix(".json") }) { found.append(user) }
+        }
+        return found.sorted()
+    }
+
+    /// No folder: no names.
+    func names(in path: String) throws(IdentityError) -> [String] {
+        try call("list tokens") { () throws(FileError) -> [String] in
             do throws(FileError) {
-                return try files.list("\(folder)/users")
+                return try files.list(path).map(\.name)
             } catch {
-                if error.code == .notFound { return [] }
+                if error.code == .notFound || error.code == .notDirectory { return [] }
                 throw error
             }
         }
-        return entries.compactMap { entry -> UserID? in
-            // What is no user's folder is not ours.
-            try? UserID(entry.name)
-        }.sorted()
     }
 
     /// - Returns: nil when there is none, or when its file cannot be understood.
     public func record(_ id: String, of user: UserID?) throws(IdentityError) -> TokenRecord? {
+        guard let record = try stored(id, of: user) else { return nil }
+        // A rotation commits by the old token's file; where that names no such successor, this one was never given to anybody.
+        if let old = record.rotatedFrom, let before = try stored(old, of: user), !before.successors.contains(id) {
+            return nil
+        }
+        return record
+    }
+
+    private func stored(_ id: String, of user: UserID?) throws(IdentityError) -> TokenRecord? {
         guard TokenText.isID(id) else { return nil }
         let path = path(id, of: user)
         return try call("read the token") { () throws(FileError) -> TokenRecord? in
@@ -147,30 +114,31 @@ public struct TokenStore: Sendable {
         }
     }
 
-    // MARK: Going
+    // MARK: Lineage
 
-    /// - Throws: `.tokenNotFound`, `.storage`.
-    public func revoke(_ id: String, of user: UserID?) throws(IdentityError) {
-        guard TokenText.isID(id) else { throw Self.notFound(id) }
-        let path = path(id, of: user)
-        let found = try call("revoke the token") { () throws(FileError) -> Bool in
-            do throws(FileError) {
-                try files.remove(path)
-            } catch {
-                if error.code == .notFound || error.code == .notDirectory { return false }
-                throw error
-            }
-            try files.syncDirectory(place(of: user))
-            return true
-        }
-        guard found else { throw Self.notFound(id) }
+    /// Whether every credential that the token was made by is still valid. Reads all tokens of the user, where there are any.
+    public func isLineageLive(_ record: TokenRecord) throws(IdentityError) -> Bool {
+        guard !record.lineage.isEmpty else { return true }
+        let all = try list(user: record.user)
+        return Self.isLineageLive(record, among: all, at: now(), visited: [record.id])
     }
 
-    /// All of a user's; none is no error.
-    public func revokeAll(of user: UserID) throws(IdentityError) {
-        try call("revoke the tokens") { () throws(FileError) in
-            try files.removeTree(place(of: user))
-            if try files.exists("\(folder)/users") { try files.syncDirectory("\(folder)/users") }
+    /// - Parameter visited: tokens that are being looked at; a rotated token may depend on its own line.
+    private static func isLineageLive(
+        _ record: TokenRecord, among all: [TokenRecord], at now: Date, visited: Set<String>
+    ) -> Bool {
+        record.lineage.allSatisfy { link in
+            switch link {
+            case .jwt(_, _, _, let endsAt): return endsAt > now
+            case .token(let line):
+                return all.contains { maker in
+                    guard maker.line == line, maker.incarnation == record.incarnation, !maker.isExpired(now) else {
+                        return false
+                    }
+                    return visited.contains(maker.id)
+                        || isLineageLive(maker, among: all, at: now, visited: visited.union([maker.id]))
+                }
+            }
         }
     }
 
@@ -193,17 +161,18 @@ public struct TokenStore: Sendable {
 
     // MARK: Places
 
-    private func place(of user: UserID?) -> String {
-        user.map { "\(folder)/users/\($0)" } ?? "\(folder)/\(TokenText.adminOwner)"
-    }
+    func place(of user: UserID?) -> String { "\(folder)/\(Self.part(of: user))" }
 
-    private func path(_ id: String, of user: UserID?) -> String { "\(place(of: user))/\(id).json" }
+    /// Below the folder.
+    static func part(of user: UserID?) -> String { user.map { "users/\($0)" } ?? TokenText.adminOwner }
 
-    private static func notFound(_ id: String) -> IdentityError {
+    func path(_ id: String, of user: UserID?) -> String { "\(place(of: user))/\(id).json" }
+
+    static func notFound(_ id: String) -> IdentityError {
         IdentityError(.tokenNotFound, "there is no token \"\(id.prefix(32))\"")
     }
 
-    private func call<Value>(_ what: String, _ body: () throws(FileError) -> Value) throws(IdentityError) -> Value {
+    func call<Value>(_ what: String, _ body: () throws(FileError) -> Value) throws(IdentityError) -> Value {
         do throws(FileError) {
             return try body()
         } catch {

@@ -70,6 +70,13 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
         self.retryAfter = retryAfter
     }
 
+    /// The one answer for an id that a caller may not choose: made too long ago or too far ahead, or taken by a job of a user
+    /// the caller does not reach.
+    public static let unusableID = JobError(
+        .invalidJob,
+        "cannot be used: an id is made within the last 7 days, by a clock that is not ahead, and is free; "
+            + "make a new one or leave it out", field: "id")
+
     /// Stable, snake_case; part of every outside interface.
     public var code: String { kind.rawValue }
 
@@ -127,6 +134,7 @@ extension JobError {
             self.init(.configCorrupt, error.detail, retryAfter: TenantError.repairRetrySeconds)
         case .storage: self.init(.storage, error.detail, retryAfter: Self.storageRetrySeconds)
         case .lockTimeout: self.init(.lockTimeout, error.detail, retryAfter: Self.storageRetrySeconds)
+        case .outcomeUnknown: self.init(.outcomeUnknown, error.detail, retryAfter: Self.storageRetrySeconds)
         case .invalidUserID, .invalidSessionID, .userExists, .versionConflict, .invalidField, .reportNotFound:
             self.init(.invalidJob, error.detail, field: error.field)
         }

@@ -1,4 +1,5 @@
 // The one error of this room.
+import TextFormats
 
 /// Why a server of the Model Context Protocol gave no answer.
 public struct MCPError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -28,4 +29,11 @@ public struct MCPError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String { "\(code.rawValue): \(detail)" }
+
+    /// Without the keys the server was given.
+    func hidden(by secrets: SecretScrubber) -> MCPError {
+        var error = self
+        error.detail = secrets.withoutParts(detail)
+        return error
+    }
 }

@@ -111,14 +111,20 @@ public final class MCPServers: Sendable {
         var problem: String?
         do throws(MCPError) {
             let session = try connect(server)
-            found = try session.tools().filter { server.enabledTools?.contains($0.name) ?? true }
+            let secrets = server.secrets()
+            found = try session.tools().filter { server.enabledTools?.contains($0.name) ?? true }.map { tool in
+                var tool = tool
+                tool.description = secrets.hide(tool.description)
+                tool.inputSchema = secrets.hide(tool.inputSchema)
+                return tool
+            }
             if server.isShared {
                 keep(session, of: server, user: Self.everybody)
             } else {
                 session.close()
             }
         } catch {
-            problem = error.description
+            problem = error.hidden(by: server.secrets()).description
         }
         state.withLock { state in
             state.isLooking.remove(server.name)
@@ -142,12 +148,26 @@ public final class MCPServers: Sendable {
     // MARK: - Calls
 
     /// - Throws: `MCPError`. A connection that turns out to be gone before the call was sent is made anew, once.
+    /// - Returns: what the server said, without the keys it was given.
     public func call(
         _ offer: Offer, _ arguments: JSON, user: String, cancellation: CancellationToken?
     ) throws(MCPError) -> MCPCallResult {
         guard let server = settings.first(where: { $0.name == offer.server }) else {
             throw MCPError(.unavailable, "there is no server \(offer.server)")
         }
+        let secrets = server.secrets()
+        do throws(MCPError) {
+            var result = try exchange(server, offer, arguments, user: user, cancellation: cancellation)
+            result.text = secrets.hide(result.text)
+            return result
+        } catch {
+            throw error.hidden(by: secrets)
+        }
+    }
+
+    private func exchange(
+        _ server: MCPServerSettings, _ offer: Offer, _ arguments: JSON, user: String, cancellation: CancellationToken?
+    ) throws(MCPError) -> MCPCallResult {
         let owner = server.isShared ? Self.everybody : user
         var isFirst = true
         while true {
@@ -159,7 +179,9 @@ public final class MCPServers: Sendable {
             } catch {
                 let isWorthAnother = error.code == .unavailable && (!error.mayHaveRun || offer.tool.isIdempotent)
                 guard isFirst, isWorthAnother else {
-                    if ![.cancelled, .refused].contains(error.code) { onProblem(server.name, error.description) }
+                    if ![.cancelled, .refused].contains(error.code) {
+                        onProblem(server.name, error.hidden(by: server.secrets()).description)
+                    }
                     throw error
                 }
                 isFirst = false

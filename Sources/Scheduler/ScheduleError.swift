@@ -25,6 +25,8 @@ public struct ScheduleError: Error, Sendable, Equatable, CustomStringConvertible
         case storage = "storage"
         /// Another change of the schedules does not come to its end; nothing was changed.
         case lockTimeout = "lock_timeout"
+        /// The disk failed at a moment that leaves open whether the change was made: look before repeating it.
+        case outcomeUnknown = "outcome_unknown"
     }
 
     public var code: Code

@@ -29,6 +29,7 @@ struct ScheduleStore: Sendable {
         try locked(workspace) { () throws(ScheduleError) in
             var schedules = try loadOrSetAside(workspace)
             guard try body(&schedules) else { return }
+            workspace.directory.sweepTemporaries(of: Workspace.schedules)
             do throws(FileError) {
                 try workspace.directory.write(Workspace.schedules, schedules.json.bytes(pretty: true))
             } catch {
@@ -108,7 +109,10 @@ struct ScheduleStore: Sendable {
     }
 
     private static func storage(_ error: FileError) -> ScheduleError {
-        ScheduleError(
+        if error.mayHaveHappened {
+            return ScheduleError(.outcomeUnknown, "the disk failed, and the change may have been made: \(error)", retryAfter: 5)
+        }
+        return ScheduleError(
             error.code == .busy ? .lockTimeout : .storage, "the schedules cannot be read or stored: \(error)", retryAfter: 5)
     }
 }

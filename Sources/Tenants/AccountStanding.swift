@@ -50,6 +50,7 @@ extension Workspace {
             return try withLock(.account) {
                 var standing = try standing()
                 change(&standing)
+                directory.sweepTemporaries(of: Self.account)
                 try writeText(Self.account, standing.json.text() + "\n")
                 return standing
             }

@@ -140,6 +140,7 @@ struct ConfigFile: Sendable {
 
     /// Durable when it returns; readers see the old or the new config. The caller holds the lock.
     func write(_ config: UserConfig) throws(TenantError) {
+        directory.sweepTemporaries(of: Self.name)
         do {
             try directory.write(Self.name, Self.bytes(config))
         } catch {

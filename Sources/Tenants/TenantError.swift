@@ -18,6 +18,8 @@ public struct TenantError: Error, Sendable, Equatable, CustomStringConvertible {
         case storage = "storage"
         /// Something else holds a lock of the workspace and does not let go; nothing was changed.
         case lockTimeout = "lock_timeout"
+        /// The disk failed at a moment that leaves open whether the change was made: look before repeating it.
+        case outcomeUnknown = "outcome_unknown"
     }
 
     public var code: Code
@@ -47,8 +49,14 @@ public struct TenantError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// A failed file operation; `doing` completes the sentence "Could not …".
     public init(_ error: FileError, doing: String) {
-        let code: Code = error.code == .busy ? .lockTimeout : .storage
-        self.init(code, "Could not \(doing): \(error.description)", file: error)
+        guard error.mayHaveHappened else {
+            self.init(
+                error.code == .busy ? .lockTimeout : .storage, "Could not \(doing): \(error.description)", file: error)
+            return
+        }
+        self.init(
+            .outcomeUnknown, "The disk failed while this was to \(doing), which may have been done: \(error.description)",
+            file: error)
     }
 
     /// True where the same call can succeed later without anybody changing it.

@@ -29,9 +29,16 @@ extension WorkspaceManager {
             guard try workspace.isInPlace() else { throw .notFound(id) }
             do throws(FileError) {
                 try files.rename(path(of: id), grave)
-                try files.syncDirectory(root)
             } catch {
                 throw TenantError(error, doing: "delete the user \"\(id)\"")
+            }
+            do throws(FileError) {
+                try files.syncDirectory(root)
+            } catch {
+                // Not known to be durable, so the user comes back; where that fails, the outcome is open.
+                var failure = error
+                if (try? files.rename(grave, path(of: id), replace: false)) == nil { failure.mayHaveHappened = true }
+                throw TenantError(failure, doing: "delete the user \"\(id)\"")
             }
         }
         try remove(grave)

@@ -196,9 +196,11 @@ public final class WorkspaceManager: Sendable {
         do {
             try files.syncDirectory(root)
         } catch {
-            // Not known to be durable, so it must not stay: taken out again before anybody is told of it.
-            try? files.rename(path(of: id), staging)  // failing, the user stays: visible and whole
-            throw TenantError(error, doing: "create the user \"\(id)\"")
+            // Not known to be durable, so it must not stay: taken out again before anybody is told of it. Where that fails the
+            // user stays, visible and whole.
+            var failure = error
+            if (try? files.rename(path(of: id), staging)) == nil { failure.mayHaveHappened = true }
+            throw TenantError(failure, doing: "create the user \"\(id)\"")
         }
     }
 

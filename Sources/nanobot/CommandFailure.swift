@@ -108,8 +108,8 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidField: status = .usage
-        case .keysUnavailable, .storage, .configCorrupt: status = .unavailable
-        case .invalidToken, .tokenNotFound, .tooManyTokens: status = .failed
+        case .keysUnavailable, .storage, .outcomeUnknown, .configCorrupt: status = .unavailable
+        case .invalidToken, .tokenNotFound, .tooManyTokens, .tokenRotated: status = .failed
         }
         self.init(error.code.rawValue, error.detail, field: error.field, status)
     }
@@ -118,7 +118,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidUserID, .invalidSessionID, .invalidField: status = .usage
-        case .storage, .lockTimeout, .configCorrupt: status = .unavailable
+        case .storage, .lockTimeout, .outcomeUnknown, .configCorrupt: status = .unavailable
         case .userNotFound, .userExists, .versionConflict, .reportNotFound: status = .failed
         }
         let field = error.code == .invalidField ? error.field : nil
@@ -129,7 +129,7 @@ extension CommandFailure {
         let status: ExitStatus
         switch error.code {
         case .invalidExpression, .invalidTimeZone, .invalidField: status = .usage
-        case .storage, .lockTimeout, .configCorrupt: status = .unavailable
+        case .storage, .lockTimeout, .outcomeUnknown, .configCorrupt: status = .unavailable
         case .userNotFound, .notFound, .conflict, .tooMany, .derived, .job: status = .failed
         }
         self.init(error.jobCode ?? error.code.rawValue, error.detail, field: error.field, status)

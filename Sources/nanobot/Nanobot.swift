@@ -50,6 +50,10 @@ struct Nanobot: AsyncParsableCommand {
         // A reader that goes away ends a write with EPIPE, which is handled, instead of ending the process.
         signal(SIGPIPE, SIG_IGN)
         var command: any ParsableCommand
+        guard LaunchArguments.program != nil else {
+            Terminal.errors.note("nanobot: the arguments of this process cannot be read; start it by its name")
+            Foundation.exit(ExitStatus.usage.rawValue)
+        }
         do {
             try AddressSpace.atStart.checkCommand()
         } catch {
@@ -57,7 +61,7 @@ struct Nanobot: AsyncParsableCommand {
             Foundation.exit(error.status.rawValue)
         }
         do {
-            command = try await asyncParseAsRoot(nil)
+            command = try await asyncParseAsRoot(LaunchArguments.all)
         } catch {
             Foundation.exit(answer(parsing: error))
         }
@@ -79,7 +83,7 @@ struct Nanobot: AsyncParsableCommand {
     // MARK: - Ends
 
     private static var wantsJSON: Bool {
-        CommandLine.arguments.dropFirst().prefix { $0 != "--" }.contains("--json")
+        LaunchArguments.all.prefix { $0 != "--" }.contains("--json")
     }
 
     /// A group such as `schedule` does nothing by itself; `nanobot` alone shows its help.
@@ -93,7 +97,7 @@ struct Nanobot: AsyncParsableCommand {
     /// "stauts" is answered with "status", in groups too.
     private static func unknownCommand(_ message: String) -> CommandFailure? {
         var group: any ParsableCommand.Type = Nanobot.self
-        for word in CommandLine.arguments.dropFirst() where !word.hasPrefix("-") {
+        for word in LaunchArguments.all where !word.hasPrefix("-") {
             let children = group.configuration.subcommands
             guard !children.isEmpty else { return nil }
             let names = children.flatMap { [$0.configuration.commandName ?? ""] + $0.configuration.aliases }

@@ -19,7 +19,7 @@ struct RunTests: ParsableCommand {
     private static let script = "deploy/test.sh"
 
     func run() throws {
-        let executable = Bundle.main.executablePath ?? CommandLine.arguments[0]
+        let executable = Bundle.main.executablePath ?? LaunchArguments.program ?? "nanobot"
         let here = URL(fileURLWithPath: ".").standardizedFileURL.path
         guard let checkout = try RunTests.checkout(above: here) ?? RunTests.checkout(above: executable) else {
             throw CommandFailure(

@@ -14,7 +14,8 @@ struct TokenCommand: ParsableCommand {
         abstract: "Make, list, rotate and revoke tokens of the HTTP service.",
         discussion: """
             From the first token on every caller needs one. To open the service to
-            this machine again, remove the folder <home>/tokens.
+            this machine again, remove the folder <home>/tokens. A rotation keeps the
+            old token's end; what a token made (server.user_tokens_may_mint) goes with it.
 
             Examples:
               nanobot token create --admin                # for the application's server
@@ -72,7 +73,7 @@ struct RotateToken: ParsableCommand {
 
     @Argument(help: ArgumentHelp("The old one's id.", valueName: "token-id")) var id: String
     @Option(help: ArgumentHelp("Seconds the old one goes on.", valueName: "s")) var overlap = 3_600
-    @Option(help: ArgumentHelp("When the new one ends (RFC 3339). (default: never)", valueName: "time"))
+    @Option(help: ArgumentHelp("When the new one ends, if sooner than the old one (RFC 3339).", valueName: "time"))
     var expires: String?
     @OptionGroup(title: "Options of every command") var common: CommonOptions
 
@@ -113,12 +114,12 @@ struct ListTokens: ParsableCommand {
 
     private static func lines(_ records: [TokenRecord]) -> [String] {
         guard !records.isEmpty else { return ["no tokens"] }
-        var table = TextColumns(["ID", "REACHES", "SCOPE", "MADE", "USED", "ENDS", "NAME"])
+        var table = TextColumns(["ID", "REACHES", "SCOPE", "MADE", "USED", "ENDS", "PARENT", "NAME"])
         for record in records {
             table.add([
                 record.id, record.user?.rawValue ?? "everybody", record.scope.rawValue,
                 Moment.text(record.createdAt, on: .output), Moment.text(record.lastUsedAt, on: .output),
-                Moment.text(record.expiresAt, on: .output), record.name ?? "",
+                Moment.text(record.expiresAt, on: .output), record.lineage.first?.words ?? "", record.name ?? "",
             ])
         }
         return table.lines
@@ -135,8 +136,16 @@ struct RevokeToken: ParsableCommand {
     func run() throws {
         let tokens = try common.openExisting().tokens
         let owners = try ids.map { try tokens.store.owner(of: $0) }
-        for (id, owner) in zip(ids, owners) { try tokens.revoke(id, of: owner) }
+        var goingOn: [String] = []
+        for (id, owner) in zip(ids, owners) {
+            let successors = try tokens.store.record(id, of: owner)?.successors ?? []
+            try tokens.revoke(id, of: owner)
+            for successor in successors where try !ids.contains(successor) && tokens.store.record(successor, of: owner) != nil {
+                goingOn.append("\(successor), into which \(id) was rotated, goes on")
+            }
+        }
         try common.answer(["revoked": JSON(ids)], ids.map { "\($0) is revoked" })
+        for words in goingOn { common.remark(words) }
     }
 }
 

@@ -59,7 +59,8 @@ private struct Row: Sendable, CustomTestStringConvertible {
         .read("GET /users/{user_id}/limits"), .admin("PUT /users/{user_id}/plan", 200) { _ in ["plan": "free"] },
         .admin("POST /users/{user_id}/suspend", 200) { _ in ["reason": "x"] },
         .admin("POST /users/{user_id}/resume", 200),
-        .write("POST /users/{user_id}/tokens", 201) { _ in ["scope": "read"] },
+        // A user's token makes tokens only where the operator says so.
+        Row(call: "POST /users/{user_id}/tokens", codes: [401, 401, 404, 403, 403, 201]) { _ in ["scope": "read"] },
         .read("GET /users/{user_id}/tokens"), .write("DELETE /users/{user_id}/tokens/{token_id}", 204),
         .write("POST /users/{user_id}/tokens/{token_id}/rotate", 201),
         .write("POST /chat", 202) { ["user_id": .string($0), "message": "hi", "wait": 0] },

@@ -29,7 +29,7 @@ import TextFormats
     }
 
     /// A token signed with the shared secret of the tests.
-    private static func token(_ claims: JSON, head: JSON = ["alg": "HS256"], secret: String = SignedTokens.secret)
+    static func token(_ claims: JSON, head: JSON = ["alg": "HS256"], secret: String = SignedTokens.secret)
         -> String
     {
         let open = Base64URL.text(head.bytes()) + "." + Base64URL.text(claims.bytes())

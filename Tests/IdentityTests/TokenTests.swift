@@ -10,49 +10,24 @@ import TextFormats
 @testable import Identity
 
 @Suite struct TokenTests {
-    private final class Bench: Sendable {
-        let folder: TemporaryDirectory
-        let clock = ManualClock()
-        let lives = Mutex<[String: String]>(["alice": "00000000000000a1", "bob": "00000000000000b0"])
-        let alice: UserID
-        let bob: UserID
-
-        init() throws {
-            folder = try TemporaryDirectory()
-            (alice, bob) = (try UserID("alice"), try UserID("bob"))
-        }
-
-        /// A process of its own: nothing remembered from others.
-        func desk(files: any FileSystem = LinuxFileSystem()) -> TokenDesk {
-            TokenDesk(
-                store: TokenStore(folder: folder.path + "/tokens", files: files, now: clock.read),
-                incarnation: { user in self.lives.withLock { $0[user.rawValue] } }, now: clock.read)
-        }
-    }
-
-    private func code(_ body: () throws -> Void) -> IdentityError.Code? {
-        do { try body() } catch { return (error as? IdentityError)?.code }
-        return nil
-    }
-
     @Test("A token lets in whom it was made for, and the disk holds no part of its secret")
     func letsIn() throws {
-        let bench = try Bench()
-        let desk = bench.desk()
+        let fixture = try TokenFixture()
+        let desk = fixture.desk()
         #expect(try !desk.isClosed())
         let admin = try desk.create(.admin, user: nil, name: "ops")
-        let user = try desk.create(.user, user: bench.alice)
-        let reader = try desk.create(.read, user: bench.alice)
+        let user = try desk.create(.user, user: fixture.alice)
+        let reader = try desk.create(.read, user: fixture.alice)
         #expect(try desk.authenticate(admin.token).isAdmin)
-        #expect(try desk.authenticate(user.token).user == bench.alice)
+        #expect(try desk.authenticate(user.token).user == fixture.alice)
         #expect(try desk.authenticate(reader.token).isReadOnly)
         #expect(try desk.isClosed())
-        let all = try FileManager.default.subpathsOfDirectory(atPath: bench.folder.path)
+        let all = try FileManager.default.subpathsOfDirectory(atPath: fixture.folder.path)
         #expect(all.filter { $0.hasSuffix(".json") }.count == 3)
         for path in all where path.hasSuffix(".json") {
-            let text = try String(contentsOfFile: "\(bench.folder.path)/\(path)", encoding: .utf8)
+            let text = try String(contentsOfFile: "\(fixture.folder.path)/\(path)", encoding: .utf8)
             for made in [admin, user, reader] { #expect(!text.contains(made.token.suffix(49))) }
-            let mode = try LinuxFileSystem().status("\(bench.folder.path)/\(path)").mode
+            let mode = try LinuxFileSystem().status("\(fixture.folder.path)/\(path)").mode
             #expect(mode & 0o077 == 0)
         }
     }
@@ -76,122 +51,122 @@ import TextFormats
 
     @Test("A right id with a wrong secret is no token, remembered or not")
     func wrongSecret() throws {
-        let bench = try Bench()
-        let desk = bench.desk()
-        let made = try desk.create(.user, user: bench.alice)
+        let fixture = try TokenFixture()
+        let desk = fixture.desk()
+        let made = try desk.create(.user, user: fixture.alice)
         // The same owner and id, and another secret with its right check: only the hash can tell.
         var forged = TokenText(owner: "alice").text
         for _ in 0..<2 {
             let parts = forged.split(separator: ".")
             let secret = String(parts[2].prefix(43))
             forged = TokenForgery.text(owner: "alice", id: made.record.id, secret: secret)
-            #expect(code { _ = try desk.authenticate(forged) } == .invalidToken)
+            #expect(identityCode { _ = try desk.authenticate(forged) } == .invalidToken)
             _ = try desk.authenticate(made.token)
-            #expect(code { _ = try desk.remembered(forged) } == .invalidToken)
+            #expect(identityCode { _ = try desk.remembered(forged) } == .invalidToken)
         }
     }
 
     @Test("Revoked here it is gone at once, revoked elsewhere within a second; expired it is gone to the second")
     func going() throws {
-        let bench = try Bench()
-        let (desk, other) = (bench.desk(), bench.desk())
-        let one = try desk.create(.user, user: bench.alice)
-        let two = try desk.create(.user, user: bench.alice, expiresAt: bench.clock.now.addingTimeInterval(60))
+        let fixture = try TokenFixture()
+        let (desk, other) = (fixture.desk(), fixture.desk())
+        let one = try desk.create(.user, user: fixture.alice)
+        let two = try desk.create(.user, user: fixture.alice, expiresAt: fixture.clock.now.addingTimeInterval(60))
         _ = try desk.authenticate(one.token)
         _ = try desk.authenticate(two.token)
-        try other.revoke(one.record.id, of: bench.alice)
+        try other.revoke(one.record.id, of: fixture.alice)
         #expect(try desk.remembered(one.token) != nil, "what was read this second still holds")
-        bench.clock.advance(by: 1.1)
+        fixture.clock.advance(by: 1.1)
         #expect(try desk.remembered(one.token) == nil)
-        #expect(code { _ = try desk.authenticate(one.token) } == .invalidToken)
-        bench.clock.advance(by: 58.8)
+        #expect(identityCode { _ = try desk.authenticate(one.token) } == .invalidToken)
+        fixture.clock.advance(by: 58.8)
         _ = try desk.authenticate(two.token)
-        bench.clock.advance(by: 0.2)
-        #expect(code { _ = try desk.remembered(two.token) } == .invalidToken)
-        #expect(code { _ = try desk.authenticate(two.token) } == .invalidToken)
-        #expect(code { try desk.revoke(one.record.id, of: bench.alice) } == .tokenNotFound)
-        #expect(code { try desk.revoke("../../../x", of: bench.alice) } == .tokenNotFound)
-        try desk.revoke(two.record.id, of: bench.alice)
-        #expect(code { _ = try desk.remembered(two.token) } == nil, "forgotten at once")
+        fixture.clock.advance(by: 0.2)
+        #expect(identityCode { _ = try desk.remembered(two.token) } == .invalidToken)
+        #expect(identityCode { _ = try desk.authenticate(two.token) } == .invalidToken)
+        #expect(identityCode { try desk.revoke(one.record.id, of: fixture.alice) } == .tokenNotFound)
+        #expect(identityCode { try desk.revoke("../../../x", of: fixture.alice) } == .tokenNotFound)
+        try desk.revoke(two.record.id, of: fixture.alice)
+        #expect(identityCode { _ = try desk.remembered(two.token) } == nil, "forgotten at once")
     }
 
     @Test("A user deleted and made again is not reached by the old one's tokens")
     func otherLife() throws {
-        let bench = try Bench()
-        let desk = bench.desk()
-        let made = try desk.create(.user, user: bench.alice)
-        bench.lives.withLock { $0["alice"] = "00000000000000a2" }
-        #expect(code { _ = try desk.authenticate(made.token) } == .invalidToken)
-        bench.lives.withLock { $0["alice"] = nil }
-        #expect(code { _ = try desk.authenticate(made.token) } == .invalidToken)
-        #expect(code { _ = try desk.create(.user, user: bench.alice) } == .invalidField)
-        try desk.revokeAll(of: bench.alice)
-        #expect(try desk.store.list(user: bench.alice).isEmpty)
-        try desk.revokeAll(of: bench.bob)
+        let fixture = try TokenFixture()
+        let desk = fixture.desk()
+        let made = try desk.create(.user, user: fixture.alice)
+        fixture.lives.withLock { $0["alice"] = "00000000000000a2" }
+        #expect(identityCode { _ = try desk.authenticate(made.token) } == .invalidToken)
+        fixture.lives.withLock { $0["alice"] = nil }
+        #expect(identityCode { _ = try desk.authenticate(made.token) } == .invalidToken)
+        #expect(identityCode { _ = try desk.create(.user, user: fixture.alice) } == .invalidField)
+        try desk.revokeAll(of: fixture.alice)
+        #expect(try desk.store.list(user: fixture.alice).isEmpty)
+        try desk.revokeAll(of: fixture.bob)
     }
 
     @Test("A rotated token and its successor both hold for the overlap, and its end is never put off")
     func rotation() throws {
-        let bench = try Bench()
-        let desk = bench.desk()
-        let old = try desk.create(.read, user: bench.bob, name: "phone", expiresAt: bench.clock.now + 100)
-        let new = try desk.rotate(old.record.id, of: bench.bob, overlap: 30)
+        let fixture = try TokenFixture()
+        let desk = fixture.desk()
+        let old = try desk.create(.read, user: fixture.bob, name: "phone", expiresAt: fixture.clock.now + 100)
+        let new = try desk.rotate(old.record.id, of: fixture.bob, overlap: 30)
         #expect(new.record.name == "phone" && new.record.scope == .read)
         #expect(try desk.authenticate(old.token).isReadOnly)
-        bench.clock.advance(by: 31)
-        #expect(code { _ = try desk.authenticate(old.token) } == .invalidToken)
+        fixture.clock.advance(by: 31)
+        #expect(identityCode { _ = try desk.authenticate(old.token) } == .invalidToken)
         _ = try desk.authenticate(new.token)
-        #expect(code { _ = try desk.rotate(old.record.id, of: bench.bob, overlap: 30) } == .tokenNotFound)
-        let short = try desk.create(.read, user: bench.bob, expiresAt: bench.clock.now + 10)
-        _ = try desk.rotate(short.record.id, of: bench.bob, overlap: 3_600)
-        bench.clock.advance(by: 11)
-        #expect(code { _ = try desk.authenticate(short.token) } == .invalidToken)
+        #expect(identityCode { _ = try desk.rotate(old.record.id, of: fixture.bob, overlap: 30) } == .tokenNotFound)
+        let short = try desk.create(.read, user: fixture.bob, expiresAt: fixture.clock.now + 10)
+        _ = try desk.rotate(short.record.id, of: fixture.bob, overlap: 3_600)
+        fixture.clock.advance(by: 11)
+        #expect(identityCode { _ = try desk.authenticate(short.token) } == .invalidToken)
     }
 
     @Test("Ends in the past, endless names and too many tokens are refused")
     func bounds() throws {
-        let bench = try Bench()
-        let desk = bench.desk()
-        #expect(code { _ = try desk.create(.user, user: bench.alice, expiresAt: bench.clock.now) } == .invalidField)
-        #expect(code { _ = try desk.create(.admin, user: nil, name: "two\nlines") } == .invalidField)
+        let fixture = try TokenFixture()
+        let desk = fixture.desk()
+        #expect(identityCode { _ = try desk.create(.user, user: fixture.alice, expiresAt: fixture.clock.now) } == .invalidField)
+        #expect(identityCode { _ = try desk.create(.admin, user: nil, name: "two\nlines") } == .invalidField)
         #expect(
-            code { _ = try desk.create(.admin, user: nil, name: String(repeating: "x", count: 101)) } == .invalidField)
-        for _ in 0..<TokenStore.maximumPerOwner { _ = try desk.create(.user, user: bench.alice) }
-        #expect(code { _ = try desk.create(.user, user: bench.alice) } == .tooManyTokens)
-        _ = try desk.create(.user, user: bench.bob)
-        #expect(try desk.store.users() == [bench.alice, bench.bob])
+            identityCode { _ = try desk.create(.admin, user: nil, name: String(repeating: "x", count: 101)) } == .invalidField)
+        for _ in 0..<TokenStore.maximumPerOwner { _ = try desk.create(.user, user: fixture.alice) }
+        #expect(identityCode { _ = try desk.create(.user, user: fixture.alice) } == .tooManyTokens)
+        _ = try desk.create(.user, user: fixture.bob)
+        #expect(try desk.store.users() == [fixture.alice, fixture.bob])
     }
 
     @Test("A damaged file lets nobody in and stops no list; a full disk makes no token that is shown")
     func damage() throws {
-        let bench = try Bench()
-        let desk = bench.desk()
-        let made = try desk.create(.user, user: bench.alice)
-        let kept = try desk.create(.user, user: bench.alice)
-        let path = "\(bench.folder.path)/tokens/users/alice/\(made.record.id).json"
+        let fixture = try TokenFixture()
+        let desk = fixture.desk()
+        let made = try desk.create(.user, user: fixture.alice)
+        let kept = try desk.create(.user, user: fixture.alice)
+        let path = "\(fixture.folder.path)/tokens/users/alice/\(made.record.id).json"
         let text = try String(contentsOfFile: path, encoding: .utf8)
         for damaged in [
             "", "{", text.replacingOccurrences(of: "\"user\"", with: "\"admin\""),
             text.replacingOccurrences(of: "alice", with: "bob"),
         ] {
             try damaged.write(toFile: path, atomically: false, encoding: .utf8)
-            #expect(code { _ = try desk.authenticate(made.token) } == .invalidToken, "\(damaged)")
-            #expect(try desk.store.list(user: bench.alice).map(\.id) == [kept.record.id])
+            #expect(identityCode { _ = try desk.authenticate(made.token) } == .invalidToken, "\(damaged)")
+            #expect(try desk.store.list(user: fixture.alice).map(\.id) == [kept.record.id])
         }
     }
 
     @Test("When a token was last used is known to ten minutes")
     func lastUse() throws {
-        let bench = try Bench()
-        bench.clock.set(Date().addingTimeInterval(-5_000))
-        let desk = bench.desk()
-        let made = try desk.create(.user, user: bench.alice)
-        let path = "\(bench.folder.path)/tokens/users/alice/\(made.record.id).json"
+        let fixture = try TokenFixture()
+        fixture.clock.set(Date().addingTimeInterval(-5_000))
+        let desk = fixture.desk()
+        let made = try desk.create(.user, user: fixture.alice)
+        let path = "\(fixture.folder.path)/tokens/users/alice/\(made.record.id).json"
         try FileManager.default.setAttributes([.modificationDate: made.record.createdAt], ofItemAtPath: path)
-        #expect(try desk.store.record(made.record.id, of: bench.alice)?.lastUsedAt == nil)
-        bench.clock.set(Date())
+        #expect(try desk.store.record(made.record.id, of: fixture.alice)?.lastUsedAt == nil)
+        fixture.clock.set(Date())
         _ = try desk.authenticate(made.token)
-        let used = try #require(try desk.store.record(made.record.id, of: bench.alice)?.lastUsedAt)
+        let used = try #require(try desk.store.record(made.record.id, of: fixture.alice)?.lastUsedAt)
         #expect(abs(used.timeIntervalSince(Date())) < 600)
     }
 }

@@ -33,6 +33,7 @@ public final class FaultyFileSystem: FileSystem {
         var calls = 0
         var open: Set<Int32> = []
         var log: [String] = []
+        var hook: (prefix: String, body: @Sendable () -> Void)?
     }
 
     private let real: any FileSystem
@@ -60,6 +61,21 @@ public final class FaultyFileSystem: FileSystem {
         }
     }
 
+    /// Runs `body` once, right before the next call whose "operation path" begins with `prefix`: what another thread or process
+    /// does at that moment.
+    public func onNext(_ prefix: String, _ body: @escaping @Sendable () -> Void) {
+        state.withLock { $0.hook = (prefix, body) }
+    }
+
+    private func runHook(_ call: String) {
+        let body = state.withLock { state -> (@Sendable () -> Void)? in
+            guard let hook = state.hook, call.hasPrefix(hook.prefix) else { return nil }
+            state.hook = nil
+            return hook.body
+        }
+        body?()
+    }
+
     /// Drops all descriptors and locks.
     public func crash() {
         let descriptors = state.withLock { state in
@@ -73,6 +89,7 @@ public final class FaultyFileSystem: FileSystem {
     @discardableResult
     private func step(_ operation: String, _ path: String) throws(FileError) -> Bool {
         interrupt("\(operation) \(path)")
+        runHook("\(operation) \(path)")
         let (failure, short) = state.withLock { state -> (Int32?, Bool) in
             state.calls += 1
             state.log.append("\(operation) \(path)")
@@ -199,6 +216,11 @@ public final class FaultyFileSystem: FileSystem {
     public func rename(_ from: String, _ to: String, replace: Bool) throws(FileError) {
         try step("rename", from)
         try real.rename(from, to, replace: replace)
+    }
+
+    public func exchange(in directory: Int32, _ name: String, _ other: String) throws(FileError) {
+        try step("exchange", name)
+        try real.exchange(in: directory, name, other)
     }
 
     public func rename(in directory: Int32, _ from: String, to otherDirectory: Int32, _ to: String, replace: Bool)

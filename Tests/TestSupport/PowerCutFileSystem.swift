@@ -197,6 +197,10 @@ public final class PowerCutFileSystem: FileSystem {
         try real.rename(from, to, replace: replace)
     }
 
+    public func exchange(in directory: Int32, _ name: String, _ other: String) throws(FileError) {
+        try real.exchange(in: directory, name, other)
+    }
+
     public func rename(in directory: Int32, _ from: String, to otherDirectory: Int32, _ to: String, replace: Bool)
         throws(FileError)
     { try real.rename(in: directory, from, to: otherDirectory, to, replace: replace) }

@@ -8,6 +8,9 @@ int nb_open_beneath(int directory, const char *path, int flags, uint32_t mode);
 /// renameat2 with RENAME_NOREPLACE; on file systems without it, link + unlink (files only).
 int nb_rename_noreplace(int from_directory, const char *from, int to_directory, const char *to);
 
+/// renameat2 with RENAME_EXCHANGE: two names of one folder change their files. EINVAL on file systems without it.
+int nb_rename_exchange(int directory, const char *name, const char *other);
+
 /// An open-file-description lock on a byte range. type: 1 exclusive, 0 unlock. Never waits: EAGAIN when it is taken.
 int nb_ofd_lock(int descriptor, int type, int64_t start, int64_t length);
 
@@ -52,6 +55,10 @@ int nb_pidfd(int pid);
 /// Takes the pages of this program's own code and constants out of the process's memory (MADV_DONTNEED on mappings that are
 /// never written): what runs again is mapped again from the page cache, what only the start needed is not.
 void nb_release_program_pages(void);
+
+/// The arguments of this process as the kernel gave them; NULL past the last. Swift's own list is empty in a statically linked
+/// program whose environment a preloaded library has changed before `main`.
+const char *nb_argument(int index);
 
 /// Name of the calling thread, at most 15 bytes.
 int nb_set_thread_name(const char *name);

@@ -53,6 +53,7 @@ public final class AnthropicProvider: ChatProvider {
         if let key = try apiKey(), !key.isEmpty { headers.append((name: "x-api-key", value: key)) }
         headers.append((name: "anthropic-version", value: Self.apiVersion))
         var assembler = AnthropicStreamAssembler()
+        sink.begin(headers)
         let answer = try endpoint.post(
             AnthropicRequestBody(request, thinkingTokens: thinkingTokens).json, headers: headers, request: request,
             cancellation: cancellation,
@@ -68,9 +69,9 @@ public final class AnthropicProvider: ChatProvider {
             }
             let message = try AnthropicMessage(json: json, endpoint: endpoint)
             sink.send(message.text)
-            return message.response(to: request)
+            return sink.finish(message.response(to: request))
         case .streamed:
-            return try assembler.finish(endpoint: endpoint).response(to: request)
+            return sink.finish(try assembler.finish(endpoint: endpoint).response(to: request))
         }
     }
 }

@@ -72,6 +72,7 @@ public final class OpenAICompatibleProvider: ChatProvider {
     ) throws(ProviderError) -> ChatResponse {
         var headers = extraHeaders
         if let key = try apiKey(), !key.isEmpty { headers.append((name: "Authorization", value: "Bearer \(key)")) }
+        sink.begin(headers)
         let body = OpenAIRequestBody(account: name, dialect: dialect).json(request)
         var assembler = OpenAIStreamAssembler()
         let answer = try endpoint.post(
@@ -90,6 +91,7 @@ public final class OpenAICompatibleProvider: ChatProvider {
         case .streamed:
             completion = try assembler.finish(endpoint: endpoint)
         }
-        return try completion.response(account: name, request: request, endpoint: endpoint, makeID: makeID)
+        return sink.finish(
+            try completion.response(account: name, request: request, endpoint: endpoint, makeID: makeID))
     }
 }

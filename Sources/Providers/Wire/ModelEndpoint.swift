@@ -42,7 +42,7 @@ struct ModelEndpoint: Sendable {
         _ body: JSON, headers: [HTTPRequest.Header], request: ChatRequest, cancellation: CancellationToken?,
         onEvent: ((ServerSentEvent) throws -> StreamProgress)?
     ) throws(ProviderError) -> Answer {
-        let scrubber = SecretScrubber(headers.flatMap { [$0.value, Self.withoutScheme($0.value)] })
+        let scrubber = SecretScrubber(headers: headers)
         let streams = onEvent != nil
         let message = HTTPRequest(
             method: "POST", url: url,
@@ -78,7 +78,7 @@ struct ModelEndpoint: Sendable {
 
     /// An error that the provider reported inside a response or a stream it began with 200.
     func reported(_ complaint: ProviderComplaint, headers: [HTTPRequest.Header]) -> ProviderError {
-        let scrubber = SecretScrubber(headers.flatMap { [$0.value, Self.withoutScheme($0.value)] })
+        let scrubber = SecretScrubber(headers: headers)
         return ErrorClassifier.error(
             status: nil, complaint: complaint, retryAfter: nil, account: account, keySource: keySource,
             scrubber: scrubber)
@@ -139,11 +139,6 @@ struct ModelEndpoint: Sendable {
         return ProviderError(
             code: code, detail: "\(account): \(scrubber.scrub(error.detail))", status: status,
             isRetryable: error.isRetryable)
-    }
-
-    /// "Bearer abc" hides "abc" too.
-    private static func withoutScheme(_ value: String) -> String {
-        value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : value
     }
 }
 

@@ -37,7 +37,7 @@ extension NanobotServices {
     public func diagnose() -> [Diagnosis] {
         [
             Diagnosis("settings", .ok, "config.json and the environment are read"),
-            folders, space, timeZones, descriptors, model,
+            folders, space, timeZones, descriptors, secrets, model,
         ] + priceDiagnoses + accountDiagnoses + [exec].compactMap { $0 } + users + [service].compactMap { $0 }
     }
 
@@ -96,6 +96,14 @@ extension NanobotServices {
             return Diagnosis("open_files", .failure, problem.detail)
         }
         return Diagnosis("open_files", .ok, "enough for \(settings.workers) workers")
+    }
+
+    private var secrets: Diagnosis {
+        let exposed = exposedFiles()
+        guard exposed.isEmpty else {
+            return Diagnosis("secrets", .warning, exposed.map(\.words).joined(separator: "; "))
+        }
+        return Diagnosis("secrets", .ok, "the files that hold keys and tokens are their owner's alone")
     }
 
     private var model: Diagnosis {

@@ -72,6 +72,11 @@ public struct NanobotServer: Sendable {
         defer { services.closeSpool() }
         let logger = services.logger
         let settings = services.settings
+        for exposed in services.exposedFiles() {
+            logger.warning(
+                "other users of this machine can read or change a secret",
+                metadata: ["file": "\(exposed.path)", "detail": "\(exposed.words)"])
+        }
         let hasTokens = try services.tokens.isClosed()
         let isClosed = settings.adminToken != nil || settings.jwt != nil || hasTokens
         if parts.contains(.api), let refusal = BindingPolicy.check(host: settings.host, isClosed: isClosed) {
@@ -222,6 +227,7 @@ extension APIOptions {
         connectionsPerAddress = server.connectionsPerAddress
         maxStreams = server.streams
         bodyTimeout = Int64(server.bodyTimeout)
+        userTokensMayMint = server.userTokensMayMint
     }
 }
 

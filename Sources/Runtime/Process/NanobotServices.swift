@@ -35,7 +35,7 @@ public final class NanobotServices: Sendable {
     public let tokens: TokenDesk
     public let factory: ProviderFactory
     /// Where the keys of services that tools use are looked up.
-    private let environment: [String: String]
+    let environment: [String: String]
     let renderer: ReportRenderer
     let holds = HoldBoard()
 

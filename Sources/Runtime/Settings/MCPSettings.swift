@@ -104,6 +104,12 @@ public struct MCPEntry: Sendable, Hashable {
             return nil
         }
         var server = MCPServerSettings(name: name, place: place)
+        // What comes from variables is secret, whatever it is called there; the rest where its name says so.
+        let named = server.secrets
+        let sources = Array(environmentFrom.values) + Array(headersFrom.values)
+        server.secrets = {
+            named().adding(sources.compactMap { variables[$0] })
+        }
         server.timeout = Double(timeout)
         server.isShared = isShared
         server.maxConnections = maxConnections

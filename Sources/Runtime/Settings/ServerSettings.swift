@@ -15,6 +15,8 @@ public struct ServerSettings: Sendable, Hashable {
     /// Seconds a body may take to arrive.
     public var bodyTimeout = 60
     public var isAudited = true
+    /// Whether users' tokens, and JSON Web Tokens of users, may make tokens over HTTP.
+    public var userTokensMayMint = false
 
     init() {}
 
@@ -42,5 +44,6 @@ public struct ServerSettings: Sendable, Hashable {
         streams = try server.int("streams", in: 1...1_000_000) ?? streams
         bodyTimeout = try server.int("body_timeout_s", in: 1...3_600) ?? bodyTimeout
         isAudited = try server.bool("audit") ?? isAudited
+        userTokensMayMint = try server.bool("user_tokens_may_mint") ?? userTokensMayMint
     }
 }

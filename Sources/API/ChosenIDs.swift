@@ -1,0 +1,28 @@
+// Submitting for a caller: an id that a job of another user has is refused like an id that nobody may choose. Without this the
+// answer would name the job of somebody the caller does not reach. Blocking; called on a pool thread.
+
+import Identity
+import Jobs
+
+extension JobClient {
+    /// As `submit`, with the answer the caller may see.
+    func submit(_ job: JobRequest, for caller: Caller, source: JobSource = .api, route: String) throws -> SubmittedJob {
+        do throws(JobError) {
+            return try submit(job, source: source, route: route)
+        } catch {
+            throw shown(error, to: caller)
+        }
+    }
+
+    /// As `submitBatch`, with the answers the caller may see.
+    func submitBatch(_ jobs: [JobRequest], for caller: Caller, route: String) -> [Result<SubmittedJob, JobError>] {
+        submitBatch(jobs, source: .api, route: route).map { $0.mapError { shown($0, to: caller) } }
+    }
+
+    private func shown(_ error: JobError, to caller: Caller) -> JobError {
+        guard error.kind == .conflict, caller.user != nil, let id = error.jobID else { return error }
+        // A record that cannot be read now is nobody's to be told of.
+        if let view = try? view(id), caller.reaches(view.userID) { return error }
+        return .unusableID
+    }
+}
