@@ -198,15 +198,18 @@ extension TokenStore {
             try files.ensureDirectory(home)
             let descriptor = try files.open(path, [.readWrite, .create])
             do throws(FileError) {
-                // Waits; holders make a few file calls and wait for nothing else.
-                _ = try files.lock(descriptor, wait: true, path: path)
+                // Holders make a few file calls and wait for nothing else.
+                try files.waitForLock(path) { () throws(FileError) in try files.tryLock(descriptor, path: path) }
             } catch {
                 files.closeQuietly(descriptor)
                 throw error
             }
             return descriptor
         }
-        defer { files.closeQuietly(descriptor) }
+        defer {
+            files.closeQuietly(descriptor)
+            files.released(path)
+        }
         return try body()
     }
 

@@ -21,13 +21,18 @@ final class ProcessPresence: Sendable {
         try files.ensureDirectory(folder, mode: 0o700)
         // Between the file's making and its locking nobody may look: it would seem to be a dead process's.
         let guardian = try files.open("\(folder)/\(Self.lock)", [.read, .write, .create], mode: 0o600)
-        defer { files.closeQuietly(guardian) }
-        _ = try files.lock(guardian, wait: true, path: folder)
+        defer {
+            files.closeQuietly(guardian)
+            files.released("\(folder)/\(Self.lock)")
+        }
+        try files.waitForLock("\(folder)/\(Self.lock)") { () throws(FileError) in
+            try files.tryLock(guardian, path: folder)
+        }
         try Self.sweep(folder, files)
         let path = "\(folder)/\(id)"
         let own = try files.open(path, [.read, .write, .create, .exclusive], mode: 0o600)
         do throws(FileError) {
-            _ = try files.lock(own, wait: true, path: path)
+            guard try files.tryLock(own, path: path) else { throw FileError(code: .busy, operation: "lock", path: path) }
         } catch {
             files.closeQuietly(own)
             throw error
@@ -54,7 +59,7 @@ final class ProcessPresence: Sendable {
         do throws(FileError) {
             let descriptor = try files.open(path, [.read, .write, .nonBlocking], mode: 0o600)
             defer { files.closeQuietly(descriptor) }
-            return try !files.lock(descriptor, wait: false, path: path)
+            return try !files.tryLock(descriptor, path: path)
         } catch {
             return error.code != .notFound
         }
