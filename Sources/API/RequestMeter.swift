@@ -33,7 +33,7 @@ final class RequestMeter: Sendable {
     }
 
     /// Prometheus text format 0.0.4.
-    func text(streams: Int, blockingCalls: Int) -> String {
+    func text(streams: Int, blockingCalls: Int, transferBytes: Int) -> String {
         let sorted = rows.withLock { $0 }.sorted {
             ($0.key.route, $0.key.method, $0.key.status) < ($1.key.route, $1.key.method, $1.key.status)
         }
@@ -52,6 +52,8 @@ final class RequestMeter: Sendable {
             "nanobot_http_streams \(streams)",
             "# HELP nanobot_http_blocking_calls Calls waiting for or using a thread.",
             "# TYPE nanobot_http_blocking_calls gauge", "nanobot_http_blocking_calls \(blockingCalls)",
+            "# HELP nanobot_http_transfer_bytes Memory leased to unfinished uploads and downloads.",
+            "# TYPE nanobot_http_transfer_bytes gauge", "nanobot_http_transfer_bytes \(transferBytes)",
         ]
         return lines.joined(separator: "\n") + "\n"
     }

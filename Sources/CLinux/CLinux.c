@@ -6,6 +6,7 @@
 #include <link.h>
 #include <linux/aio_abi.h>
 #include <linux/openat2.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -114,6 +115,13 @@ static int release_pages(struct dl_phdr_info *info, size_t size, void *data) {
 }
 
 void nb_release_program_pages(void) { (void)dl_iterate_phdr(release_pages, NULL); }
+
+void nb_give_memory_back(void) {
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+#endif
+}
 
 int nb_set_thread_name(const char *name) { return prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0); }
 

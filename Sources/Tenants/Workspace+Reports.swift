@@ -100,6 +100,13 @@ extension Workspace {
 
     /// Reports newest first. - Parameters: `limit` at least 1; `after` the last id of the page before.
     public func listReports(limit: Int, after: String? = nil) throws(TenantError) -> [ReportFile] {
+        try listReports(limit: limit, after: after) { $0 }
+    }
+
+    /// - Parameter row: what is kept of each: sidecars may be large.
+    public func listReports<Row>(
+        limit: Int, after: String?, _ row: (ReportFile) -> Row
+    ) throws(TenantError) -> [Row] {
         let names: [SealedEntry]
         do {
             names = try directory.list(Self.reports)
@@ -109,11 +116,11 @@ extension Workspace {
         }
         let ids = names.lazy.filter { $0.kind == .regular }.compactMap { Self.reportID(ofSidecar: $0.name) }
             .filter { after == nil || $0 < after! }.sorted(by: >)
-        var page: [ReportFile] = []
+        var page: [Row] = []
         for id in ids {
             guard page.count < limit else { break }
             do {
-                page.append(try report(id))
+                page.append(row(try report(id)))
             } catch {
                 // Removed since it was listed.
                 if error.code == .reportNotFound { continue }

@@ -43,6 +43,16 @@ extension JSON {
         return try parser.document()
     }
 
+    /// Whether `parse` would take the bytes, for less memory: no value is kept.
+    public static func check(_ bytes: [UInt8], limits: Limits = Limits()) throws(JSONError) {
+        guard bytes.count <= limits.maxBytes else {
+            throw JSONError(detail: "longer than \(limits.maxBytes) bytes", offset: limits.maxBytes)
+        }
+        var parser = JSONParser(bytes: bytes, limits: limits)
+        parser.keepsValues = false
+        _ = try parser.document()
+    }
+
     public static func parse(_ text: String, limits: Limits = Limits()) throws(JSONError) -> JSON {
         try parse(Array(text.utf8), limits: limits)
     }
@@ -53,6 +63,7 @@ private struct JSONParser {
     let limits: JSON.Limits
     var position = 0
     var depth = 0
+    var keepsValues = true
 
     init(bytes: [UInt8], limits: JSON.Limits) {
         self.bytes = bytes
@@ -130,7 +141,8 @@ private struct JSONParser {
         }
         while true {
             skipSpace()
-            values.append(try value())
+            let value = try value()
+            if keepsValues { values.append(value) }
             skipSpace()
             if try endsList(with: UInt8(ascii: "]")) { return .array(values) }
         }
@@ -164,7 +176,7 @@ private struct JSONParser {
                 values[index] = value
             } else {
                 names.append(name)
-                values.append(value)
+                values.append(keepsValues ? value : .null)
             }
             skipSpace()
             if try endsList(with: UInt8(ascii: "}")) {

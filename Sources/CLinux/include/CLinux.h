@@ -50,6 +50,11 @@ int nb_pidfd(int pid);
 /// never written): what runs again is mapped again from the page cache, what only the start needed is not.
 void nb_release_program_pages(void);
 
+/// For the whole process: blocks of 128 KiB and more are mapped by themselves and unmapped when they are freed. By itself glibc raises
+/// that bound to 32 MiB as soon as one such block was freed, and keeps the next ones in its heaps, where a small neighbour holds them
+/// for ever. Before threads are started.
+void nb_give_memory_back(void);
+
 /// Name of the calling thread, at most 15 bytes.
 int nb_set_thread_name(const char *name);
 

@@ -200,6 +200,9 @@ extension APIOptions {
         connectionsPerAddress = server.connectionsPerAddress
         maxStreams = server.streams
         bodyTimeout = Int64(server.bodyTimeout)
+        writeTimeout = Int64(server.writeTimeout)
+        transferBytes = server.transferMB << 20
+        transferBytesOfUser = server.transferMBOfUser << 20
     }
 }
 
