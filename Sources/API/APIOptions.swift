@@ -59,8 +59,14 @@ public struct APIOptions: Sendable {
     public var idleTimeout: Int64 = 75
     /// Seconds between heartbeats on a quiet event stream.
     public var heartbeatInterval = 15.0
-    /// Seconds one write to an event stream may take before its client counts as gone.
+    /// Seconds one write to an event stream, or one piece of a download, may take before its client counts as gone.
     public var writeTimeout: Int64 = 60
+    /// Bytes of unfinished uploads and downloads in memory, in all; beyond it: 503.
+    public var transferBytes = 256 << 20
+    /// Of one user's tokens; beyond it: 429.
+    public var transferBytesOfUser = 32 << 20
+    /// Seconds an upload or download waits for its share of them.
+    public var transferWait: Int64 = 10
     /// Seconds between looks at a job someone waits for, should a notification be lost; also how finely heartbeats
     /// are timed.
     public var safetyInterval: Int64 = 5

@@ -36,7 +36,9 @@ public struct APIServer: Sendable {
         let bridge = BlockingBridge(threads: options.blockingThreads, limit: options.maxBlockingCalls)
         let meter = RequestMeter(room: room)
         let slots = StreamSlots(limit: options.maxStreams, userLimit: options.maxStreamsOfUser)
-        let directory = directory(bridge, meter, slots)
+        let budget = TransferBudget(
+            limit: options.transferBytes, userLimit: options.transferBytesOfUser, patience: .seconds(options.transferWait))
+        let directory = directory(bridge, meter, slots, budget)
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
         router.add(
             middleware: EnvelopeMiddleware(
@@ -45,6 +47,7 @@ public struct APIServer: Sendable {
         let rates = RequestRates(perMinute: options.requestsPerMinute, now: options.now)
         let policy = AccessPolicy(adminToken: options.adminToken, tokens: services.tokens, jwt: options.jwt)
         router.add(middleware: AccessMiddleware(policy: policy, bridge: bridge, rates: rates))
+        router.add(middleware: TransferMiddleware(budget: budget, writeTimeout: options.writeTimeout))
         for route in directory.routes {
             router.on(RouterPath(route.path), method: route.method) { try await route.handler($0, $1) }
         }
@@ -54,8 +57,8 @@ public struct APIServer: Sendable {
         let counts = ConnectionCounts(limit: options.connectionsPerAddress, exempt: options.trustedProxies)
         let channel = HTTP1Channel.Configuration(
             additionalChannelHandlers: [
-                ConnectionShare(counts: counts), ConnectionPlace(room: room), BodyDeadline(seconds: options.bodyTimeout), ClientDeparture(),
-                MalformedRequest(),
+                ConnectionShare(counts: counts), ConnectionPlace(room: room), FramingGuard.Installer(),
+                BodyDeadline(seconds: options.bodyTimeout), ClientDeparture(), MalformedRequest(), ExpectContinue(),
             ],
             idleTimeout: .seconds(options.idleTimeout))
         return Application(
@@ -80,12 +83,14 @@ public struct APIServer: Sendable {
     }
 
     /// Every call there is.
-    func directory(_ bridge: BlockingBridge, _ meter: RequestMeter, _ slots: StreamSlots) -> RouteDirectory {
-        RouteDirectory(groups(bridge, meter, slots).flatMap(\.routes))
+    func directory(
+        _ bridge: BlockingBridge, _ meter: RequestMeter, _ slots: StreamSlots, _ budget: TransferBudget
+    ) -> RouteDirectory {
+        RouteDirectory(groups(bridge, meter, slots, budget).flatMap(\.routes))
     }
 
     private func groups(
-        _ bridge: BlockingBridge, _ meter: RequestMeter, _ slots: StreamSlots
+        _ bridge: BlockingBridge, _ meter: RequestMeter, _ slots: StreamSlots, _ budget: TransferBudget
     ) -> [any RouteGroup] {
         let waiter = JobWaiter(
             jobs: services.jobs, watcher: services.watcher, bridge: bridge, safetyInterval: options.safetyInterval)
@@ -94,7 +99,8 @@ public struct APIServer: Sendable {
             writeTimeout: options.writeTimeout)
         let endings = JobEndings(budgets: services.budgets, bridge: bridge, now: options.now)
         return [
-            ServiceRoutes(options: options, status: services.status, bridge: bridge, meter: meter, slots: slots),
+            ServiceRoutes(
+                options: options, status: services.status, bridge: bridge, meter: meter, slots: slots, budget: budget),
             DocumentationRoutes(assets: DocumentationAssets(read: options.documentationAsset), bridge: bridge),
             UserRoutes(options: options, services: services, bridge: bridge),
             AccountRoutes(options: options, services: services, bridge: bridge),
@@ -103,11 +109,11 @@ public struct APIServer: Sendable {
                 options: options, jobs: services.jobs, bridge: bridge, waiter: waiter, streams: streams,
                 endings: endings),
             ReportRoutes(
-                options: options, services: services, bridge: bridge, waiter: waiter,
+                options: options, services: services, bridge: bridge, budget: budget, waiter: waiter,
                 answers: ReportAnswers(jobs: services.jobs, reports: services.reports), endings: endings),
             ScheduleRoutes(options: options, services: services, bridge: bridge),
-            FileRoutes(options: options, services: services, bridge: bridge),
-            SessionRoutes(options: options, services: services, bridge: bridge),
+            FileRoutes(options: options, services: services, bridge: bridge, budget: budget),
+            SessionRoutes(options: options, services: services, bridge: bridge, budget: budget),
             JobRoutes(options: options, services: services, bridge: bridge, waiter: waiter, streams: streams),
             QueueRoutes(jobs: services.jobs, bridge: bridge),
             OpenAIRoutes(

@@ -41,6 +41,22 @@ public struct ConversationMessage: Sendable, Hashable {
     }
 }
 
+/// Messages of a conversation, oldest first, that are read when they are asked for: a long page is never in memory as a whole.
+public struct ConversationPage: Sendable {
+    /// Of the messages, in order.
+    public var ids: [String]
+    /// About the bytes of each.
+    public var sizes: [Int]
+    /// The messages of a range of these. Blocks. Throws TenantError.
+    public var read: @Sendable (Range<Int>) throws -> [ConversationMessage]
+
+    public init(ids: [String], sizes: [Int], read: @escaping @Sendable (Range<Int>) throws -> [ConversationMessage]) {
+        self.ids = ids
+        self.sizes = sizes
+        self.read = read
+    }
+}
+
 /// Called on BlockingBridge's threads, several at once; may block on files. Every call throws TenantError, among them
 /// `.userNotFound`; reading creates nothing.
 public protocol ConversationDirectory: Sendable {
@@ -49,7 +65,7 @@ public protocol ConversationDirectory: Sendable {
     /// nil when there is no such session.
     func conversation(_ session: SessionID, of user: UserID) throws -> ConversationSummary?
     /// Oldest first; nil when there is no such session. `after`: the id of the last message of the page before.
-    func messages(of session: SessionID, user: UserID, limit: Int, after: String?) throws -> [ConversationMessage]?
+    func messages(of session: SessionID, user: UserID, limit: Int, after: String?) throws -> ConversationPage?
     /// nil when there is no such session.
     func setTitle(_ title: String, session: SessionID, user: UserID) throws -> ConversationSummary?
     /// false when there was no such session.

@@ -5,6 +5,7 @@ import DurableFiles
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Identity
 import NIOCore
 import Tenants
 import TextFormats
@@ -14,6 +15,7 @@ struct FileRoutes: RouteGroup {
     let options: APIOptions
     let services: APIServices
     let bridge: BlockingBridge
+    let budget: TransferBudget
 
     var routes: [Route] {
         let one = "/users/{user_id}/file"
@@ -64,30 +66,35 @@ struct FileRoutes: RouteGroup {
     private func read(_ request: Request, _ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
         let path = try Self.path(request)
-        let bytes = try await ask(user) { try $0.read(path) }
-        var headers: HTTPFields = [.contentDisposition: Self.disposition(path)]
+        let lease = try await budget.take(PacedWriter.piece, for: context.caller.user, on: context.channel)
+        let (file, fingerprint) = try await ask(user) {
+            let file = try $0.open(path)
+            return (file, try WorkspaceFiles.fingerprint(of: file))
+        }
+        var headers: HTTPFields = [.contentDisposition: Self.disposition(path), .contentType: Self.mediaType(path)]
         headers[.contentSecurityPolicy] = "default-src 'none'; sandbox"
-        return .tagged(bytes, mediaType: Self.mediaType(path), tag: Self.tag(bytes), for: request, headers: headers)
+        let pieces = FilePieces(file, fingerprint: fingerprint)
+        let body = ResponseBody(contentLength: pieces.size) { [bridge] writer in
+            while let piece = try await bridge.run({ try pieces.next() }) {
+                try await writer.write(ByteBuffer(bytes: piece))
+            }
+            try await writer.finish(nil)
+        }
+        context.notes.note(lease: lease)
+        return .tagged(body, tag: Self.tag(fingerprint), for: request, headers: headers)
     }
 
     private func write(_ request: Request, _ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
         let path = try Self.path(request)
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > WorkspaceFiles.maximumFile {
-            throw ProblemDetails.tooLarge(WorkspaceFiles.maximumFile)
-        }
-        let buffer: ByteBuffer
-        do {
-            buffer = try await request.body.collect(upTo: WorkspaceFiles.maximumFile)
-        } catch is NIOTooManyBytesError {
-            throw ProblemDetails.tooLarge(WorkspaceFiles.maximumFile)
-        }
-        let bytes = Array(buffer.readableBytesView)
-        try Self.checkText(path, bytes)
+        let bytes = try await request.bytes(maxBytes: WorkspaceFiles.maximumFile)
         let condition = Condition(request)
-        let isNew = try await ask(user) { try $0.write(path, bytes, check: condition.check) }
+        let (isNew, fingerprint) = try await ask(user) {
+            try Self.checkText(path, bytes)
+            return (try $0.write(path, bytes, check: condition.check), Fingerprint.sha256Hex(bytes))
+        }
         let answer: JSON = ["path": .string(path), "size": JSON(bytes.count)]
-        return .json(answer, status: isNew ? .created : .ok, headers: [.eTag: Self.tag(bytes)])
+        return .json(answer, status: isNew ? .created : .ok, headers: [.eTag: Self.tag(fingerprint)])
     }
 
     private func remove(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -108,13 +115,17 @@ struct FileRoutes: RouteGroup {
             mustNotMatch = request.headers[.ifNoneMatch].map(EntityTags.init)
         }
 
-        func check(_ current: [UInt8]?) throws {
-            let isRight = mustMatch.map { tags in current.map { tags.matches(FileRoutes.tag($0)) } ?? false } ?? true
-            let isTaken =
-                mustNotMatch.map { tags in current.map { tags.matches(FileRoutes.tag($0)) } ?? false } ?? false
-            guard isRight, !isTaken else {
-                throw WorkspaceFileError(
-                    .versionConflict, "the file is not what it was; read it again and repeat the change")
+        /// nil: there is none.
+        var check: ((String?) throws -> Void)? {
+            guard mustMatch != nil || mustNotMatch != nil else { return nil }
+            return { current in
+                let isRight = mustMatch.map { tags in current.map { tags.matches(FileRoutes.tag($0)) } ?? false } ?? true
+                let isTaken =
+                    mustNotMatch.map { tags in current.map { tags.matches(FileRoutes.tag($0)) } ?? false } ?? false
+                guard isRight, !isTaken else {
+                    throw WorkspaceFileError(
+                        .versionConflict, "the file is not what it was; read it again and repeat the change")
+                }
             }
         }
     }
@@ -131,14 +142,14 @@ struct FileRoutes: RouteGroup {
         }
         guard name.hasSuffix(".json") else { return }
         do throws(JSONError) {
-            _ = try JSON.parse(bytes, limits: JSON.Limits(maxBytes: WorkspaceFiles.maximumFile))
+            try JSON.check(bytes, limits: JSON.Limits(maxBytes: WorkspaceFiles.maximumFile))
         } catch {
             throw ProblemDetails(
                 status: 409, code: "not_json", detail: "the file is not valid JSON: \(error)", field: "body")
         }
     }
 
-    fileprivate static func tag(_ bytes: [UInt8]) -> String { "\"\(Fingerprint.sha256Hex(bytes).prefix(32))\"" }
+    fileprivate static func tag(_ fingerprint: String) -> String { "\"\(fingerprint.prefix(32))\"" }
 
     private static func mediaType(_ path: String) -> String {
         switch path.lowercased().split(separator: ".").last {
@@ -164,14 +175,19 @@ struct FileRoutes: RouteGroup {
 
     private func export(_ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
+        let caller = context.caller.user
+        let lease = try await budget.take(PacedWriter.piece, for: caller, on: context.channel)
         let archive = try await bridge.run(for: .user(user)) { [services, options] in
             try UserArchive(user, services: services, now: options.now())
         }
         var headers: HTTPFields = [.contentType: "application/x-tar"]
         headers[.contentDisposition] = "attachment; filename=\"\(user.rawValue).tar\""
         headers[.contentSecurityPolicy] = "default-src 'none'; sandbox"
+        // The names of a large workspace are more than a piece.
+        let names = try budget.takeNow(archive.nameBytes, for: caller)
+        context.notes.note(lease: lease)
         let body = ResponseBody { [bridge] writer in
-            var writer = writer
+            defer { withExtendedLifetime(names) {} }
             while let piece = try await bridge.run(for: .user(user), { try archive.next() }) {
                 try await writer.write(ByteBuffer(bytes: piece))
             }

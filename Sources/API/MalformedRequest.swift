@@ -1,7 +1,7 @@
 // What is no HTTP request, or one that two readers would read differently, ends with a problem like every other error:
 // the server below answers it with a bare 400, which gets its body here. One handler for each connection, on its event loop.
 //
-//   open → (the parser fails, or a head has two hosts) refused: nothing more is read → the bare 400 passes, closed after it
+//   open → (the parser or the FramingGuard fails, or a head has two hosts) refused: nothing more is read → the bare 400 passes, closed after it
 
 import HTTPTypes
 import NIOCore
@@ -38,15 +38,29 @@ final class MalformedRequest: ChannelDuplexHandler, RemovableChannelHandler {
     private static let hostField = HTTPField.Name("Host")
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if problem == nil, let failure = error as? HTTPParserError { problem = Self.problem(failure) }
+        guard problem == nil else { return context.fireErrorCaught(error) }
+        if let fault = error as? RequestFraming.Fault {
+            problem = Self.problem(fault)
+            // The error the server below answers.
+            return context.fireErrorCaught(HTTPParserError.unknown)
+        }
+        if let failure = error as? HTTPParserError { problem = Self.problem(failure) }
         context.fireErrorCaught(error)
     }
+
+    private static func problem(_ fault: RequestFraming.Fault) -> ProblemDetails {
+        guard !fault.isTooLarge else { return tooLarge }
+        return ProblemDetails(status: 400, code: "bad_request", detail: "this is no HTTP request: \(fault.detail)")
+    }
+
+    private static let tooLarge = ProblemDetails(
+        status: 431, code: "headers_too_large", detail: "the request's header fields are too large")
 
     private static func problem(_ failure: HTTPParserError) -> ProblemDetails {
         guard failure == .headerOverflow else {
             return ProblemDetails(status: 400, code: "bad_request", detail: "this is no HTTP request: \(failure)")
         }
-        return ProblemDetails(status: 431, code: "headers_too_large", detail: "the request's header fields are too large")
+        return tooLarge
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {

@@ -18,7 +18,7 @@ struct Page: Sendable {
 
     init(_ request: Request) throws(FieldError) {
         if let text = request.query("limit") {
-            guard let number = Int(text), (1...Self.maxLimit).contains(number) else {
+            guard let number = Request.wholeNumber(text), (1...Self.maxLimit).contains(number) else {
                 throw FieldError(field: "limit", detail: "must be from 1 to \(Self.maxLimit)")
             }
             limit = number
@@ -34,9 +34,14 @@ struct Page: Sendable {
     /// - Parameter items: up to `fetchCount` elements, each with its cursor.
     func reply(_ items: [(cursor: String, json: JSON)], to request: Request) -> Response {
         let shown = items.prefix(limit)
+        return .json(.array(shown.map(\.json)), headers: headers(items.map(\.cursor), to: request))
+    }
+
+    /// - Parameter cursors: of up to `fetchCount` elements.
+    func headers(_ cursors: [String], to request: Request) -> HTTPFields {
         var headers: HTTPFields = [:]
-        if items.count > limit, let last = shown.last { headers[.link] = link(after: last.cursor, request: request) }
-        return .json(.array(shown.map(\.json)), headers: headers)
+        if cursors.count > limit { headers[.link] = link(after: cursors[limit - 1], request: request) }
+        return headers
     }
 
     /// The same request with the new cursor (RFC 8288).

@@ -62,6 +62,9 @@ public protocol ReportLibrary: Sendable {
     func text(
         of reportID: String, user: UserID, format: ReportFormat?, stoppingIf isGone: @escaping @Sendable () -> Bool
     ) throws -> ReportText?
+    /// Bytes of its text, as it was asked for; nil as of `text`.
+    /// - Throws: TenantError
+    func size(of reportID: String, user: UserID) throws -> Int?
     /// Two stats; nil: nothing may be kept of it (a file is not there, or other hosts write to this file system).
     func stamp(of reportID: String, user: UserID, format: ReportFormat) -> ReportStamp?
     /// Newest first.

@@ -14,6 +14,7 @@ struct ReportRoutes: RouteGroup {
     let options: APIOptions
     let services: APIServices
     let bridge: BlockingBridge
+    let budget: TransferBudget
     let waiter: JobWaiter
     let answers: ReportAnswers
     let endings: JobEndings
@@ -49,6 +50,7 @@ struct ReportRoutes: RouteGroup {
                 kept.body, mediaType: "application/json", tag: kept.tag, for: request, headers: [.vary: "Accept"])
         }
         let view = try await waiter.view(id, waiting: wait, context: context)
+        try await reserve(view, context)
         guard view.kind == .report else {
             throw ProblemDetails(status: 404, code: "report_not_found", detail: "no report \"\(id)\"")
         }
@@ -59,6 +61,15 @@ struct ReportRoutes: RouteGroup {
             return try await document(view, as: .markdown, mediaType: "text/markdown", for: request, context)
         default: return try await state(view, for: request)
         }
+    }
+
+    /// The memory of a large text and of the answer that is made of it, before either is there.
+    private func reserve(_ view: JobView, _ context: APIContext) async throws {
+        guard view.kind == .report, view.state == .completed else { return }
+        let id = "\(view.id)"
+        let size = try await bridge.run { [reports = services.reports] in try reports.size(of: id, user: view.userID) }
+        guard let size, size > TransferMiddleware.uncounted else { return }
+        context.notes.note(lease: try await budget.take(3 * size, for: context.caller.user, on: context.channel))
     }
 
     private func state(_ view: JobView, for request: Request) async throws -> Response {

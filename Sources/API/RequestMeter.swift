@@ -36,7 +36,7 @@ final class RequestMeter: Sendable {
     }
 
     /// Prometheus text format 0.0.4.
-    func text(streams: Int, blocking: BlockingBridge.Use) -> String {
+    func text(streams: Int, blocking: BlockingBridge.Use, transferBytes: Int) -> String {
         let sorted = rows.withLock { $0 }.sorted {
             ($0.key.route, $0.key.method, $0.key.status) < ($1.key.route, $1.key.method, $1.key.status)
         }
@@ -70,6 +70,8 @@ final class RequestMeter: Sendable {
             "# TYPE nanobot_http_blocking_threads_used gauge",
             "nanobot_http_blocking_threads_used{by=\"all\"} \(blocking.running)",
             "nanobot_http_blocking_threads_used{by=\"largest\"} \(blocking.largest)",
+            "# HELP nanobot_http_transfer_bytes Memory leased to unfinished uploads and downloads.",
+            "# TYPE nanobot_http_transfer_bytes gauge", "nanobot_http_transfer_bytes \(transferBytes)",
         ]
         return lines.joined(separator: "\n") + "\n"
     }

@@ -1,4 +1,5 @@
-// What inner layers of one request tell the outermost: who called, and how near their bound they are. Made with the
+// What inner layers of one request tell the outer ones: who called, how near their bound they are, and what they have leased for
+// an answer that is made while it is sent. Made with the
 // request's context; written and read on the request's task.
 import Identity
 import Synchronization
@@ -7,6 +8,7 @@ final class RequestNotes: Sendable {
     private struct State {
         var credential: String?
         var rate: RequestRates.Standing?
+        var lease: TransferBudget.Lease?
     }
 
     private let state = Mutex(State())
@@ -17,4 +19,13 @@ final class RequestNotes: Sendable {
 
     func note(credential: String) { state.withLock { $0.credential = credential } }
     func note(rate: RequestRates.Standing) { state.withLock { $0.rate = rate } }
+    /// Of a body that is made while it is sent, or one so large that its memory was asked for before.
+    func note(lease: TransferBudget.Lease) { state.withLock { $0.lease = lease } }
+
+    func takeLease() -> TransferBudget.Lease? {
+        state.withLock { state in
+            defer { state.lease = nil }
+            return state.lease
+        }
+    }
 }

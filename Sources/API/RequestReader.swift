@@ -42,10 +42,26 @@ extension Request {
         return try JSON.parse(Array(buffer.readableBytesView), limits: JSON.Limits(maxBytes: maxBytes))
     }
 
-    private func collected(_ maxBytes: Int) async throws -> ByteBuffer {
-        if let length = headers[.contentLength].flatMap({ Int($0) }), length > maxBytes {
-            throw ProblemDetails.tooLarge(maxBytes)
+    /// The body as it is.
+    /// - Throws: 413 beyond `maxBytes`.
+    func bytes(maxBytes: Int) async throws -> [UInt8] {
+        try checkLength(maxBytes)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(headers[.contentLength].flatMap { Int($0) } ?? 0)
+        for try await piece in body {
+            guard bytes.count + piece.readableBytes <= maxBytes else { throw ProblemDetails.tooLarge(maxBytes) }
+            bytes.append(contentsOf: piece.readableBytesView)
         }
+        return bytes
+    }
+
+    private func checkLength(_ maxBytes: Int) throws(ProblemDetails) {
+        guard let length = headers[.contentLength].flatMap({ Int($0) }), length > maxBytes else { return }
+        throw .tooLarge(maxBytes)
+    }
+
+    private func collected(_ maxBytes: Int) async throws -> ByteBuffer {
+        try checkLength(maxBytes)
         do {
             return try await body.collect(upTo: maxBytes)
         } catch is NIOTooManyBytesError {
@@ -98,7 +114,9 @@ extension Request {
     /// The seconds the caller would wait for the outcome: the query's `wait`, else the preference, else nil.
     func wait(max: Double) throws(FieldError) -> Double? {
         guard let text = query("wait") ?? preferences["wait"] else { return nil }
-        guard let seconds = Double(text), (0...max).contains(seconds) else {
+        // Swift reads "nan", "0x1p3" and "1e400", too.
+        let isPlain = text.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }
+        guard isPlain, let seconds = Double(text), (0...max).contains(seconds) else {
             throw FieldError(field: "wait", detail: "must be a number of seconds from 0 to \(Int(max))")
         }
         return seconds
@@ -108,6 +126,11 @@ extension Request {
     func query(_ name: String) -> String? {
         guard let value = uri.queryParameters[name[...]].map(String.init), !value.isEmpty else { return nil }
         return value
+    }
+
+    /// The number that decimal digits, and nothing else, say; nil for all other texts and what 63 bits cannot hold.
+    static func wholeNumber(_ text: String) -> Int? {
+        text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(text) : nil
     }
 
     /// A query parameter that must be one of a few words.

@@ -54,12 +54,20 @@ extension Response {
     ) -> Response {
         let tag = tag ?? "\"\(Fingerprint.sha256Hex(bytes).prefix(32))\""
         var headers = headers
+        headers[.contentType] = mediaType
+        return .tagged(ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)), tag: tag, for: request, headers: headers)
+    }
+
+    /// The same for a body that may be made while it is sent.
+    static func tagged(_ body: ResponseBody, tag: String, for request: Request, headers: HTTPFields) -> Response {
+        var headers = headers
         headers[.eTag] = tag
         headers[.cacheControl] = "private, no-cache"
         if request.headers[values: .ifNoneMatch].contains(where: { EntityTags($0).matches(tag) }) {
+            headers[.contentType] = nil
             return Response(status: .notModified, headers: headers)
         }
-        return .text(bytes, mediaType: mediaType, headers: headers)
+        return Response(status: .ok, headers: headers, body: body)
     }
 }
 

@@ -12,6 +12,7 @@ struct ServiceRoutes: RouteGroup {
     let bridge: BlockingBridge
     let meter: RequestMeter
     let slots: StreamSlots
+    let budget: TransferBudget
 
     var routes: [Route] {
         [
@@ -34,7 +35,7 @@ struct ServiceRoutes: RouteGroup {
             },
             Route(.get, "/metrics", for: .admin) { _, _ in
                 let below = try await bridge.run(for: .probes) { [status] in status.metricsText() }
-                let own = meter.text(streams: slots.count, blocking: bridge.use)
+                let own = meter.text(streams: slots.count, blocking: bridge.use, transferBytes: budget.bytesInUse)
                 let separator = below.isEmpty || below.hasSuffix("\n") ? "" : "\n"
                 return .text(
                     Array((below + separator + own).utf8), mediaType: "text/plain; version=0.0.4; charset=utf-8")

@@ -3,6 +3,8 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Identity
+import NIOCore
 import Tenants
 import TextFormats
 import WireTypes
@@ -14,6 +16,7 @@ struct SessionRoutes: RouteGroup {
     let options: APIOptions
     let services: APIServices
     let bridge: BlockingBridge
+    let budget: TransferBudget
 
     var routes: [Route] {
         [
@@ -86,17 +89,56 @@ struct SessionRoutes: RouteGroup {
             try $0.messages(of: session, user: user, limit: page.fetchCount, after: page.after)
         }
         guard let found else { throw ProblemDetails.noSession(session.rawValue) }
-        return page.reply(found.map { (cursor: $0.id, json: $0.json) }, to: request)
+        let count = min(page.limit, found.ids.count)
+        var headers = page.headers(found.ids, to: request)
+        guard found.sizes[..<count].reduce(0, +) > PacedWriter.piece else {
+            let rows = try await bridge.run { try found.read(0..<count).map(\.json) }
+            return .json(.array(rows), headers: headers)
+        }
+        headers[.contentType] = "application/json"
+        // A line, its message and its JSON are in memory at once.
+        let largest = max(PacedWriter.piece, 3 * (found.sizes[..<count].max() ?? 0))
+        context.notes.note(lease: try await budget.take(largest, for: context.caller.user, on: context.channel))
+        return Response(status: .ok, headers: headers, body: body(found, count))
+    }
+
+    /// The array, about a piece at a time.
+    private func body(_ page: ConversationPage, _ count: Int) -> ResponseBody {
+        ResponseBody { [bridge] writer in
+            var next = 0
+            while next < count {
+                let start = next
+                var size = 0
+                repeat {
+                    size += page.sizes[next]
+                    next += 1
+                } while next < count && size + page.sizes[next] <= PacedWriter.piece
+                let range = start..<next
+                let bytes = try await bridge.run {
+                    try page.read(range).reduce(into: [UInt8]()) { bytes, message in
+                        bytes.append(UInt8(ascii: bytes.isEmpty && start == 0 ? "[" : ","))
+                        bytes += message.json.bytes()
+                    }
+                }
+                try await writer.write(ByteBuffer(bytes: bytes))
+            }
+            try await writer.write(ByteBuffer(string: "]"))
+            try await writer.finish(nil)
+        }
     }
 
     /// Oldest first; the cursor is a place in the user's usage file.
     private func usage(_ request: Request, _ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
         let page = try Page(request)
-        let offset = Int(page.after ?? "0") ?? -1
-        guard offset >= 0 else { throw FieldError(field: "after", detail: "must be the cursor of the page before") }
+        guard let offset = Request.wholeNumber(page.after ?? "0") else {
+            throw FieldError(field: "after", detail: "must be the cursor of the page before")
+        }
         let found = try await bridge.run(for: .user(user)) { [workspaces = services.workspaces] in
             try workspaces.open(user).usage(from: offset, limit: page.limit)
+        }
+        guard !found.isPastEnd else {
+            throw FieldError(field: "after", detail: "must be the cursor of the page before")
         }
         var rows = found.entries.map { (cursor: "", json: $0) }
         if let next = found.next, let last = rows.indices.last, rows.count == page.limit {

@@ -1,6 +1,7 @@
 // All that is kept of a user, as a tar archive, piece by piece: manifest.json, workspace/…, jobs/N.jsonl, tokens.json (without what
-// opens anything). Files are read one after the other, each whole, as they are at that moment; one that is gone by then is left
-// out. Blocks; one thread at a time. Failure: TenantError, JobError.
+// opens anything). Files are read one after the other, each as long as it is when its turn comes: what is appended later is left out,
+// and so is a file that is gone by then. Blocks; one thread at a time. Failure: TenantError, JobError, and Changed for a file that
+// becomes shorter while it is read: nothing can be put in its place, so the archive ends there, without its end.
 
 import DurableFiles
 import Foundation
@@ -12,8 +13,12 @@ import Tenants
 import TextFormats
 
 final class UserArchive: Sendable {
+    struct Changed: Error {}
+
     private enum Part {
         case manifest, file(String), jobs, end
+        /// The rest of a file, from an offset.
+        case rest(SealedFile, Int)
     }
 
     private struct State {
@@ -24,15 +29,17 @@ final class UserArchive: Sendable {
         var jobPieces = 0
     }
 
-    /// Bytes of one file: sessions are the largest there are.
-    private static let maximumFile = 256 << 20
-    private static let jobsPerPiece = 1_000
+    /// Jobs of one file of the archive, and how many of them are asked for at a time.
+    private static let jobsPerFile = 1_000
+    private static let jobsPerCall = 50
 
     private let user: UserID
     private let directory: SealedDirectory
     private let services: APIServices
     private let now: Date
     private let state: Mutex<State>
+    /// What the names of the files to come hold in memory.
+    let nameBytes: Int
 
     /// - Throws: `userNotFound`.
     init(_ user: UserID, services: APIServices, now: Date) throws {
@@ -41,8 +48,9 @@ final class UserArchive: Sendable {
         self.now = now
         let workspace = try services.workspaces.open(user)
         directory = workspace.directory
-        let files = try workspace.exportedFiles().map { Part.file($0) }
-        state = Mutex(State(parts: [.end, .jobs] + files.reversed() + [.manifest]))
+        let names = try workspace.exportedFiles()
+        nameBytes = names.reduce(0) { $0 + $1.utf8.count + 64 }
+        state = Mutex(State(parts: [.end, .jobs] + names.reversed().map { Part.file($0) } + [.manifest]))
     }
 
     /// - Returns: nil after the archive's end.
@@ -51,7 +59,8 @@ final class UserArchive: Sendable {
             while let part = state.parts.popLast() {
                 switch part {
                 case .manifest: return entry("manifest.json", manifest)
-                case .file(let path): if let piece = try file(path) { return piece }
+                case .file(let path): if let piece = try file(path, &state) { return piece }
+                case .rest(let file, let offset): return try rest(of: file, from: offset, &state)
                 case .jobs: if let piece = try jobs(&state) { return piece }
                 case .end: return try entry("tokens.json", tokens()) + TarArchive.end
                 }
@@ -71,23 +80,48 @@ final class UserArchive: Sendable {
         return manifest.bytes()
     }
 
-    private func file(_ path: String) throws -> [UInt8]? {
+    private func file(_ path: String, _ state: inout State) throws -> [UInt8]? {
+        let file: SealedFile
         do throws(FileError) {
-            let modified = try directory.status(path).modified
-            return entry("workspace/\(path)", try directory.read(path, maxBytes: Self.maximumFile), modified)
+            file = try directory.openFile(path)
         } catch {
             guard error.code == .notFound else { throw TenantError(error, doing: "export \(path)") }
             return nil
         }
+        let header = TarArchive.header("\(user)/workspace/\(path)", size: file.size, modified: file.status.modified)
+        return header + (try rest(of: file, from: 0, &state))
+    }
+
+    private func rest(of file: SealedFile, from offset: Int, _ state: inout State) throws -> [UInt8] {
+        let count = min(PacedWriter.piece, file.size - offset)
+        let bytes: [UInt8]
+        do throws(FileError) {
+            bytes = try file.read(from: offset, count: count)
+        } catch {
+            throw TenantError(error, doing: "export \(file.path)")
+        }
+        guard bytes.count == count else { throw Changed() }
+        guard offset + count == file.size else {
+            state.parts.append(.rest(file, offset + count))
+            return bytes
+        }
+        return bytes + TarArchive.padding(file.size)
     }
 
     private func jobs(_ state: inout State) throws -> [UInt8]? {
-        let views = try services.jobs.list(JobFilter(user: user), limit: Self.jobsPerPiece, after: state.lastJob)
-        guard let last = views.last else { return nil }
-        state.lastJob = last.id
+        var bytes: [UInt8] = []
+        var count = 0
+        while count < Self.jobsPerFile, bytes.count < PacedWriter.piece {
+            let views = try services.jobs.list(JobFilter(user: user), limit: Self.jobsPerCall, after: state.lastJob)
+            guard let last = views.last else { break }
+            state.lastJob = last.id
+            count += views.count
+            for view in views { bytes += view.json.bytes() + [UInt8(ascii: "\n")] }
+        }
+        guard count > 0 else { return nil }
         state.jobPieces += 1
         state.parts.append(.jobs)
-        return entry("jobs/\(state.jobPieces).jsonl", views.flatMap { $0.json.bytes() + [UInt8(ascii: "\n")] })
+        return entry("jobs/\(state.jobPieces).jsonl", bytes)
     }
 
     private func tokens() throws -> [UInt8] {

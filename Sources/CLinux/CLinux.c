@@ -133,6 +133,13 @@ static int release_pages(struct dl_phdr_info *info, size_t size, void *data) {
 
 void nb_release_program_pages(void) { (void)dl_iterate_phdr(release_pages, NULL); }
 
+void nb_give_memory_back(void) {
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+#endif
+}
+
 int nb_set_thread_name(const char *name) { return prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0); }
 
 int nb_o_path(void) { return O_PATH; }

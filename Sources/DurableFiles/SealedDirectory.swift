@@ -95,6 +95,12 @@ public final class SealedDirectory: Sendable {
         return try files.readAll(descriptor, maxBytes: maxBytes, path: path)
     }
 
+    /// A regular file, for reading piece by piece; see `SealedFile`.
+    public func openFile(_ path: String, maxBytes: Int = .max, singleName: Bool = false) throws(FileError) -> SealedFile {
+        let descriptor = try open(path, [.read, .nonBlocking])
+        return try SealedFile(taking: descriptor, path: path, files: files, maxBytes: maxBytes, singleName: singleName)
+    }
+
     /// Up to `count` bytes from `offset`.
     public func read(_ path: String, from offset: Int, count: Int) throws(FileError) -> [UInt8] {
         let descriptor = try open(path, [.read, .nonBlocking])

@@ -24,3 +24,15 @@ public enum Fingerprint {
         return String(decoding: text, as: UTF8.self)
     }
 }
+
+/// The SHA-256 of what comes piece by piece.
+public struct RunningFingerprint: Sendable {
+    private var hash = SHA256()
+
+    public init() {}
+
+    public mutating func add(_ bytes: [UInt8]) { hash.update(data: bytes) }
+
+    /// Of all pieces so far, as 64 lower-case hex digits.
+    public var hex: String { Fingerprint.hex(Array(hash.finalize())) }
+}

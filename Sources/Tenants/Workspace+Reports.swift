@@ -124,11 +124,18 @@ extension Workspace {
 
     /// Reports newest first. - Parameters: `limit` at least 1; `after` the last id of the page before.
     public func listReports(limit: Int, after: String? = nil) throws(TenantError) -> [ReportFile] {
-        var page: [ReportFile] = []
+        try listReports(limit: limit, after: after) { $0 }
+    }
+
+    /// - Parameter row: what is kept of each: sidecars may be large.
+    public func listReports<Row>(
+        limit: Int, after: String?, _ row: (ReportFile) -> Row
+    ) throws(TenantError) -> [Row] {
+        var page: [Row] = []
         for id in try reportIDs() where after.map({ id < $0 }) ?? true {
             guard page.count < limit else { break }
             do {
-                page.append(try report(id))
+                page.append(row(try report(id)))
             } catch {
                 // Removed since it was listed.
                 if error.code == .reportNotFound { continue }

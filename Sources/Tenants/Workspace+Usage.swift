@@ -9,6 +9,8 @@ public struct UsagePage: Sendable {
     public var entries: [JSON]
     /// Where the next page begins, in bytes; nil at the end of what was written so far.
     public var next: Int?
+    /// Nothing was ever written there.
+    public var isPastEnd = false
 }
 
 extension Workspace {
@@ -65,10 +67,13 @@ extension Workspace {
         var position = offset
         while entries.count < limit {
             let bytes: [UInt8]
-            do {
+            do throws(FileError) {
+                if position > 0, position > (try directory.status(Self.usage).size) {
+                    return UsagePage(entries: entries, next: nil, isPastEnd: true)
+                }
                 bytes = try directory.read(Self.usage, from: position, count: Self.chunk)
             } catch {
-                if error.code == .notFound { return UsagePage(entries: [], next: nil) }
+                if error.code == .notFound { return UsagePage(entries: [], next: nil, isPastEnd: position > 0) }
                 throw TenantError(error, doing: "read usage.jsonl of \"\(user)\"")
             }
             var start = 0

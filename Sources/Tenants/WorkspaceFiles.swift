@@ -35,6 +35,8 @@ public struct WorkspaceFileError: Error, Sendable, Hashable {
 public struct WorkspaceFiles: Sendable {
     /// Bytes of one file that is read or written as a whole.
     public static let maximumFile = 16 << 20
+    /// Bytes that are read at a time.
+    private static let piece = 256 << 10
     /// Characters of a path.
     public static let maximumPath = 1_024
     /// Owned by other parts of the house: changed by their own tools and calls, never as text.
@@ -108,23 +110,41 @@ public struct WorkspaceFiles: Sendable {
         }
     }
 
-    public func read(_ path: String) throws(WorkspaceFileError) -> [UInt8] {
+    /// A file of at most `maximumFile` bytes, for reading piece by piece.
+    public func open(_ path: String) throws(WorkspaceFileError) -> SealedFile {
         let path = try Self.readable(path)
         guard !path.isEmpty else { throw WorkspaceFileError(.notAFile, "the path must name a file") }
         do throws(FileError) {
-            return try workspace.directory.read(path, maxBytes: Self.maximumFile, singleName: true)
+            return try workspace.directory.openFile(path, maxBytes: Self.maximumFile, singleName: true)
         } catch {
             throw Self.failure(error, path)
         }
     }
 
+    /// The SHA-256 of a file as 64 hex digits, read piece by piece.
+    public static func fingerprint(of file: SealedFile) throws(WorkspaceFileError) -> String {
+        var hash = RunningFingerprint()
+        var offset = 0
+        do throws(FileError) {
+            while offset < file.size {
+                let bytes = try file.read(from: offset, count: min(piece, file.size - offset))
+                if bytes.isEmpty { break }
+                hash.add(bytes)
+                offset += bytes.count
+            }
+        } catch {
+            throw failure(error, file.path)
+        }
+        return hash.hex
+    }
+
     // MARK: - Changing
 
     /// Creates or replaces a file, durably and at once.
-    /// - Parameter check: gets what stands there now, nil for nothing; may refuse.
+    /// - Parameter check: gets the fingerprint of what is there now, nil for nothing; may refuse. nil: whatever is there.
     /// - Returns: whether it is new.
     public func write(
-        _ path: String, _ bytes: [UInt8], check: ([UInt8]?) throws -> Void
+        _ path: String, _ bytes: [UInt8], check: ((String?) throws -> Void)? = nil
     ) throws -> Bool {
         let path = try Self.writable(path)
         guard bytes.count <= Self.maximumFile else {
@@ -132,7 +152,7 @@ public struct WorkspaceFiles: Sendable {
         }
         return try locked {
             let before = try current(path)
-            try check(before)
+            try check?(try before?.fingerprint())
             try checkSpace(for: bytes.count)
             do throws(FileError) {
                 try workspace.directory.write(path, bytes)
@@ -144,10 +164,12 @@ public struct WorkspaceFiles: Sendable {
     }
 
     /// Removes a file, or an empty folder.
-    public func remove(_ path: String, check: ([UInt8]?) throws -> Void) throws {
+    /// - Parameter check: as of `write`.
+    public func remove(_ path: String, check: ((String?) throws -> Void)? = nil) throws {
         let path = try Self.writable(path)
         try locked {
-            try check(try current(path))
+            let before = try current(path)
+            try check?(try before?.fingerprint())
             do throws(FileError) {
                 try workspace.directory.remove(path)
             } catch {
@@ -164,15 +186,28 @@ public struct WorkspaceFiles: Sendable {
         }
     }
 
-    /// What stands there; nil for nothing, an empty content for a folder.
-    private func current(_ path: String) throws(WorkspaceFileError) -> [UInt8]? {
+    private enum Current {
+        case file(SealedFile)
+        /// A folder, or a file too large to be read: counts as an empty one.
+        case other
+
+        func fingerprint() throws(WorkspaceFileError) -> String {
+            switch self {
+            case .file(let file): try WorkspaceFiles.fingerprint(of: file)
+            case .other: Fingerprint.sha256Hex([])
+            }
+        }
+    }
+
+    /// nil: there is nothing.
+    private func current(_ path: String) throws(WorkspaceFileError) -> Current? {
         do throws(WorkspaceFileError) {
-            return try read(path)
+            return .file(try open(path))
         } catch {
             switch error.code {
             case .notFound: return nil
-            case .notAFile where (try? workspace.directory.list(path)) != nil: return []
-            case .tooLarge: return []
+            case .notAFile where (try? workspace.directory.list(path)) != nil: return .other
+            case .tooLarge: return .other
             default: throw error
             }
         }

@@ -47,6 +47,16 @@ extension JSON {
         return try parser.document()
     }
 
+    /// Whether `parse` would take the bytes, for less memory: no value is kept.
+    public static func check(_ bytes: [UInt8], limits: Limits = Limits()) throws(JSONError) {
+        guard bytes.count <= limits.maxBytes else {
+            throw JSONError(detail: "longer than \(limits.maxBytes) bytes", offset: limits.maxBytes)
+        }
+        var parser = JSONParser(bytes: bytes, limits: limits)
+        parser.keepsValues = false
+        _ = try parser.document()
+    }
+
     public static func parse(_ text: String, limits: Limits = Limits()) throws(JSONError) -> JSON {
         try parse(Array(text.utf8), limits: limits)
     }
@@ -59,6 +69,7 @@ private struct JSONParser {
     var depth = 0
     /// Looks at names that the object has already. All other work moves `position` on, and nothing moves it back.
     var comparisons = 0
+    var keepsValues = true
 
     init(bytes: [UInt8], limits: JSON.Limits) {
         self.bytes = bytes
@@ -136,7 +147,8 @@ private struct JSONParser {
         }
         while true {
             skipSpace()
-            values.append(try value())
+            let value = try value()
+            if keepsValues { values.append(value) }
             skipSpace()
             if try endsList(with: UInt8(ascii: "]")) { return .array(values) }
         }
@@ -174,7 +186,7 @@ private struct JSONParser {
             } else {
                 if !places.isEmpty { places[name] = names.count }
                 names.append(name)
-                values.append(value)
+                values.append(keepsValues ? value : .null)
             }
             skipSpace()
             if try endsList(with: UInt8(ascii: "}")) {

@@ -10,16 +10,28 @@ public enum TarArchive {
     /// A regular file, whole.
     /// - Parameter modified: written in whole seconds.
     public static func file(_ path: String, _ content: [UInt8], modified: Date) -> [UInt8] {
+        header(path, size: content.count, modified: modified) + content + padding(content.count)
+    }
+
+    /// The blocks in front of a file of `size` bytes; its bytes and `padding` follow.
+    public static func header(_ path: String, size: Int, modified: Date) -> [UInt8] {
         let name = Array(path.utf8)
-        var bytes: [UInt8] = []
         let isPlain = name.count <= 100 && name.allSatisfy { (0x20..<0x7f).contains($0) }
-        if !isPlain {
-            let records = record("path", path)
-            bytes += header(Array("pax".utf8), size: records.count, type: "x", modified) + padded(records)
+        let isLarge = size > maximumSize
+        let records = (isPlain ? [] : record("path", path)) + (isLarge ? record("size", String(size)) : [])
+        var bytes: [UInt8] = []
+        if !records.isEmpty {
+            bytes += header(Array("pax".utf8), size: records.count, type: "x", modified) + records + padding(records.count)
         }
         let short = isPlain ? name : Array(name.filter { (0x20..<0x7f).contains($0) }.suffix(100))
-        return bytes + header(short, size: content.count, type: "0", modified) + padded(content)
+        return bytes + header(short, size: isLarge ? 0 : size, type: "0", modified)
     }
+
+    /// The zeros behind a file of `size` bytes.
+    public static func padding(_ size: Int) -> [UInt8] { [UInt8](repeating: 0, count: (block - size % block) % block) }
+
+    /// Bytes that eleven octal digits express.
+    private static let maximumSize = 1 << 33 - 1
 
     /// "LENGTH KEY=VALUE\n", where the length counts itself.
     private static func record(_ key: String, _ value: String) -> [UInt8] {
@@ -51,10 +63,5 @@ public enum TarArchive {
     private static func octal(_ number: Int, _ digits: Int) -> [UInt8] {
         let text = String(number, radix: 8)
         return Array((String(repeating: "0", count: max(0, digits - text.utf8.count)) + text).utf8)
-    }
-
-    private static func padded(_ content: [UInt8]) -> [UInt8] {
-        let rest = content.count % block
-        return rest == 0 ? content : content + [UInt8](repeating: 0, count: block - rest)
     }
 }

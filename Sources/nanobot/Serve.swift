@@ -125,6 +125,8 @@ struct ServerRun {
     let common: CommonOptions
 
     func run() async throws {
+        // What a burst of large bodies took is not kept for the next one.
+        nb_give_memory_back()
         let server = NanobotServer(services: services, parts: parts, environment: common.environment) { port in
             announce(port: port)
         }

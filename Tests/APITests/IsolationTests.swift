@@ -164,7 +164,10 @@ private struct Row: Sendable, CustomTestStringConvertible {
         let server = try APIServer(
             options: APIOptions(version: "1"), services: fixture.services, logger: Logger(label: "t"))
         let bridge = BlockingBridge(threads: 1, limit: 1)
-        let routes = server.directory(bridge, RequestMeter(room: ConnectionRoom(limit: 8)), StreamSlots(limit: 1)).routes
+        let routes = server.directory(
+            bridge, RequestMeter(room: ConnectionRoom(limit: 8)), StreamSlots(limit: 1),
+            TransferBudget(limit: 1, userLimit: 1, patience: .zero)
+        ).routes
         let calls = routes.map { "\($0.method) \($0.path)" }
         #expect(Set(calls) == Set(Row.all.map(\.call)))
         #expect(Set(calls).count == calls.count && calls.count == Row.all.count)

@@ -80,6 +80,46 @@ struct ProbeClient: Sendable {
         }
     }
 
+    /// A connection that says what a test says, when it says so.
+    struct Conversation {
+        fileprivate var pieces: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
+        fileprivate let output: NIOAsyncChannelOutboundWriter<ByteBuffer>
+        /// All that has come.
+        private(set) var heard = ""
+
+        fileprivate init(
+            _ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ output: NIOAsyncChannelOutboundWriter<ByteBuffer>
+        ) {
+            pieces = inbound.makeAsyncIterator()
+            self.output = output
+        }
+
+        func say(_ text: String) async throws { try await output.write(ByteBuffer(string: text)) }
+
+        /// Reads on until `text` has come. - Returns: false when the server closes first.
+        mutating func hear(_ text: String) async throws -> Bool {
+            while !heard.contains(text) {
+                guard let piece = try await pieces.next() else { return false }
+                heard += String(buffer: piece)
+            }
+            return true
+        }
+    }
+
+    /// Leaving `body` closes the connection.
+    func converse<Value: Sendable>(_ body: (inout Conversation) async throws -> Value) async throws -> Value {
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        return try await channel.executeThenClose { inbound, outbound in
+            var conversation = Conversation(inbound, outbound)
+            return try await body(&conversation)
+        }
+    }
+
     /// Sends bytes as they are. - Returns: all that comes back until the server closes the connection.
     func exchange(_ text: String) async throws -> String {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)

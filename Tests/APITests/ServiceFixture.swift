@@ -151,6 +151,7 @@ final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
         var readings = 0
         var titles: [String: String] = ["default": "First talk", "a:b": "Odd key"]
         var isReady = true
+        var messages = ["line 1", "line 2"]
     }
 
     private let state = Mutex(State())
@@ -169,6 +170,10 @@ final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
         }
     }
 
+    func size(of reportID: String, user: UserID) throws -> Int? {
+        state.withLock { $0.reports[reportID]?.utf8.count }
+    }
+
     /// How often a report's text was read.
     var readings: Int { state.withLock { $0.readings } }
 
@@ -180,6 +185,9 @@ final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
             return ReportStamp(text: status, sidecar: status)
         }
     }
+
+    /// Of every conversation.
+    func put(messages: [String]) { state.withLock { $0.messages = messages } }
 
     func setReady(_ isReady: Bool) { state.withLock { $0.isReady = isReady } }
 
@@ -236,12 +244,13 @@ final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
 
     func messages(
         of session: SessionID, user: UserID, limit: Int, after: String?
-    ) throws -> [ConversationMessage]? {
+    ) throws -> ConversationPage? {
         guard state.withLock({ $0.titles[session.rawValue] }) != nil else { return nil }
-        let all = ["1", "2"].map {
-            ConversationMessage(id: $0, role: "user", content: "line \($0)", createdAt: nil, jobID: nil)
+        let all = state.withLock { $0.messages }.enumerated().map {
+            ConversationMessage(id: "\($0 + 1)", role: "user", content: $1, createdAt: nil, jobID: nil)
         }
-        return Array(all.filter { after == nil || $0.id > after! }.prefix(limit))
+        let page = Array(all.filter { after == nil || Int($0.id)! > Int(after!) ?? 0 }.prefix(limit))
+        return ConversationPage(ids: page.map(\.id), sizes: page.map(\.content.utf8.count)) { Array(page[$0]) }
     }
 
     func setTitle(_ title: String, session: SessionID, user: UserID) throws -> ConversationSummary? {

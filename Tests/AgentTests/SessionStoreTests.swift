@@ -71,6 +71,31 @@ struct SessionStoreTests {
         #expect(try store.replay(.standard, excluding: "").messages.count == 4)
     }
 
+    @Test("A long conversation is read in pieces: each message once, in order, whatever lies across two pieces")
+    func longConversation() throws {
+        let texts = (0..<12).map { String(repeating: "word \($0) ", count: 9_000) }
+        for (number, text) in texts.enumerated() { try store.append(.standard, Self.turn("j\(number)", text)) }
+        let page = try store.page(.standard, limit: 5, after: "j1:1")
+        #expect(page.ids == ["j2:0", "j2:1", "j3:0", "j3:1", "j4:0"])
+        #expect(try page.entries(0..<5).map(\.message.content).first == texts[2])
+        #expect(page.sizes.allSatisfy { $0 > 60_000 })
+        let all = try store.page(.standard, limit: 99)
+        #expect(try all.entries(22..<24) == Self.turn("j11", texts[11]))
+        // The page is of the file as it was, whatever becomes of its name.
+        try store.delete(.standard)
+        #expect(try all.entries(0..<2) == Self.turn("j0", texts[0]))
+        #expect(throws: AgentError.self) { try store.page(.standard, limit: 1) }
+    }
+
+    @Test("A line longer than any of ours is counted and costs no memory of its size")
+    func endlessLine() throws {
+        try store.append(.standard, Self.turn("j1", "one"))
+        try directory.append("sessions/default.jsonl", [UInt8](repeating: UInt8(ascii: "["), count: 17 << 20) + [0x0A])
+        try store.append(.standard, Self.turn("j2", "two"))
+        #expect(try store.summary(.standard).badLines == 1)
+        #expect(try store.messages(.standard, limit: 9).count == 4)
+    }
+
     @Test("Sessions with similar names never share a file")
     func injective() throws {
         let long = String(repeating: "长", count: 128)

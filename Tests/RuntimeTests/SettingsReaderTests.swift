@@ -68,6 +68,8 @@ import TextFormats
         (#"{"data_sources": {"m": {"kind": "quotes", "url": "http://{symbol}.x/"}}}"#, "data_sources.m.url"),
         (#"{"data_sources": {"m": {"kind": "quotes", "url": "http://x", "fields": {"cost": "c"}}}}"#, "data_sources.m.fields.cost"),
         (#"{"limits": {"user": {"running": -1}}}"#, "limits.user.running"), ("{", "JSON"),
+        (#"{"server": {"transfer_mb": 15}}"#, "server.transfer_mb"), (#"{"server": {"write_timeout_s": 0}}"#, "server.write_timeout_s"),
+        (#"{"server": {"transfer_mb": 64, "transfer_mb_per_user": 65}}"#, "server.transfer_mb_per_user"),
     ])
     func mistakes(_ text: String, _ words: String) throws {
         do {
@@ -76,6 +78,14 @@ import TextFormats
         } catch let error as SettingsError {
             #expect(error.description.contains(words), "\(error)")
         }
+    }
+
+    @Test("memory of transfers and the time of a write are set, and a user's share follows a small whole")
+    func transfers() throws {
+        let server = try read(#"{"server": {"transfer_mb": 64, "transfer_mb_per_user": 48, "write_timeout_s": 7}}"#).server
+        #expect((server.transferMB, server.transferMBOfUser, server.writeTimeout) == (64, 48, 7))
+        #expect(try read(#"{"server": {"transfer_mb": 16}}"#).server.transferMBOfUser == 16)
+        #expect(try read(nil).server.transferMBOfUser == 32)
     }
 
     @Test("a key's file is looked up in the home, names itself when it cannot be read, and gives way to the variable")

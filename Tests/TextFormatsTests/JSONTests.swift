@@ -91,6 +91,28 @@ import TextFormats
     }
 }
 
+@Suite struct JSONCheckTests {
+    @Test(
+        "a check takes and refuses what a parse does, with the same words",
+        arguments: [
+            "{}", "[]", "[1, [2, {\"a\": [null, true]}], \"x\"]", "{\"a\": 1, \"b\": {\"a\": 2}}", " 1.5e3 ", "\"\\u00e9\\ud83d\\ude00\"",
+            "", "{", "[1,]", "[1 2]", "{\"a\": 1, \"a\": 2}", "{\"a\" 1}", "01", "1.", "\"\\x\"", "\"\\ud800\"", "nul", "[] []", "\"\u{1}\"",
+            String(repeating: "[", count: 65), "1e999", "{\"a\": [}",
+        ])
+    func same(_ text: String) {
+        func fault(_ body: () throws -> Void) -> String? {
+            do {
+                try body()
+                return nil
+            } catch {
+                return "\(error)"
+            }
+        }
+        let bytes = Array(text.utf8)
+        #expect(fault { try JSON.check(bytes) } == fault { _ = try JSON.parse(bytes) })
+    }
+}
+
 @Suite struct RFC3339Tests {
     @Test("a time reads back as it was written", arguments: [0.0, 1_764_000_000.123, -1.5, 4_102_444_799.999])
     func roundTrip(_ seconds: Double) throws {

@@ -179,7 +179,7 @@ struct OpenAIRoutes: RouteGroup {
         var answer = OpenAIAnswer(view)
         guard request.query("stream") == "true" else { return .json(answer.response) }
         let after = try request.query("starting_after").map { text in
-            guard let number = Int(text), number >= 0 else {
+            guard let number = Request.wholeNumber(text) else {
                 throw FieldError(field: "starting_after", detail: "must be the sequence_number of an event")
             }
             return number

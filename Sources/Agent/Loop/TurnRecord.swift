@@ -23,7 +23,7 @@ struct TurnRecord {
     /// takes their place later (`SessionFile`).
     func keepQuestion() throws(AgentError) {
         let entry = SessionEntry(
-            id: turn.jobID + SessionFile.earlyQuestion, jobID: turn.jobID, message: .user(turn.userMessage), time: turn.now,
+            id: turn.jobID + SessionOrder.earlyQuestion, jobID: turn.jobID, message: .user(turn.userMessage), time: turn.now,
             isInterrupted: true)
         try store?.append(turn.session, [entry])
     }

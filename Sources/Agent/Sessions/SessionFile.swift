@@ -93,33 +93,9 @@ struct SessionFile: Sendable {
         summary = nil
     }
 
-    /// Ends the id of a question that was written before its turn was over.
-    static let earlyQuestion = ":q"
-
-    /// A question that was written early stands where it was written, in front of what came in answer to it meanwhile; its
-    /// early form goes when the turn is there, whole or interrupted.
-    private mutating func putQuestionsFirst() {
-        for place in entries.indices where entries[place].id.hasSuffix(Self.earlyQuestion) {
-            let job = entries[place].jobID
-            let later = entries.indices.last {
-                $0 > place && entries[$0].jobID == job && entries[$0].message.role == .user
-                    && !entries[$0].id.hasSuffix(Self.earlyQuestion)
-            }
-            if let later { entries.swapAt(place, later) }
-        }
-        let told = Set(
-            entries.filter { $0.message.role == .user && !$0.id.hasSuffix(Self.earlyQuestion) }.map(\.jobID))
-        entries.removeAll { $0.id.hasSuffix(Self.earlyQuestion) && told.contains($0.jobID) }
-    }
-
     private mutating func removeRepeated() {
         let old = Set(entries.prefix(beforeReset).map(\.id))
         defer { current = entries.filter { !old.contains($0.id) } }
-        let whole = Set(entries.filter { !$0.isInterrupted }.map(\.jobID))
-        putQuestionsFirst()
-        var seen: Set<String> = []
-        entries = entries.filter { entry in
-            seen.insert(entry.id).inserted && !(entry.isInterrupted && whole.contains(entry.jobID))
-        }
+        entries = SessionOrder.arranged(entries)
     }
 }

@@ -53,17 +53,23 @@ public final class SessionStore: Sendable {
     public func messages(
         _ session: SessionID, limit: Int, after: String? = nil
     ) throws(AgentError) -> [SessionEntry] {
-        let entries = try existing(session).entries
+        let page = try page(session, limit: limit, after: after)
+        return try page.entries(page.places.indices)
+    }
+
+    /// The same, read when they are asked for.
+    public func page(_ session: SessionID, limit: Int, after: String? = nil) throws(AgentError) -> SessionPage {
+        guard let (file, index) = try index(path(session)) else { throw Self.notFound(session) }
         var start = 0
         if let after {
-            guard let place = entries.firstIndex(where: { $0.id == after }) else {
+            guard let place = index.places.firstIndex(where: { $0.id == after }) else {
                 throw AgentError(
                     code: "message_not_found", detail: "there is no message \"\(after.prefix(80))\" in the session",
                     isRetryable: false)
             }
             start = place + 1
         }
-        return Array(entries[start...].prefix(max(0, limit)))
+        return SessionPage(places: Array(index.places[start...].prefix(max(0, limit))), file: file)
     }
 
     /// The last messages, oldest first.
@@ -83,16 +89,16 @@ public final class SessionStore: Sendable {
         var summaries: [SessionSummary] = []
         for entry in files where entry.kind == .regular && entry.name.hasSuffix(".jsonl") {
             // Deleted since it was listed: as if it had never been there.
-            guard let bytes = try read(entry.path) else { continue }
-            if let summary = Self.summary(SessionFile(bytes), of: entry) { summaries.append(summary) }
+            guard let (_, index) = try index(entry.path) else { continue }
+            if let summary = Self.summary(index, of: entry) { summaries.append(summary) }
         }
         return summaries.sorted { ($0.updatedAt, $0.id) > ($1.updatedAt, $1.id) }
     }
 
     /// - Throws: `session_not_found`.
     public func summary(_ session: SessionID) throws(AgentError) -> SessionSummary {
-        let file = try existing(session)
-        return Self.summary(file, id: session.rawValue, modified: Date(timeIntervalSince1970: 0))
+        guard let (_, index) = try index(path(session)) else { throw Self.notFound(session) }
+        return Self.summary(index, id: session.rawValue, modified: Date(timeIntervalSince1970: 0))
     }
 
     // MARK: - Changing
@@ -198,6 +204,17 @@ public final class SessionStore: Sendable {
         }
     }
 
+    /// nil: there is no such file.
+    private func index(_ path: String) throws(AgentError) -> (SealedFile, SessionIndex)? {
+        do throws(FileError) {
+            let file = try directory.openFile(path)
+            return (file, try SessionIndex(file))
+        } catch {
+            if error.code == .notFound { return nil }
+            throw AgentError.storage(error, while: "reading a session")
+        }
+    }
+
     private func existing(_ session: SessionID) throws(AgentError) -> SessionFile {
         guard let bytes = try read(path(session)) else { throw Self.notFound(session) }
         return SessionFile(bytes)
@@ -252,18 +269,18 @@ public final class SessionStore: Sendable {
         return clean.count <= maxTitleCharacters ? clean : clean.prefix(maxTitleCharacters - 1) + "…"
     }
 
-    private static func summary(_ file: SessionFile, of entry: SealedEntry) -> SessionSummary? {
+    private static func summary(_ index: SessionIndex, of entry: SealedEntry) -> SessionSummary? {
         // A damaged first line: readable names still tell the session.
-        guard let id = file.sessionID ?? SessionID(fileName: entry.name)?.rawValue else { return nil }
+        guard let id = index.sessionID ?? SessionID(fileName: entry.name)?.rawValue else { return nil }
         // A file copied to another name by hand is not a second session of that id.
         guard (try? SessionID(id))?.fileName == entry.name else { return nil }
-        return summary(file, id: id, modified: entry.modified)
+        return summary(index, id: id, modified: entry.modified)
     }
 
-    private static func summary(_ file: SessionFile, id: String, modified: Date) -> SessionSummary {
-        let created = file.createdAt ?? file.entries.first?.time ?? modified
+    private static func summary(_ index: SessionIndex, id: String, modified: Date) -> SessionSummary {
+        let created = index.createdAt ?? index.places.first?.time ?? modified
         return SessionSummary(
-            id: id, title: file.title, createdAt: created, updatedAt: file.entries.last?.time ?? created,
-            messageCount: file.entries.count, badLines: file.badLines)
+            id: id, title: index.title, createdAt: created, updatedAt: index.places.last?.time ?? created,
+            messageCount: index.places.count, badLines: index.badLines)
     }
 }

@@ -59,6 +59,10 @@ void nb_release_program_pages(void);
 /// The arguments of this process as the kernel gave them; NULL past the last. Swift's own list is empty in a statically linked
 /// program whose environment a preloaded library has changed before `main`.
 const char *nb_argument(int index);
+/// For the whole process: blocks of 128 KiB and more are mapped by themselves and unmapped when they are freed. By itself glibc raises
+/// that bound to 32 MiB as soon as one such block was freed, and keeps the next ones in its heaps, where a small neighbour holds them
+/// for ever. Before threads are started.
+void nb_give_memory_back(void);
 
 /// Name of the calling thread, at most 15 bytes.
 int nb_set_thread_name(const char *name);

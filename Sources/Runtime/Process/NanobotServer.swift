@@ -228,6 +228,9 @@ extension APIOptions {
         maxStreams = server.streams
         bodyTimeout = Int64(server.bodyTimeout)
         userTokensMayMint = server.userTokensMayMint
+        writeTimeout = Int64(server.writeTimeout)
+        transferBytes = server.transferMB << 20
+        transferBytesOfUser = server.transferMBOfUser << 20
     }
 }
 

@@ -14,6 +14,11 @@ public struct ServerSettings: Sendable, Hashable {
     public var streams = 2_000
     /// Seconds a body may take to arrive.
     public var bodyTimeout = 60
+    /// Seconds one piece of an answer may take to be taken.
+    public var writeTimeout = 60
+    /// MiB of unfinished uploads and downloads, in all and of one user's tokens.
+    public var transferMB = 256
+    public var transferMBOfUser = 32
     public var isAudited = true
     /// Whether users' tokens, and JSON Web Tokens of users, may make tokens over HTTP.
     public var userTokensMayMint = false
@@ -43,6 +48,13 @@ public struct ServerSettings: Sendable, Hashable {
         connectionsPerAddress = try server.int("connections_per_address", in: 0...1_000_000) ?? connectionsPerAddress
         streams = try server.int("streams", in: 1...1_000_000) ?? streams
         bodyTimeout = try server.int("body_timeout_s", in: 1...3_600) ?? bodyTimeout
+        writeTimeout = try server.int("write_timeout_s", in: 1...3_600) ?? writeTimeout
+        // No less than the largest file there may be.
+        transferMB = try server.int("transfer_mb", in: 16...1_000_000) ?? transferMB
+        transferMBOfUser = try server.int("transfer_mb_per_user", in: 16...1_000_000) ?? min(transferMBOfUser, transferMB)
+        guard transferMBOfUser <= transferMB else {
+            throw server.error("transfer_mb_per_user", "must not be more than transfer_mb (\(transferMB))")
+        }
         isAudited = try server.bool("audit") ?? isAudited
         userTokensMayMint = try server.bool("user_tokens_may_mint") ?? userTokensMayMint
     }

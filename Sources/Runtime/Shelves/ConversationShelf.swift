@@ -50,19 +50,26 @@ struct ConversationShelf: ConversationDirectory {
         return try found { () throws(AgentError) in try store.summary(session) }.flatMap(summary)
     }
 
-    func messages(of session: SessionID, user: UserID, limit: Int, after: String?) throws -> [ConversationMessage]? {
+    func messages(of session: SessionID, user: UserID, limit: Int, after: String?) throws -> ConversationPage? {
         let store = try store(user)
-        let entries: [SessionEntry]?
+        let found: SessionPage?
         do {
-            entries = try found { () throws(AgentError) in try store.messages(session, limit: limit, after: after) }
+            found = try self.found { () throws(AgentError) in try store.page(session, limit: limit, after: after) }
         } catch {
             if error.code == .invalidField { throw ProblemDetails.lostCursor }
             throw error
         }
-        return entries?.map { entry in
-            ConversationMessage(
-                id: entry.id, role: entry.message.role.rawValue, content: entry.message.content,
-                createdAt: entry.time, jobID: entry.jobID)
+        guard let page = found else { return nil }
+        return ConversationPage(ids: page.ids, sizes: page.sizes) { range in
+            do throws(AgentError) {
+                return try page.entries(range).map { entry in
+                    ConversationMessage(
+                        id: entry.id, role: entry.message.role.rawValue, content: entry.message.content,
+                        createdAt: entry.time, jobID: entry.jobID)
+                }
+            } catch {
+                throw TenantError(.storage, error.detail)
+            }
         }
     }
 

@@ -49,6 +49,18 @@ struct ReportShelf: ReportLibrary {
         }
     }
 
+    func size(of reportID: String, user: UserID) throws -> Int? {
+        let workspace = try workspaces.open(user)
+        do throws(TenantError) {
+            // Gone meanwhile: there is nothing to measure.
+            let report = try workspace.report(reportID)
+            return try? workspace.directory.status(report.path).size
+        } catch {
+            if error.code == .reportNotFound { return nil }
+            throw error
+        }
+    }
+
     func stamp(of reportID: String, user: UserID, format: ReportFormat) -> API.ReportStamp? {
         let base = "\(Workspace.reports)/\(reportID)"
         guard let text = workspaces.standing("\(base).\(format.fileExtension)", of: user),
@@ -69,7 +81,7 @@ struct ReportShelf: ReportLibrary {
 
     func reports(of user: UserID, limit: Int, after: String?) throws -> [ReportSummary] {
         let workspace = try workspaces.open(user)
-        return try workspace.listReports(limit: limit, after: after).map { file in
+        return try workspace.listReports(limit: limit, after: after) { file in
             ReportSummary(
                 id: file.id, type: file.sidecar["type"]?.string ?? "custom", format: file.format,
                 title: file.sidecar["title"]?.string, createdAt: file.createdAt,
