@@ -110,6 +110,11 @@ public final class Workspace: Sendable {
         return bytes
     }
 
+    /// Runs `body` while nobody else changes files as their user's: calls of the API, and results of commands.
+    public func withFilesLock<Value>(_ body: () throws -> Value) throws -> Value {
+        try directory.withLock(".files.lock", body)
+    }
+
     // MARK: - Measuring
 
     /// All regular files of the workspace, hidden ones too, and their bytes.
@@ -131,10 +136,10 @@ public final class Workspace: Sendable {
         public static let folderAllocation = block
     }
 
-    /// Walks the whole folder: milliseconds for hundreds of files. However deep the folders are.
-    public func diskUsage() throws(TenantError) -> DiskUsage {
+    /// Walks the whole folder, or one in it: milliseconds for hundreds of files. However deep the folders are.
+    public func diskUsage(below folder: String = "") throws(TenantError) -> DiskUsage {
         var usage = DiskUsage()
-        let walk = try walk()
+        let walk = try walk(folder)
         usage.isComplete = try forEachEntry(walk) { entry in
             usage.entries += 1
             if entry.kind == .directory { usage.allocated += DiskUsage.folderAllocation }
@@ -180,9 +185,9 @@ public final class Workspace: Sendable {
     }
 
     /// Everything in the workspace, one entry at a time, at any depth.
-    public func walk(mending: Bool = false) throws(TenantError) -> FolderWalk {
+    public func walk(_ folder: String = "", mending: Bool = false) throws(TenantError) -> FolderWalk {
         do {
-            return try FolderWalk(try directory.cursor(), mending: mending)
+            return try FolderWalk(try directory.cursor(folder), mending: mending)
         } catch {
             throw listing(error)
         }
