@@ -7,6 +7,7 @@ import HTTPTypes
 import Hummingbird
 import Identity
 import NIOCore
+import Synchronization
 import Tenants
 import TextFormats
 import WireTypes
@@ -75,7 +76,7 @@ struct FileRoutes: RouteGroup {
         headers[.contentSecurityPolicy] = "default-src 'none'; sandbox"
         let pieces = FilePieces(file, fingerprint: fingerprint)
         let body = ResponseBody(contentLength: pieces.size) { [bridge] writer in
-            while let piece = try await bridge.run({ try pieces.next() }) {
+            while let piece = try await bridge.run(for: .user(user), { try pieces.next() }) {
                 try await writer.write(ByteBuffer(bytes: piece))
             }
             try await writer.finish(nil)
@@ -101,14 +102,34 @@ struct FileRoutes: RouteGroup {
         let user = try context.pathUser()
         let path = try Self.path(request)
         let condition = Condition(request)
-        try await ask(user) { try $0.remove(path, check: condition.check) }
+        guard try request.queryFlag("recursive") else {
+            try await ask(user) { try $0.remove(path, check: condition.check) }
+            return .noContent
+        }
+        guard !condition.isGiven else {
+            throw FieldError(field: "recursive", detail: "cannot be combined with If-Match or If-None-Match: a folder has no tag")
+        }
+        let departure = try await context.channel.pipeline.handler(type: ClientDeparture.self).get()
+        let flag = DepartureFlag()
+        let key = departure.add { flag.raise() }
+        defer { departure.remove(key) }
+        try await ask(user) { try $0.removeTree(path) { flag.isRaised } }
         return .noContent
+    }
+
+    /// Whether nobody waits for the answer any more.
+    private final class DepartureFlag: Sendable {
+        private let value = Atomic(false)
+        var isRaised: Bool { value.load(ordering: .relaxed) }
+        func raise() { value.store(true, ordering: .relaxed) }
     }
 
     /// If-Match and If-None-Match of a change (RFC 9110, 13.1).
     private struct Condition: Sendable {
         private let mustMatch: EntityTags?
         private let mustNotMatch: EntityTags?
+
+        var isGiven: Bool { mustMatch != nil || mustNotMatch != nil }
 
         init(_ request: Request) {
             mustMatch = request.headers[.ifMatch].map(EntityTags.init)

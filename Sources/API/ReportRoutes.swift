@@ -67,7 +67,9 @@ struct ReportRoutes: RouteGroup {
     private func reserve(_ view: JobView, _ context: APIContext) async throws {
         guard view.kind == .report, view.state == .completed else { return }
         let id = "\(view.id)"
-        let size = try await bridge.run { [reports = services.reports] in try reports.size(of: id, user: view.userID) }
+        let size = try await bridge.run(for: .user(view.userID)) { [reports = services.reports] in
+            try reports.size(of: id, user: view.userID)
+        }
         guard let size, size > TransferMiddleware.uncounted else { return }
         context.notes.note(lease: try await budget.take(3 * size, for: context.caller.user, on: context.channel))
     }

@@ -133,6 +133,15 @@ extension Request {
         text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(text) : nil
     }
 
+    /// A query parameter that is true or false; false when absent.
+    func queryFlag(_ name: String) throws(FieldError) -> Bool {
+        switch query(name) {
+        case nil, "false"?: return false
+        case "true"?: return true
+        default: throw FieldError(field: name, detail: "must be true or false")
+        }
+    }
+
     /// A query parameter that must be one of a few words.
     func queryChoice<Choice: RawRepresentable & CaseIterable>(
         _ name: String, of type: Choice.Type

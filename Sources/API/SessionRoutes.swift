@@ -92,18 +92,18 @@ struct SessionRoutes: RouteGroup {
         let count = min(page.limit, found.ids.count)
         var headers = page.headers(found.ids, to: request)
         guard found.sizes[..<count].reduce(0, +) > PacedWriter.piece else {
-            let rows = try await bridge.run { try found.read(0..<count).map(\.json) }
+            let rows = try await bridge.run(for: .user(user)) { try found.read(0..<count).map(\.json) }
             return .json(.array(rows), headers: headers)
         }
         headers[.contentType] = "application/json"
         // A line, its message and its JSON are in memory at once.
         let largest = max(PacedWriter.piece, 3 * (found.sizes[..<count].max() ?? 0))
         context.notes.note(lease: try await budget.take(largest, for: context.caller.user, on: context.channel))
-        return Response(status: .ok, headers: headers, body: body(found, count))
+        return Response(status: .ok, headers: headers, body: body(found, count, of: user))
     }
 
     /// The array, about a piece at a time.
-    private func body(_ page: ConversationPage, _ count: Int) -> ResponseBody {
+    private func body(_ page: ConversationPage, _ count: Int, of user: UserID) -> ResponseBody {
         ResponseBody { [bridge] writer in
             var next = 0
             while next < count {
@@ -114,7 +114,7 @@ struct SessionRoutes: RouteGroup {
                     next += 1
                 } while next < count && size + page.sizes[next] <= PacedWriter.piece
                 let range = start..<next
-                let bytes = try await bridge.run {
+                let bytes = try await bridge.run(for: .user(user)) {
                     try page.read(range).reduce(into: [UInt8]()) { bytes, message in
                         bytes.append(UInt8(ascii: bytes.isEmpty && start == 0 ? "[" : ","))
                         bytes += message.json.bytes()

@@ -146,14 +146,9 @@ int nb_o_path(void) { return O_PATH; }
 
 int nb_o_direct(void) { return O_DIRECT; }
 
-int nb_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
-
-int nb_spawn(int *pid, const char *program, char *const *arguments, char *const *environment, int output) {
-    return nb_spawn_talking(pid, program, arguments, environment, -1, output, output);
-}
-
-int nb_spawn_talking(
-    int *pid, const char *program, char *const *arguments, char *const *environment, int input, int output, int errors) {
+static int spawn(
+    int *pid, const char *program, char *const *arguments, char *const *environment, int input, int output, int errors,
+    const int *passed, int count) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
@@ -171,7 +166,9 @@ int nb_spawn_talking(
     if (!failure && input >= 0) failure = posix_spawn_file_actions_adddup2(&actions, input, 0);
     if (!failure) failure = posix_spawn_file_actions_adddup2(&actions, output, 1);
     if (!failure) failure = posix_spawn_file_actions_adddup2(&actions, errors, 2);
-    if (!failure) failure = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    for (int index = 0; index < count && !failure; index++)
+        failure = posix_spawn_file_actions_adddup2(&actions, passed[index], 3 + index);
+    if (!failure) failure = posix_spawn_file_actions_addclosefrom_np(&actions, 3 + count);
     if (!failure)
         failure = posix_spawnattr_setflags(
             &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
@@ -186,3 +183,26 @@ int nb_spawn_talking(
 }
 
 void nb_bound_heaps(int count) { mallopt(M_ARENA_MAX, count); }
+int nb_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int nb_spawn_talking(
+    int *pid, const char *program, char *const *arguments, char *const *environment, int input, int output, int errors) {
+    return spawn(pid, program, arguments, environment, input, output, errors, NULL, 0);
+}
+
+enum { most_passed = 8 };
+
+int nb_spawn(
+    int *pid, const char *program, char *const *arguments, char *const *environment, int output, const int *passed, int count) {
+    int copies[most_passed], made = 0, failure = 0;
+    if (count > most_passed) return E2BIG;
+    // Above the numbers they get, so that none is overwritten before its turn.
+    while (made < count && !failure) {
+        copies[made] = fcntl(passed[made], F_DUPFD_CLOEXEC, 3 + most_passed);
+        if (copies[made] < 0) failure = errno;
+        else made++;
+    }
+    if (!failure) failure = spawn(pid, program, arguments, environment, -1, output, output, copies, count);
+    while (made > 0) close(copies[--made]);
+    return failure;
+}

@@ -117,6 +117,9 @@ public final class SealedDirectory: Sendable {
         return try files.status(of: descriptor, path: path)
     }
 
+    /// Bytes and inodes in use on the whole file system the folder is on.
+    public func usage() throws(FileError) -> (bytes: Int, inodes: Int) { try files.usage(of: root, path: path) }
+
     /// False also for what cannot be looked at: links, escapes.
     public func exists(_ path: String) -> Bool {
         // "Cannot be opened inside" is the answer "no"; callers that need the reason call `status`.

@@ -122,7 +122,8 @@ public final class TokenDesk: Sendable {
         defer { forget() }
         let made = try store.create(
             scope, user: user, incarnation: life, name: name, expiresAt: expiresAt, by: maker)
-        if let user, incarnation(user) != life {
+        // Settings that cannot be read say nothing of a life: the token is not given out.
+        if let user, (try? incarnation(user)) != life {
             // Deleted meanwhile; the deletion may have removed the user's tokens before this one was there. It lets nobody in.
             try? store.revoke(made.record.id, of: user)
             throw IdentityError(.invalidField, "there is no user \"\(user)\"", field: "user_id")

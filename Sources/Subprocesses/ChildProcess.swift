@@ -11,10 +11,13 @@ import Glibc
 /// The child could not be started.
 public struct SubprocessError: Error, Sendable, CustomStringConvertible {
     public var program: String
-    /// The kernel's number.
+    /// The kernel's number; 0 where `detail` says why.
     public var errno: Int32
+    public var detail: String?
 
-    public var description: String { "\(program) cannot be started: \(String(cString: strerror(errno)))" }
+    public var description: String {
+        "\(program) cannot be started: \(detail ?? String(cString: strerror(errno)))"
+    }
 }
 
 public struct ChildProcess: Sendable {
@@ -55,61 +58,89 @@ public struct ChildProcess: Sendable {
         public var dropped: Int
     }
 
+    /// - Parameter isStopped: asked on this thread about every 50 ms; true ends the child.
+    public func run(isStopped: () -> Bool = { false }) throws(SubprocessError) -> Result {
+        try start().wait(seconds: seconds, isStopped: isStopped)
+    }
+
+    /// - Parameter passed: descriptors the child gets as its own 3, 4, …; they stay ours, too.
+    func start(passed: [Int32] = []) throws(SubprocessError) -> RunningChild {
+        var ends: [Int32] = [-1, -1]
+        guard nb_pipe(&ends) == 0 else { throw SubprocessError(program: program, errno: errno) }
+        defer { close(ends[1]) }
+        let argv = CStrings([program] + arguments)
+        let envp = CStrings(environment.map { "\($0.key)=\($0.value)" }.sorted())
+        var pid: pid_t = 0
+        let code = nb_spawn(&pid, program, argv.pointers, envp.pointers, ends[1], passed, Int32(passed.count))
+        guard code == 0 else {
+            close(ends[0])
+            throw SubprocessError(program: program, errno: code)
+        }
+        _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
+        return RunningChild(pid: pid, reading: ends[0], outputBytes: outputBytes)
+    }
+}
+
+/// A child that has begun. One thread at a time. It ends, with its group, when this object goes.
+final class RunningChild {
     /// Milliseconds between looks at `isStopped` while the child says nothing.
     private static let tick: Int32 = 50
     private static let chunk = 64 << 10
 
-    /// - Parameter isStopped: asked on this thread about every 50 ms; true ends the child.
-    public func run(isStopped: () -> Bool = { false }) throws(SubprocessError) -> Result {
-        var ends: [Int32] = [-1, -1]
-        guard nb_pipe(&ends) == 0 else { throw SubprocessError(program: program, errno: errno) }
-        let reading = ends[0]
-        defer { close(reading) }
-        let pid: pid_t
-        do {
-            defer { close(ends[1]) }
-            pid = try spawn(output: ends[1])
-        }
-        _ = fcntl(reading, F_SETFL, O_NONBLOCK)
-        var output = BoundedOutput(limit: outputBytes)
-        let end = watch(pid, reading, &output, isStopped)
-        return Result(end: end, output: output.bytes, dropped: output.dropped)
+    private let pid: pid_t
+    private let reading: Int32
+    private var output: BoundedOutput
+    private var end: ChildProcess.End?
+
+    init(pid: pid_t, reading: Int32, outputBytes: Int) {
+        self.pid = pid
+        self.reading = reading
+        output = BoundedOutput(limit: outputBytes)
     }
 
-    private func spawn(output: Int32) throws(SubprocessError) -> pid_t {
-        let argv = CStrings([program] + arguments)
-        let envp = CStrings(environment.map { "\($0.key)=\($0.value)" }.sorted())
-        var pid: pid_t = 0
-        let code = nb_spawn(&pid, program, argv.pointers, envp.pointers, output)
-        guard code == 0 else { throw SubprocessError(program: program, errno: code) }
-        return pid
+    deinit {
+        if end == nil {
+            kill(-pid, SIGKILL)
+            var status: Int32 = 0
+            while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        }
+        close(reading)
     }
 
     /// Reads until the child has ended; what it wrote before is read to its end.
-    private func watch(_ pid: pid_t, _ reading: Int32, _ output: inout BoundedOutput, _ isStopped: () -> Bool) -> End {
+    func wait(seconds: Double, isStopped: () -> Bool) -> ChildProcess.Result {
         let deadline = ProcessInfo.processInfo.systemUptime + seconds
-        var forced: End?
-        while true {
+        var forced: ChildProcess.End?
+        while end == nil {
             var descriptor = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
             _ = poll(&descriptor, 1, Self.tick)
-            drain(reading, into: &output)
-            var status: Int32 = 0
-            // Nobody else waits for this child.
-            if waitpid(pid, &status, WNOHANG) == pid {
-                // Others of its group may still hold the pipe: they go with it.
-                kill(-pid, SIGKILL)
-                drain(reading, into: &output)
-                return forced ?? Self.end(status)
+            drain()
+            if let ended = reap() {
+                end = forced ?? ended
+                break
             }
             guard forced == nil else { continue }
             if isStopped() { forced = .stopped }
             if ProcessInfo.processInfo.systemUptime >= deadline { forced = .timedOut }
             if forced != nil { kill(-pid, SIGKILL) }
         }
+        return ChildProcess.Result(end: end ?? .stopped, output: output.bytes, dropped: output.dropped)
+    }
+
+    /// - Returns: nil while it is running.
+    private func reap() -> ChildProcess.End? {
+        var status: Int32 = 0
+        // Nobody else waits for this child.
+        guard waitpid(pid, &status, WNOHANG) == pid else { return nil }
+        // Others of its group may still hold the pipe: they go with it.
+        kill(-pid, SIGKILL)
+        drain()
+        let signal = status & 0x7F
+        return signal == 0 ? .exited((status >> 8) & 0xFF) : .signalled(signal)
     }
 
     /// What is there now, but no more than keeps the clock looked at: a child may write faster than we read.
-    private func drain(_ reading: Int32, into output: inout BoundedOutput) {
+    private func drain() {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.chunk, alignment: 1)
         defer { buffer.deallocate() }
         for _ in 0..<16 {
@@ -117,11 +148,6 @@ public struct ChildProcess: Sendable {
             guard count > 0 else { return }
             output.add(UnsafeRawBufferPointer(rebasing: buffer[0..<count]))
         }
-    }
-
-    private static func end(_ status: Int32) -> End {
-        let signal = status & 0x7F
-        return signal == 0 ? .exited((status >> 8) & 0xFF) : .signalled(signal)
     }
 }
 

@@ -37,13 +37,17 @@ public struct WorkspaceFiles: Sendable {
     public static let maximumFile = 16 << 20
     /// Bytes that are read at a time.
     private static let piece = 256 << 10
-    /// Characters of a path.
+    /// Characters of a path; of one that is only listed or removed, since a command may have made deeper folders.
     public static let maximumPath = 1_024
+    public static let deepestPath = 65_536
     /// Owned by other parts of the house: changed by their own tools and calls, never as text.
     private static let protectedFiles: Set<String> = ["config.json", "account.json", "schedules.json", "usage.jsonl"]
     private static let protectedFolders: Set<String> = ["sessions"]
     /// The operator's, not the user's.
     private static let hiddenFiles: Set<String> = ["account.json"]
+
+    /// How often the removal of a folder is tried while somebody still puts files into it.
+    private static let removalAttempts = 5
 
     private let workspace: Workspace
     /// Bytes of the whole workspace; 0: no bound.
@@ -57,10 +61,10 @@ public struct WorkspaceFiles: Sendable {
     // MARK: - Which
 
     /// The path without redundant parts; "" is the root.
-    public static func normal(_ path: String) throws(WorkspaceFileError) -> String {
+    public static func normal(_ path: String, longest: Int = maximumPath) throws(WorkspaceFileError) -> String {
         let parts = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init).filter { $0 != "." }
         guard !path.hasPrefix("/"), !parts.contains(".."), !path.unicodeScalars.contains("\0"),
-            path.count <= maximumPath
+            path.count <= longest
         else {
             throw WorkspaceFileError(
                 .pathNotAllowed,
@@ -70,8 +74,8 @@ public struct WorkspaceFiles: Sendable {
     }
 
     /// The path of a file that may be changed as one.
-    public static func writable(_ path: String) throws(WorkspaceFileError) -> String {
-        let normal = try normal(path)
+    public static func writable(_ path: String, longest: Int = maximumPath) throws(WorkspaceFileError) -> String {
+        let normal = try normal(path, longest: longest)
         guard !normal.isEmpty else { throw WorkspaceFileError(.notAFile, "the path must name a file") }
         let parts = normal.split(separator: "/").map(String.init)
         // Compared without case, so that the rule also holds on file systems that ignore case.
@@ -86,8 +90,8 @@ public struct WorkspaceFiles: Sendable {
     }
 
     /// The path of what may be looked at.
-    private static func readable(_ path: String) throws(WorkspaceFileError) -> String {
-        let normal = try normal(path)
+    private static func readable(_ path: String, longest: Int = maximumPath) throws(WorkspaceFileError) -> String {
+        let normal = try normal(path, longest: longest)
         guard isVisible(normal) else { throw absent(normal) }
         return normal
     }
@@ -100,7 +104,7 @@ public struct WorkspaceFiles: Sendable {
 
     /// Files and folders right below a folder, by name.
     public func list(_ folder: String) throws(WorkspaceFileError) -> [SealedEntry] {
-        let path = try Self.readable(folder)
+        let path = try Self.readable(folder, longest: Self.deepestPath)
         do throws(FileError) {
             return try workspace.directory.list(path).filter {
                 Self.isVisible($0.path) && ($0.kind == .regular || $0.kind == .directory)
@@ -184,6 +188,26 @@ public struct WorkspaceFiles: Sendable {
         } catch let error as FileError {
             throw WorkspaceFileError(error.code == .busy ? .lockTimeout : .storage, error.description)
         }
+    }
+
+    /// Removes a file, or a folder with all that is in it, hidden files too, however deep. Nothing there: no error, so that the
+    /// call can be repeated. Others may change files meanwhile: what they put into the folder goes with it.
+    /// - Parameter isCancelled: asked between removals; true leaves the rest, which the next call removes.
+    public func removeTree(_ path: String, isCancelled: () -> Bool = { false }) throws(WorkspaceFileError) {
+        let path = try Self.writable(path, longest: Self.deepestPath)
+        var attempt = 1
+        var isDone = false
+        while true {
+            do throws(FileError) {
+                isDone = try workspace.directory.removeTree(path, isCancelled: isCancelled)
+                break
+            } catch {
+                // Somebody still puts files into it.
+                guard error.code == .notEmpty, attempt < Self.removalAttempts else { throw Self.failure(error, path) }
+                attempt += 1
+            }
+        }
+        guard isDone else { throw WorkspaceFileError(.storage, "the removal was cut short; repeat it") }
     }
 
     private enum Current {

@@ -42,14 +42,20 @@ int nb_poll2(int first, int second, int timeout_ms);
 int nb_pipe(int ends[2]);
 
 /// posix_spawn of a new process group: standard input from /dev/null, output and errors to `output`, every other
-/// descriptor closed, all signals as at birth. Returns 0 or an errno.
-int nb_spawn(int *pid, const char *program, char *const *arguments, char *const *environment, int output);
+/// descriptor closed, all signals as at birth. Of `passed` at most 8 descriptors the child gets copies as its own 3, 4, … .
+/// Returns 0 or an errno.
+int nb_spawn(
+    int *pid, const char *program, char *const *arguments, char *const *environment, int output, const int *passed, int count);
 
 /// The same with three descriptors of its own; `input` below 0 is /dev/null.
 int nb_spawn_talking(
     int *pid, const char *program, char *const *arguments, char *const *environment, int input, int output, int errors);
 
-/// pidfd_open(2): a descriptor that is readable once that child of ours has ended.
+/// The seccomp filter of the command box as an open file of BPF instructions, as bubblewrap takes it. ENOSYS on a processor
+/// for which there is none.
+int nb_seccomp_filter(void);
+
+/// pidfd_open(2): a descriptor that is readable once that process has ended.
 int nb_pidfd(int pid);
 
 /// Takes the pages of this program's own code and constants out of the process's memory (MADV_DONTNEED on mappings that are

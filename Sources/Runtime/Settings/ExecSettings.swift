@@ -18,6 +18,7 @@ struct ExecSettings {
         options.bounds.fileMB = try reader.int("file_mb", in: 1...4_096) ?? options.bounds.fileMB
         options.files = try reader.int("files", in: 10...90_000) ?? options.files
         options.workspaceMB = try reader.int("workspace_mb", in: 1...1_000_000) ?? options.workspaceMB
+        options.totalMB = try reader.int("total_mb", in: 256...1_000_000) ?? options.totalMB
         options.program = try reader.string("bubblewrap", min: 1, max: 4_096) ?? options.program
         options.bounds.processorSeconds = options.seconds
         guard options.program.hasPrefix("/") else { throw reader.error("bubblewrap", "must be an absolute path") }
