@@ -110,6 +110,15 @@ extension Request {
         return value
     }
 
+    /// A query parameter that is `true` or `false`; absent: false.
+    func queryFlag(_ name: String) throws(FieldError) -> Bool {
+        switch query(name) {
+        case nil, "false": return false
+        case "true": return true
+        default: throw FieldError(field: name, detail: "must be true or false")
+        }
+    }
+
     /// A query parameter that must be one of a few words.
     func queryChoice<Choice: RawRepresentable & CaseIterable>(
         _ name: String, of type: Choice.Type

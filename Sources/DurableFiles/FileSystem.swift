@@ -135,10 +135,14 @@ public protocol FileSystem: Sendable {
     func unlockRange(_ descriptor: Int32, start: Int64, length: Int64, path: String) throws(FileError)
     /// Bytes free to this process, and in all.
     func space(_ path: String) throws(FileError) -> (free: Int, total: Int)
+    /// Files that can still be made on the file system the path is on; nil where it has no such bound.
+    func freeInodes(_ path: String) throws(FileError) -> Int?
 }
 
 extension FileSystem {
     public var isShared: Bool { false }
+
+    public func freeInodes(_ path: String) throws(FileError) -> Int? { nil }
 
     public func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
         try entries(descriptor: descriptor, path: path).named

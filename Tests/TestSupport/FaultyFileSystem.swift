@@ -275,4 +275,9 @@ public final class FaultyFileSystem: FileSystem {
         try step("statvfs", path)
         return try real.space(path)
     }
+
+    public func freeInodes(_ path: String) throws(FileError) -> Int? {
+        try step("statvfs", path)
+        return try real.freeInodes(path)
+    }
 }
