@@ -11,13 +11,18 @@ public struct ConversationSummary: Sendable, Hashable {
     public var createdAt: Date
     public var updatedAt: Date
     public var messageCount: Int
+    /// Of a spawned task; nobody else has said anything there.
+    public var isSpawned: Bool
 
-    public init(session: SessionID, title: String?, createdAt: Date, updatedAt: Date, messageCount: Int) {
+    public init(
+        session: SessionID, title: String?, createdAt: Date, updatedAt: Date, messageCount: Int, isSpawned: Bool = false
+    ) {
         self.session = session
         self.title = title
         self.createdAt = createdAt
         self.updatedAt = updatedAt
         self.messageCount = messageCount
+        self.isSpawned = isSpawned
     }
 }
 
@@ -60,8 +65,11 @@ public struct ConversationPage: Sendable {
 /// Called on BlockingBridge's threads, several at once; may block on files. Every call throws TenantError, among them
 /// `.userNotFound`; reading creates nothing.
 public protocol ConversationDirectory: Sendable {
-    /// Newest change first. `limit` 1…201; `after`: the raw id of the last session of the page before.
+    /// Newest change first, those of spawned tasks left out. `limit` 1…201; `after`: the raw id of the last session of the page
+    /// before.
     func conversations(of user: UserID, limit: Int, after: String?) throws -> [ConversationSummary]
+    /// - Parameter withSpawned: those of spawned tasks too.
+    func conversations(of user: UserID, withSpawned: Bool, limit: Int, after: String?) throws -> [ConversationSummary]
     /// nil when there is no such session.
     func conversation(_ session: SessionID, of user: UserID) throws -> ConversationSummary?
     /// Oldest first; nil when there is no such session. `after`: the id of the last message of the page before.
@@ -70,4 +78,13 @@ public protocol ConversationDirectory: Sendable {
     func setTitle(_ title: String, session: SessionID, user: UserID) throws -> ConversationSummary?
     /// false when there was no such session.
     func delete(_ session: SessionID, user: UserID) throws -> Bool
+}
+
+extension ConversationDirectory {
+    /// For directories that know no spawned tasks.
+    public func conversations(
+        of user: UserID, withSpawned: Bool, limit: Int, after: String?
+    ) throws -> [ConversationSummary] {
+        try conversations(of: user, limit: limit, after: after)
+    }
 }

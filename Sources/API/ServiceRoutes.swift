@@ -28,7 +28,8 @@ struct ServiceRoutes: RouteGroup {
                 return .json(Health(version: options.version, time: options.now(), services: parts).json)
             },
             Route(.get, "/ready", for: .everyone) { _, _ in
-                let readiness = try await bridge.run(for: .probes) { [status] in status.readiness() }
+                // Not by the bridge: a disk that hangs may hold all of its threads.
+                let readiness = await status.readiness()
                 return readiness.isReady
                     ? .json(readiness.json)
                     : .json(readiness.json, status: .serviceUnavailable, headers: [.retryAfter: "5"])

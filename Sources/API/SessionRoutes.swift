@@ -46,8 +46,9 @@ struct SessionRoutes: RouteGroup {
     private func list(_ request: Request, _ context: APIContext) async throws -> Response {
         let user = try context.pathUser()
         let page = try Page(request)
+        let withSpawned = try request.queryFlag("spawned")
         let found = try await ask(user) {
-            try $0.conversations(of: user, limit: page.fetchCount, after: page.after)
+            try $0.conversations(of: user, withSpawned: withSpawned, limit: page.fetchCount, after: page.after)
         }
         return page.reply(found.map { (cursor: $0.session.rawValue, json: $0.json) }, to: request)
     }
@@ -168,7 +169,7 @@ extension ConversationSummary {
         [
             "session_id": .string(session.rawValue), "title": JSON(title),
             "created_at": .string(RFC3339.string(createdAt)), "updated_at": .string(RFC3339.string(updatedAt)),
-            "message_count": JSON(messageCount),
+            "message_count": JSON(messageCount), "spawned": .bool(isSpawned),
         ]
     }
 }

@@ -147,6 +147,8 @@ public protocol FileSystem: Sendable {
     func space(_ path: String) throws(FileError) -> (free: Int, total: Int)
     /// Bytes and inodes in use on the whole file system of an open file, those of open files without a name too.
     func usage(of descriptor: Int32, path: String) throws(FileError) -> (bytes: Int, inodes: Int)
+    /// Files that can still be made on the file system the path is on; nil where it has no such bound.
+    func freeInodes(_ path: String) throws(FileError) -> Int?
 }
 
 extension FileSystem {
@@ -155,6 +157,7 @@ extension FileSystem {
     public func exchange(in directory: Int32, _ name: String, _ other: String) throws(FileError) {
         throw FileError(code: .unsupported, operation: "exchange", path: name)
     }
+    public func freeInodes(_ path: String) throws(FileError) -> Int? { nil }
 
     public func list(descriptor: Int32, path: String) throws(FileError) -> [DirectoryEntry] {
         try entries(descriptor: descriptor, path: path).named

@@ -366,6 +366,13 @@ public struct LinuxFileSystem: FileSystem {
         try check("fstatvfs", path) { fstatvfs(descriptor, &raw) }
         return (Int(raw.f_blocks - raw.f_bfree) * Int(raw.f_frsize), Int(raw.f_files - raw.f_ffree))
     }
+
+    public func freeInodes(_ path: String) throws(FileError) -> Int? {
+        var raw = statvfs()
+        try check("statvfs", path) { statvfs(path, &raw) }
+        // Btrfs and others make inodes as they need them, and say 0 of 0.
+        return raw.f_files == 0 ? nil : Int(raw.f_favail)
+    }
 }
 
 extension FileStatus {

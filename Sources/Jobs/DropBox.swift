@@ -33,7 +33,7 @@ public final class DropBox: Sendable {
     private let spool: JobSpool
     private let options: DropBoxOptions
     private let watch: DirectoryWatch?
-    private let watches: Watches
+    private let watched: Mutex<Watches>
     /// Held during a whole pass: there is one at a time.
     private let work: Mutex<DropWork>
     private let isStopped = Mutex(true)
@@ -55,11 +55,28 @@ public final class DropBox: Sendable {
         work = Mutex(DropWork(layout: spool.layout, files: spool.files, intake: intake, notify: options.notify))
         // Without inotify the looks remain: a file is then taken when it has been unchanged for 2 s.
         watch = DirectoryWatch.seeing()
-        var watches = Watches()
-        watches.incoming = try? watch?.add(
-            spool.layout.path(.incoming), [.created, .modified, .closedWrite, .movedIn])
-        watches.queued = try? watch?.add(spool.layout.path(.queued), [.closedWrite, .movedIn])
-        self.watches = watches
+        watched = Mutex(Watches())
+        watchFolders()
+    }
+
+    private var watches: Watches { watched.withLock { $0 } }
+
+    private func watchFolders() {
+        let (incoming, queued) = (spool.layout.path(.incoming), spool.layout.path(.queued))
+        watched.withLock { watches in
+            watches.incoming = try? watch?.add(incoming, [.created, .modified, .closedWrite, .movedIn])
+            watches.queued = try? watch?.add(queued, [.closedWrite, .movedIn])
+        }
+    }
+
+    /// A folder that somebody has removed is made again; what was watched has gone with it.
+    private func restoreFolders(_ events: [DirectoryWatch.Event]) {
+        var isChanged = events.contains(where: \.isGone)
+        for folder in [Folder.incoming, .admitting, .receipts, .rejected] {
+            // What cannot be made now is said by the pass, and tried again by the next one.
+            if (try? spool.restoreFolder(spool.layout.path(folder))) == true { isChanged = true }
+        }
+        if isChanged { watchFolders() }
     }
 
     /// Begins: first what an earlier process left in admitting/, then what comes.
@@ -127,7 +144,7 @@ public final class DropBox: Sendable {
     }
 
     private func isOurs(_ event: DirectoryWatch.Event) -> Bool {
-        guard event.watch == watches.queued, !event.isOverflow else { return true }
+        guard event.watch == watches.queued, !event.isOverflow, !event.isGone else { return true }
         guard let name = event.name else { return false }
         return JobFileName(name) == nil && !DropName.isHidden(name)
     }
@@ -137,6 +154,7 @@ public final class DropBox: Sendable {
             defer { kept.removeAll() }
             return kept + events
         }
+        restoreFolders(events)
         let strangers = foreignFiles(events)
         let now = options.now()
         return work.withLock { work in

@@ -14,17 +14,17 @@ public enum DropNotice: Sendable, Hashable {
     case failing(reason: String)
 }
 
-enum DropName {
+public enum DropName {
     /// The longest name the kernel takes, in bytes.
     static let maxBytes = 255
     static let errorSuffix = ".error.json"
 
     /// What is still being written by somebody's convention, or is meant for nobody.
-    static func isHidden(_ name: String) -> Bool {
+    public static func isHidden(_ name: String) -> Bool {
         name.hasPrefix(".") || name.hasSuffix(".tmp") || name.hasSuffix(".part")
     }
 
-    static func isJob(_ name: String) -> Bool { name.hasSuffix(".json") && name.utf8.count > 5 }
+    public static func isJob(_ name: String) -> Bool { name.hasSuffix(".json") && name.utf8.count > 5 }
 
     /// `<stem>~<id>.json`, cut so that `room` more bytes still fit.
     static func numbered(_ name: String, _ id: JobID, room: Int = 0) -> String {

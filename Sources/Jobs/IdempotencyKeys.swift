@@ -23,16 +23,17 @@ final class IdempotencyKeys: Sendable {
         var at: Date
     }
 
+    private let spool: JobSpool
     private let folder: String
     private let files: any FileSystem
     private let now: @Sendable () -> Date
     /// Shards, at most 256 of them.
     private let preparedFolders = Mutex<Set<String>>([])
 
-    /// - Parameter folder: the spool's `keys`.
-    init(folder: String, files: any FileSystem, now: @escaping @Sendable () -> Date) {
-        self.folder = folder
-        self.files = files
+    init(spool: JobSpool, now: @escaping @Sendable () -> Date) {
+        self.spool = spool
+        folder = spool.layout.path(.keys)
+        files = spool.files
         self.now = now
     }
 
@@ -62,7 +63,8 @@ final class IdempotencyKeys: Sendable {
         let path = path(name)
         do {
             try prepareFolder(of: path)
-            if try create(path, entry) { return entry }
+            let isCreated = try inShard(of: path) { () throws(FileError) in try create(path, entry) }
+            if isCreated { return entry }
             if let standing = try read(path), isLive(standing) {
                 try secure(path)
                 return standing
@@ -84,9 +86,22 @@ final class IdempotencyKeys: Sendable {
     private func prepareFolder(of path: String) throws(FileError) {
         let shard = PathParts.split(path).folder
         guard !preparedFolders.withLock({ $0.contains(shard) }) else { return }
-        try files.ensureDirectory(shard)
+        try spool.withFolder(shard) { () throws(FileError) in try files.ensureDirectory(shard) }
         try files.syncDirectory(folder)
         preparedFolders.withLock { _ = $0.insert(shard) }
+    }
+
+    /// A call that finds its shard gone is made again once the shard has been.
+    private func inShard<Value>(of path: String, _ body: () throws(FileError) -> Value) throws(FileError) -> Value {
+        do throws(FileError) {
+            return try body()
+        } catch {
+            let shard = PathParts.split(path).folder
+            guard error.code == .notFound || error.code == .notDirectory else { throw error }
+            preparedFolders.withLock { _ = $0.remove(shard) }
+            try prepareFolder(of: path)
+            return try body()
+        }
     }
 
     /// The file is there but is too old or unreadable. Only holders of the lock replace, so two cannot both win.
@@ -112,7 +127,7 @@ final class IdempotencyKeys: Sendable {
     /// Removes what is older than 7 days. Cheap enough for once a day.
     func prune() throws(JobError) {
         do {
-            for shard in try files.list(folder) where shard.name.utf8.count == 2 {
+            for shard in try files.list(folder) where shard.name.utf8.count == 2 && shard.kind == .directory {
                 try prune(shard: "\(folder)/\(shard.name)")
             }
         } catch {
@@ -134,7 +149,8 @@ final class IdempotencyKeys: Sendable {
             for entry in old {
                 let path = "\(shard)/\(entry.name)"
                 guard let standing = try read(path), !isLive(standing) else { continue }
-                try files.remove(path)
+                // Somebody else may have been faster.
+                do throws(FileError) { try files.remove(path) } catch { guard error.code == .notFound else { throw error } }
             }
         }
     }
@@ -157,7 +173,7 @@ final class IdempotencyKeys: Sendable {
             return decode(try files.readFile(path, maxBytes: Self.maxBytes))
         } catch {
             switch error.code {
-            case .notFound, .tooLarge, .isDirectory, .invalid, .symlink: return nil
+            case .notFound, .tooLarge, .isDirectory, .notDirectory, .invalid, .symlink: return nil
             default: throw error
             }
         }
@@ -178,11 +194,14 @@ final class IdempotencyKeys: Sendable {
 
     private func locked<Value>(_ body: () throws(FileError) -> Value) throws(FileError) -> Value {
         let path = "\(folder)/.lock"
-        defer { files.released(path) }
-        return try files.withFile(path, [.readWrite, .create]) { (descriptor) throws(FileError) in
-            // Holders do a few file operations and never wait for anything else.
-            try files.waitForLock(path) { () throws(FileError) in try files.tryLock(descriptor, path: path) }
-            return try body()
+        let descriptor = try spool.openFile(path, [.readWrite, .create])
+        // Closing drops the lock.
+        defer {
+            files.closeQuietly(descriptor)
+            files.released(path)
         }
+        // Holders do a few file operations and never wait for anything else.
+        try files.waitForLock(path) { () throws(FileError) in try files.tryLock(descriptor, path: path) }
+        return try body()
     }
 }

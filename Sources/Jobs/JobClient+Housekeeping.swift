@@ -18,7 +18,7 @@ extension JobClient {
         let folder = spool.layout.path(.receipts)
         var removed = 0
         do throws(FileError) {
-            for entry in try spool.files.list(folder) {
+            for entry in try spool.files.list(folder) where entry.kind != .directory {
                 let path = "\(folder)/\(entry.name)"
                 let status = try spool.files.status(path)
                 guard status.kind == .regular, status.modified < limit else { continue }

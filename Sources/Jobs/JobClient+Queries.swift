@@ -106,7 +106,7 @@ extension JobClient {
         return QueueSummary(
             queued: waiting.total, running: running.count, dead: dead.count, lanes: lanes,
             oldestQueuedSeconds: max(0, waiting.oldestDue.map { time.timeIntervalSince($0) } ?? 0),
-            isPaused: spool.isPaused, holds: holds)
+            isPaused: spool.isPaused, holds: holds, stalled: try stalled(running))
     }
 
     func names(in folder: Folder) throws(JobError) -> [JobFileName] {

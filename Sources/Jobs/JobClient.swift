@@ -72,7 +72,7 @@ public final class JobClient: Sendable {
         self.now = now
         census = QueueCensus(spool: spool)
         known = KnownJobs(spool: spool)
-        keys = IdempotencyKeys(folder: spool.layout.path(.keys), files: spool.files, now: now)
+        keys = IdempotencyKeys(spool: spool, now: now)
     }
 
     // MARK: - Submitting

@@ -21,6 +21,8 @@ public struct QueueSummary: Sendable, Hashable {
     public var isPaused: Bool
     /// Provider accounts whose jobs wait, and until when.
     public var holds: [String: Date]
+    /// Running jobs of which nothing has been heard for longer than they may run, oldest first.
+    public var stalled: [StalledJob] = []
 
     public var json: JSON {
         var lanes: JSONObject = [:]
@@ -34,7 +36,7 @@ public struct QueueSummary: Sendable, Hashable {
         return [
             "queued": JSON(queued), "running": JSON(running), "dead": JSON(dead), "lanes": .object(lanes),
             "oldest_queued_seconds": .double((oldestQueuedSeconds * 1000).rounded() / 1000), "paused": .bool(isPaused),
-            "holds": .array(holds),
+            "holds": .array(holds), "stalled": .array(stalled.map(\.json)),
         ]
     }
 }

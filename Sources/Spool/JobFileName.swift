@@ -144,6 +144,9 @@ public struct JobFileName: Hashable, Sendable, CustomStringConvertible {
 
     // MARK: What becomes of a name
 
+    /// Its next claim is one of a job that is suspected of killing its process. An operator's retry begins with fresh counts.
+    public var isSuspect: Bool { claimed.crashes > 0 }
+
     /// The name under which a file taken from queued/ runs: a stamped one begins the next run with fresh counts.
     public var claimed: JobFileName {
         guard isDead else { return settled }

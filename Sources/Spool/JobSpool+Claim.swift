@@ -36,7 +36,7 @@ extension JobSpool {
         }
         var suspect: SuspectLock?
         if target.crashes > 0 {
-            suspect = try SuspectLock.take(layout, files)
+            suspect = try SuspectLock.take(folders)
             if suspect == nil { return .isolated }
         }
         var order: OrderFile?
@@ -51,7 +51,7 @@ extension JobSpool {
 
     private func lockForClaim(_ id: JobID) throws(SpoolError) -> StatusFile? {
         let path = layout.statusPath(id)
-        switch try StatusFile.openLocked(id, path, files) {
+        switch try StatusFile.openLocked(id, in: folders) {
         case .locked(let file): return file
         case .busy: return nil
         case .absent:
@@ -92,7 +92,7 @@ extension JobSpool {
                 try? files.remove(file.path)
                 return .gone
             }
-            try files.rename(source, destination)
+            try withFolder(layout.path(.running)) { () throws(FileError) in try files.rename(source, destination) }
         } catch {
             if error.code == .notFound { return .gone }
             guard error.isPassing else {
@@ -150,7 +150,7 @@ extension JobSpool {
 
     /// Takes the key's run lock if this id is its first that counts.
     private func orderTurn(_ key: OrderKey, _ id: JobID) throws(SpoolError) -> OrderTurn {
-        let order = try OrderFile.open(layout.orderPath(key), files)
+        let order = try openOrder(key)
         guard try order.takeRunLock() else {
             return .after(try order.live().first ?? id)
         }
@@ -170,7 +170,7 @@ extension JobSpool {
 
     /// Whether an id in an order file may still run: not final, not buried, really admitted, its job file there.
     private func counts(_ id: JobID) throws(SpoolError) -> Bool {
-        switch try StatusFile.openLocked(id, layout.statusPath(id), files) {
+        switch try StatusFile.openLocked(id, in: folders) {
         case .busy: return true
         case .absent: return false
         case .locked(let file):

@@ -37,13 +37,15 @@ extension JobSpool {
         try stored(id) { () throws(FileError) in
             let mark = layout.cancelMark(id, run: before.run)
             do throws(FileError) {
-                try files.createSynced(mark, [], mode: 0o640)
+                try withFolder(layout.cancelFolder) { () throws(FileError) in
+                    try files.createSynced(mark, [], mode: 0o640)
+                }
             } catch {
                 guard error.code == .exists else { throw error }
             }
             try files.syncDirectory(layout.cancelFolder)
         }
-        if case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) {
+        if case .locked(let file) = try StatusFile.openLocked(id, in: folders) {
             try cancelUnderLock(id, run: before.run, file)
         } else {
             notify(.cancelRequested(id))
@@ -56,7 +58,7 @@ extension JobSpool {
     /// held by somebody is left to them.
     public func endCancelled(_ request: CancelRequest) throws(SpoolError) {
         guard try isCancelled(request.id, run: request.run) else { return }
-        if case .locked(let file) = try StatusFile.openLocked(request.id, layout.statusPath(request.id), files) {
+        if case .locked(let file) = try StatusFile.openLocked(request.id, in: folders) {
             try cancelUnderLock(request.id, run: request.run, file)
         }
     }
@@ -66,7 +68,7 @@ extension JobSpool {
     /// - Returns: whether it has ended by this.
     @discardableResult
     public func endWaiting(_ id: JobID, _ failure: JobFailure) throws(SpoolError) -> Bool {
-        guard case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) else { return false }
+        guard case .locked(let file) = try StatusFile.openLocked(id, in: folders) else { return false }
         // Read back from the end: of a job that has long ended the record may be long.
         guard let state = try file.lastStatus()?.state, state == .queued else { return false }
         file.log = log
@@ -122,7 +124,7 @@ extension JobSpool {
         var stamped = name.buried
         stamped.dueMilliseconds = Int64(now().timeIntervalSince1970 * 1000)
         stamped.run = max(name.run, before.run)
-        guard case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files, wait: true) else {
+        guard case .locked(let file) = try StatusFile.openLocked(id, in: folders, wait: true) else {
             throw SpoolError(.state, "The job is being changed by somebody else; ask again.", id: id)
         }
         let history = StatusHistory(try file.readAll(repairing: true))
@@ -161,7 +163,7 @@ extension JobSpool {
     /// - Throws: `.storage`, one that passes where somebody has the job just now.
     public func takeBack(_ path: String, as id: JobID) throws(SpoolError) -> Bool {
         let file: StatusFile?
-        switch try StatusFile.openLocked(id, layout.statusPath(id), files) {
+        switch try StatusFile.openLocked(id, in: folders) {
         case .locked(let opened): file = opened
         case .busy: file = nil
         case .absent: return false
@@ -211,14 +213,16 @@ extension JobSpool {
 
     /// Nothing new is started until `resume`; survives restarts.
     public func pause() throws(SpoolError) {
-        try stored { () throws(FileError) in try files.replaceFile(layout.pauseMark, [], mode: 0o640) }
+        try stored { () throws(FileError) in try folders.replace(layout.pauseMark, []) }
         notify(.paused)
     }
 
     public func resume() throws(SpoolError) {
         try stored { () throws(FileError) in
-            try removeIfThere(layout.pauseMark)
-            try files.syncDirectory(layout.path(.control))
+            try folders.remove(layout.pauseMark)
+            try withFolder(layout.path(.control)) { () throws(FileError) in
+                try files.syncDirectory(layout.path(.control))
+            }
         }
         notify(.resumed)
     }

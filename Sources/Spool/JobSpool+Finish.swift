@@ -48,12 +48,11 @@ extension JobSpool {
 
     /// Moves the file of an ended run to done/ or dead/. A failure is left to recovery: the final line stands.
     private func settle(_ source: String, _ name: JobFileName, _ state: JobState) {
+        let folder = state == .failed ? layout.path(.dead) : layout.doneFolder(name.id)
         do throws(FileError) {
-            if state == .failed {
-                try files.rename(source, layout.path(.dead, name.buried))
-            } else {
-                try ensureShard(.done, name.id)
-                try files.rename(source, layout.donePath(name))
+            if state != .failed { try ensureShard(.done, name.id) }
+            try withFolder(folder) { () throws(FileError) in
+                try files.rename(source, state == .failed ? layout.path(.dead, name.buried) : layout.donePath(name))
             }
         } catch {
             forgetShard(.done, name.id)
@@ -148,7 +147,7 @@ extension JobSpool {
         let here = layout.path(.running, name)
         ownNews.expect(next)
         do throws(FileError) {
-            try files.rename(here, layout.path(.queued, next))
+            try withFolder(layout.path(.queued)) { () throws(FileError) in try files.rename(here, layout.path(.queued, next)) }
         } catch {
             ownNews.forget(next)
             if error.code == .notFound {

@@ -18,7 +18,7 @@ extension JobSpool {
         let path = layout.path(.control, JobSpool.holdPrefix + account)
         if let standing = holdTime(path), standing >= until { return }
         try stored { () throws(FileError) in
-            try files.replaceFile(path, Array((RFC3339.string(until) + "\n").utf8), mode: 0o640)
+            try folders.replace(path, Array((RFC3339.string(until) + "\n").utf8))
         }
     }
 

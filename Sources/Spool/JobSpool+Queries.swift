@@ -44,11 +44,9 @@ extension JobSpool {
 
     /// The ids of an order key that have not ended, in the order they were admitted, with their states.
     public func liveJobs(orderKey key: OrderKey) throws(SpoolError) -> [(id: JobID, state: JobState)] {
-        let path = layout.orderPath(key)
-        let exists = try stored { () throws(FileError) in try files.exists(path) }
-        guard exists else { return [] }
+        guard let order = try standingOrder(key) else { return [] }
         var jobs: [(id: JobID, state: JobState)] = []
-        for id in try OrderFile.open(path, files).live() {
+        for id in try order.live() {
             guard let record = try record(id), !record.state.isFinal else { continue }
             jobs.append((id, record.state))
         }
@@ -74,14 +72,15 @@ extension JobSpool {
         var inner: [String] = []
         var goesOn = true
         try stored { () throws(FileError) in
-            try files.forEachEntry(path) { entry in
-                if entry.kind == .directory {
+            try withFolder(path) { () throws(FileError) in try files.forEachEntry(path) { entry in
+                // A folder with a job's name is taken for the job: its claim says that it cannot be read, and puts it into dead/.
+                if entry.kind == .directory, JobFileName(entry.name) == nil {
                     if folder == .queued, !entry.name.hasPrefix(".") { inner.append("\(path)/\(entry.name)") }
                     return true
                 }
                 goesOn = body(entry.name) { "\(path)/\(entry.name)" }
                 return goesOn
-            }
+            } }
         }
         for shard in inner where goesOn {
             noteShard(shard)
@@ -116,9 +115,27 @@ extension JobSpool {
         do throws(FileError) {
             return try files.list(path)
         } catch {
-            if error.code == .notFound { return [] }
+            // Something else than a folder: nothing of ours is in it.
+            if error.code == .notFound || error.code == .notDirectory || error.code == .symlink { return [] }
             throw SpoolError(error)
         }
+    }
+
+    /// Whether a process holds the lock of a job in running/. The lock is ours for a moment: a claim or recovery that meets it
+    /// tries again.
+    /// - Returns: nil when the job is not there any more.
+    public func isHeld(_ name: JobFileName) throws(SpoolError) -> Bool? {
+        let path = layout.statusPath(name.id)
+        var isHeld = false
+        do throws(FileError) {
+            let descriptor = try files.open(path, [.read, .write, .nonBlocking])
+            defer { files.closeQuietly(descriptor) }
+            isHeld = try !files.lock(descriptor, wait: false, path: path)
+        } catch {
+            if error.isPassing { throw SpoolError(error, id: name.id) }
+            // No record, or none that can be locked: nobody holds it.
+        }
+        return try stored(name.id) { () throws(FileError) in try files.exists(layout.path(.running, name)) ? isHeld : nil }
     }
 
     /// The job file of an id, wherever it stands among the live folders and dead/; looks at names, so O(waiting jobs).

@@ -10,6 +10,16 @@ extension JobSpool {
         public var jobs = 0
         /// Left alone: held, not final, dead letters.
         public var kept = 0
+        /// Order files of the jobs removed.
+        public var orderFiles = 0
+        /// Whose jobs were removed.
+        public var users: Set<String> = []
+        var keys: Set<OrderKey> = []
+
+        mutating func note(_ name: JobFileName) {
+            users.insert(name.user)
+            if let key = name.orderKey { keys.insert(key) }
+        }
     }
 
     /// Seconds the clock may be ahead of the last mark before pruning refuses to trust it.
@@ -17,30 +27,69 @@ extension JobSpool {
     /// Days: an id may be submitted again for 7 days, and must be known as long.
     static let shortestRetention = 8
 
-    /// Removes finished jobs older than `days`.
+    /// Removes finished jobs older than `days`, and what is left of them: their order files and cancel marks.
     ///
     /// - Throws: `.state` when the clock is more than a day ahead of the last pruning: remove control/pruned to confirm.
     public func prune(olderThanDays days: Int) throws(SpoolError) -> Pruned {
         try checkClock()
         var pruned = Pruned()
-        let age = now().addingTimeInterval(-Double(max(JobSpool.shortestRetention, days)) * 86_400)
+        let age = JobSpool.age(days, now())
         let limit = JobSpool.day(age)
         let dead = Set(try names(in: .dead).map(\.id))
-        for day in try listIfThere(layout.path(.status)).map(\.name).sorted() where day < limit {
+        for day in try pastDays(in: .status, before: limit) {
             let folder = "\(layout.path(.status))/\(day)"
             for shard in try listIfThere(folder) where shard.kind == .directory {
                 try prune(shard: "\(folder)/\(shard.name)", dead: dead, before: age, &pruned)
             }
             removeIfEmptyFolder(folder)
-            for shard in try listIfThere("\(layout.path(.done))/\(day)") {
-                removeIfEmptyFolder("\(layout.path(.done))/\(day)/\(shard.name)")
-            }
-            removeIfEmptyFolder("\(layout.path(.done))/\(day)")
         }
+        for day in try pastDays(in: .done, before: limit) { try pruneDone(day, before: age, &pruned) }
+        try pruneCancelMarks(before: age)
+        for key in pruned.keys where try removeOrder(key, before: age) { pruned.orderFiles += 1 }
         return pruned
     }
 
+    /// The time before which a job must have ended to be removed, with this retention.
+    public func retentionLimit(days: Int) -> Date { JobSpool.age(days, now()) }
+
+    /// The same.
+    static func age(_ days: Int, _ now: Date) -> Date {
+        now.addingTimeInterval(-Double(max(JobSpool.shortestRetention, days)) * 86_400)
+    }
+
     private static func day(_ date: Date) -> String { String(RFC3339.string(date).prefix(10)) }
+
+    private func pastDays(in folder: Folder, before limit: String) throws(SpoolError) -> [String] {
+        try listIfThere(layout.path(folder)).filter { $0.kind == .directory && $0.name < limit }.map(\.name).sorted()
+    }
+
+    /// Job files whose records are gone: a crash came between the two, or somebody has removed the records.
+    private func pruneDone(_ day: String, before age: Date, _ pruned: inout Pruned) throws(SpoolError) {
+        let folder = "\(layout.path(.done))/\(day)"
+        for shard in try listIfThere(folder) where shard.kind == .directory {
+            let path = "\(folder)/\(shard.name)"
+            for entry in try listIfThere(path) {
+                guard let name = JobFileName(entry.name), name.id.time < age else { continue }
+                try stored(name.id) { () throws(FileError) in
+                    guard try !files.exists(layout.statusPath(name.id)) else { return }
+                    try folders.remove("\(path)/\(entry.name)")
+                    pruned.jobs += 1
+                }
+                pruned.note(name)
+            }
+            removeIfEmptyFolder(path)
+        }
+        removeIfEmptyFolder(folder)
+    }
+
+    /// Marks of jobs whose records are gone: nothing else would ever remove them.
+    private func pruneCancelMarks(before age: Date) throws(SpoolError) {
+        for request in try cancelRequests() where request.id.time < age {
+            guard try stored(request.id, { () throws(FileError) in try !files.exists(layout.statusPath(request.id)) })
+            else { continue }
+            removeCancelMark(request.id, run: request.run)
+        }
+    }
 
     private func checkClock() throws(SpoolError) {
         let time = now()
@@ -57,10 +106,11 @@ extension JobSpool {
                     "The clock is more than a day ahead of the last pruning (\(error.path)). If it is right, "
                         + "remove \(layout.pruneMark) to go on.")
             }
-            guard error.code == .notFound else { throw SpoolError(error) }
+            // Something else than a file says nothing of the time, and is set aside below.
+            if error.isPassing { throw SpoolError(error) }
         }
         try stored { () throws(FileError) in
-            try files.replaceFile(layout.pruneMark, Array((RFC3339.string(time) + "\n").utf8), mode: 0o640)
+            try folders.replace(layout.pruneMark, Array((RFC3339.string(time) + "\n").utf8))
         }
     }
 
@@ -69,14 +119,14 @@ extension JobSpool {
     {
         for entry in try listIfThere(folder) {
             guard entry.name.hasSuffix(".jsonl"), let id = JobID(String(entry.name.dropLast(6))) else { continue }
-            if !dead.contains(id), try remove(id, endedBefore: age) { pruned.jobs += 1 } else { pruned.kept += 1 }
+            if !dead.contains(id), try remove(id, endedBefore: age, &pruned) { pruned.jobs += 1 } else { pruned.kept += 1 }
         }
         removeIfEmptyFolder(folder)
     }
 
     /// Removes the job file and the record of one job, under its lock.
-    private func remove(_ id: JobID, endedBefore age: Date) throws(SpoolError) -> Bool {
-        guard case .locked(let file) = try StatusFile.openLocked(id, layout.statusPath(id), files) else { return false }
+    private func remove(_ id: JobID, endedBefore age: Date, _ pruned: inout Pruned) throws(SpoolError) -> Bool {
+        guard case .locked(let file) = try StatusFile.openLocked(id, in: folders) else { return false }
         let last = StatusHistory(try file.readAll(repairing: false)).last
         if let last {
             // By when it ended, not by its id; and its last move must have been made.
@@ -84,6 +134,7 @@ extension JobSpool {
             if let name = last.file.flatMap(JobFileName.init) {
                 guard try !standsInLiveFolder(name) else { return false }
                 try stored(id) { () throws(FileError) in try removeIfThere(layout.donePath(name)) }
+                pruned.note(name)
             }
         } else if try find(id) != nil {
             return false
@@ -127,9 +178,8 @@ extension JobSpool {
         var held = 0
         // First of all: no replay of any process's log may bring back what goes now.
         try stored { () throws(FileError) in
-            try files.ensureDirectory(layout.erasedFolder, mode: 0o750)
-            try files.replaceFile(
-                "\(layout.erasedFolder)/\(user)", Array((RFC3339.string(now()) + "\n").utf8), mode: 0o640)
+            try folders.replace(
+                "\(layout.erasedFolder)/\(user)", Array((RFC3339.string(now()) + "\n").utf8))
         }
         for folder in [Folder.queued, .running, .dead] {
             for name in try names(in: folder) where name.user == user { try erase(name, in: folder, &held) }
@@ -152,7 +202,7 @@ extension JobSpool {
     }
 
     private func erase(_ name: JobFileName, in folder: Folder, _ held: inout Int) throws(SpoolError) {
-        let opened = try StatusFile.openLocked(name.id, layout.statusPath(name.id), files)
+        let opened = try StatusFile.openLocked(name.id, in: folders)
         if case .busy = opened {
             held += 1
             return
@@ -180,28 +230,41 @@ extension JobSpool {
         return true
     }
 
-    /// Takes the id out of its order; the file goes when nothing of the key is left and nothing of it runs.
-    private func eraseOrder(_ name: JobFileName) throws(SpoolError) {
-        guard let key = name.orderKey else { return }
-        let path = layout.orderPath(key)
-        let exists = try stored { () throws(FileError) in try files.exists(path) }
-        guard exists else { return }
-        let order = try OrderFile.open(path, files)
-        try order.end([name.id])
-        guard try order.takeRunLock(), try order.live().isEmpty else { return }
-        try stored(name.id) { () throws(FileError) in try removeIfThere(path) }
-    }
-
-    /// Removes temporary files that a crash left more than a day ago, and notes of erased users as old: no log is.
+    /// Removes temporary files that a crash left more than a day ago, in every folder where files are written, and notes of
+    /// erased users as old: no log is.
     public func sweepTemporaries() throws(SpoolError) {
         let limit = now().addingTimeInterval(-86_400)
-        let old = try listIfThere(layout.path(.tmp)).map { layout.path(.tmp, $0.name) }
-            + listIfThere(layout.erasedFolder).map { "\(layout.erasedFolder)/\($0.name)" }
-        for path in old {
+        for folder in [layout.path(.tmp), layout.erasedFolder] {
+            try sweep(folder, olderThan: limit) { _ in true }
+        }
+        for folder in try temporaryFolders() {
+            try sweep(folder, olderThan: limit, TemporaryNames.isTemporary)
+        }
+    }
+
+    /// Where files are written beside their place, or the file of a readiness probe may have been left.
+    private func temporaryFolders() throws(SpoolError) -> [String] {
+        var all = [layout.cancelFolder, layout.startsFolder]
+        all += [Folder.queued, .dead, .admitting, .receipts, .rejected, .control, .status, .order, .keys].map(layout.path)
+        for folder in [Folder.status, .order, .keys] {
+            all += try listIfThere(layout.path(folder)).filter { $0.kind == .directory }
+                .map { layout.path(folder, $0.name) }
+        }
+        for writer in try listIfThere(layout.path(.log)) where writer.kind == .directory {
+            all.append(layout.path(.log, writer.name))
+        }
+        return all
+    }
+
+    private func sweep(_ folder: String, olderThan limit: Date, _ isMeant: (String) -> Bool) throws(SpoolError) {
+        for entry in try listIfThere(folder) where isMeant(entry.name) {
+            let path = "\(folder)/\(entry.name)"
             try stored { () throws(FileError) in
                 do throws(FileError) {
                     let status = try files.status(path)
-                    if status.kind == .regular, status.modified < limit { try files.remove(path) }
+                    guard status.modified < limit else { return }
+                    if status.kind == .regular { try files.remove(path) }
+                    if status.kind == .directory, TemporaryNames.isTemporary(entry.name) { try files.removeTree(path) }
                 } catch {
                     guard error.code == .notFound else { throw error }
                 }

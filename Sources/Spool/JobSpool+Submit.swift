@@ -173,7 +173,7 @@ extension JobSpool {
                 try syncExisting(id, path)
                 return .answered(.existing(record))
             }
-            switch try StatusFile.openLocked(id, path, files) {
+            switch try StatusFile.openLocked(id, in: folders) {
             case .absent: return try begin(submission, beforeWaiting: beforeWaiting)
             case .locked(let file): return try completeAdmission(submission, file)
             case .busy:
@@ -368,20 +368,22 @@ extension JobSpool {
     private func writeTemporary(_ submission: Submission, sync: Bool) throws(SpoolError) {
         let temporary = layout.path(.tmp, "\(submission.id).json")
         try stored(submission.id) { () throws(FileError) in
-            do throws(FileError) {
-                try files.create(temporary, submission.payload, mode: 0o640, sync: sync)
-            } catch {
-                // A crashed submit of this id may have left one; we hold the id's lock.
-                guard error.code == .exists else { throw error }
-                try removeIfThere(temporary)
-                try files.create(temporary, submission.payload, mode: 0o640, sync: sync)
+            try withFolder(layout.path(.tmp)) { () throws(FileError) in
+                do throws(FileError) {
+                    try files.create(temporary, submission.payload, mode: 0o640, sync: sync)
+                } catch {
+                    // A crashed submit of this id may have left one; we hold the id's lock.
+                    guard error.code == .exists else { throw error }
+                    if try !folders.clear(temporary, after: error) { try removeIfThere(temporary) }
+                    try files.create(temporary, submission.payload, mode: 0o640, sync: sync)
+                }
             }
         }
     }
 
     private func joinOrder(_ submission: Submission, sync: Bool, _ admission: inout Admission) throws(SpoolError) {
         guard let key = submission.orderKey, submission.due <= now() else { return }
-        let order = try OrderFile.open(layout.orderPath(key), files)
+        let order = try openOrder(key)
         admission.order = order
         admission.orderOffset = try order.admit(submission.id, sync: sync)
     }
@@ -390,7 +392,9 @@ extension JobSpool {
         let name = submission.fileName
         ownNews.expect(name)
         try stored(submission.id) { () throws(FileError) in
-            try files.rename(layout.path(.tmp, "\(submission.id).json"), layout.path(.queued, name))
+            try withFolder(layout.path(.queued)) { () throws(FileError) in
+                try files.rename(layout.path(.tmp, "\(submission.id).json"), layout.path(.queued, name))
+            }
         }
     }
 

@@ -21,6 +21,9 @@ public final class JobSpool: Sendable {
     public let files: any FileSystem
     public let now: @Sendable () -> Date
     let syncer: DirectorySyncer
+    let folders: SpoolFolders
+    /// What opening the spool has found in the way.
+    public let setAsideAtStart: [SetAside]
     let ownNews = OwnNews()
     /// nil: every file is synced by itself.
     let log: SharedLog?
@@ -28,6 +31,8 @@ public final class JobSpool: Sendable {
     public let replayed: ReplayReport
     private let knownFolders = Mutex<Set<String>>([])
     private let shardFolders = ShardFolders()
+    /// Shards of order/ that were missing when no job of theirs waited or ran: made without a look at all names.
+    let emptyOrderShards = Mutex<Set<String>>([])
     /// Folders inside queued/, as scans have seen them: looking a file up must not list a million others.
     private let queuedShards = Mutex<Set<String>>([])
     private let listeners = Mutex<[@Sendable (SpoolEvent) -> Void]>([])
@@ -64,14 +69,17 @@ public final class JobSpool: Sendable {
         self.files = files
         self.now = now
         syncer = DirectorySyncer(files: files)
+        let folders = SpoolFolders(layout: layout, files: files)
+        self.folders = folders
         try stored { () throws(FileError) in
-            for folder in Folder.allCases { try files.ensureDirectory(layout.path(folder), mode: 0o750) }
-            try files.ensureDirectory(layout.cancelFolder, mode: 0o750)
+            for folder in Folder.allCases { try folders.restore(layout.path(folder)) }
+            try folders.restore(layout.cancelFolder)
         }
         try JobSpool.checkLocks(layout, files)
-        let opened = try LogReplay(layout: layout, files: files, now: now).run(opening: durability, bounds)
+        let opened = try LogReplay(layout: layout, files: files, folders: folders, now: now).run(opening: durability, bounds)
         log = opened.log
         replayed = opened.report
+        setAsideAtStart = folders.unheard
         if let log, bounds.isAutomatic {
             JobSpool.startCheckpoints(of: log) { [weak self] error in self?.notify(.checkpointFailed(error)) }
         }
@@ -146,7 +154,9 @@ public final class JobSpool: Sendable {
         }
         do throws(FileError) {
             // A page, not a byte: on some file systems the last bytes fit into the inode.
-            try files.createSynced(path, [UInt8](repeating: 0, count: 4_096))
+            try withFolder(layout.path(.tmp)) { () throws(FileError) in
+                try files.createSynced(path, [UInt8](repeating: 0, count: 4_096))
+            }
             return true
         } catch {
             return false
@@ -159,6 +169,9 @@ public final class JobSpool: Sendable {
     public func addListener(_ listener: @escaping @Sendable (SpoolEvent) -> Void) {
         listeners.withLock { $0.append(listener) }
     }
+
+    /// Called when something that is none of ours stood in the way and was moved into aside/. One listener at a time.
+    public func onSetAside(_ listener: @escaping @Sendable (SetAside) -> Void) { folders.listen(listener) }
 
     /// Whether this name, heard of by inotify, is in queued/ because this process put it there: its listeners are told
     /// when it can be claimed. Asked once per notification.
@@ -177,13 +190,54 @@ public final class JobSpool: Sendable {
         if path == layout.root || knownFolders.withLock({ $0.contains(path) }) { return }
         let parent = PathParts.split(path).folder
         try ensureFolder(parent)
-        try files.ensureDirectory(path, mode: 0o750)
+        try makeFolder(path, syncLast: true)
         // Who made it may not have synced its entry yet, or have died before.
         try syncer.sync(parent)
         knownFolders.withLock {
             if $0.count >= JobSpool.knownFoldersBound { $0.removeAll() }
             $0.insert(path)
         }
+    }
+
+    /// A folder below one that is there; what else is in its place is set aside.
+    private func makeFolder(_ path: String, syncLast: Bool) throws(FileError) {
+        do throws(FileError) {
+            try files.ensureDirectory(path, mode: 0o750, syncLast: syncLast)
+        } catch {
+            guard error.code == .notDirectory else { throw error }
+            try restoreFolder(path)
+        }
+    }
+
+    /// Runs a call that needs a folder of the spool: where the folder has been removed, or something else is in its place, it
+    /// is made again first.
+    public func withFolder<Value>(_ folder: String, _ body: () throws(FileError) -> Value) throws(FileError) -> Value {
+        do throws(FileError) {
+            return try body()
+        } catch {
+            guard error.code == .notFound || error.code == .notDirectory, try restoreFolder(folder) else { throw error }
+            return try body()
+        }
+    }
+
+    /// Opens a file of the spool that is not a job's; what stands in its place and is no file is set aside first.
+    public func openFile(_ path: String, _ flags: OpenFlags) throws(FileError) -> Int32 { try folders.open(path, flags) }
+
+    /// Moves something that is in the way, or stands where nothing of its kind belongs, into aside/.
+    /// - Parameter place: relative to the spool.
+    @discardableResult
+    public func setAside(_ place: String) throws(SpoolError) -> SetAside {
+        try stored { () throws(FileError) in try folders.setAside("\(layout.root)/\(place)") }
+    }
+
+    /// - Returns: false when the folder was there.
+    @discardableResult
+    public func restoreFolder(_ folder: String) throws(FileError) -> Bool {
+        guard try folders.restore(folder) else { return false }
+        // Others may be gone with it.
+        knownFolders.withLock { $0.removeAll() }
+        shardFolders.forgetAll()
+        return true
     }
 
     func noteShard(_ path: String) { queuedShards.withLock { _ = $0.insert(path) } }
@@ -201,7 +255,7 @@ public final class JobSpool: Sendable {
         let day = "\(layout.path(folder))/\(id.day)"
         try ensureFolder(day)
         // Syncs the entry of every folder above that it had to make; this one's even if another process has made it.
-        try files.ensureDirectory("\(day)/\(id.shard)", mode: 0o750, syncLast: false)
+        try makeFolder("\(day)/\(id.shard)", syncLast: false)
         try syncer.sync(day)
         if shardFolders.note(folder, id) { makeShards(folder, id, day) }
     }

@@ -1,20 +1,27 @@
 // The order of one key: the ids admitted under it, and which of them have ended. docs/spool-format.md has the format.
 // Two byte ranges of the file are locks: 0 is the append lock (brief), 1 the run lock (held while a job of the key runs).
+// A file whose ids are all over is removed by somebody who holds both locks (`remove`): whoever gets a lock looks whether the
+// path still names its file, and opens the new one where it does not.
 // An OrderFile stays on the thread that opened it. Failure: SpoolError.storage.
 
 import DurableFiles
+import Foundation
 import TextFormats
 
 final class OrderFile {
     private let files: any FileSystem
     private let path: String
     private var descriptor: Int32
+    private var isRunning = false
 
     private static let appendByte: Int64 = 0
     private static let runByte: Int64 = 1
     /// Bytes past which an order file without live entries is emptied.
     private static let emptyAbove = 4 << 10
-    private static let maximumSize = 64 << 20
+    static let maximumSize = 64 << 20
+    private static let flags: OpenFlags = [.read, .write, .append, .create]
+    /// Times that a file is looked for which others keep removing.
+    private static let looks = 100
 
     private init(path: String, descriptor: Int32, files: any FileSystem) {
         self.path = path
@@ -33,29 +40,74 @@ final class OrderFile {
 
     static func open(_ path: String, _ files: any FileSystem) throws(SpoolError) -> OrderFile {
         try stored { () throws(FileError) in
-            let flags: OpenFlags = [.read, .write, .append, .create]
             do throws(FileError) {
-                return OrderFile(path: path, descriptor: try files.open(path, flags, mode: 0o640), files: files)
+                return try opened(path, files)
             } catch {
                 guard error.code == .notFound else { throw error }
                 try files.ensureDirectory(PathParts.split(path).folder, mode: 0o750)
-                return OrderFile(path: path, descriptor: try files.open(path, flags, mode: 0o640), files: files)
+                return try opened(path, files)
             }
+        }
+    }
+
+    /// - Parameter isNew: made if it is missing.
+    /// - Throws: `.notFound` also when the folder is missing.
+    static func opened(_ path: String, _ files: any FileSystem, isNew: Bool = true) throws(FileError) -> OrderFile {
+        let flags = isNew ? flags : flags.subtracting(.create)
+        return OrderFile(path: path, descriptor: try files.open(path, flags, mode: 0o640), files: files)
+    }
+
+    /// What is open is a file, and no larger than one that is read.
+    func isReadable() throws(FileError) -> Bool {
+        let status = try files.status(of: descriptor, path: path)
+        return status.kind == .regular && status.size <= OrderFile.maximumSize
+    }
+
+    /// Whether the path still names the open file.
+    private func isInPlace() throws(FileError) -> Bool {
+        let mine = try files.status(of: descriptor, path: path)
+        do throws(FileError) {
+            let named = try files.status(path)
+            return named.inode == mine.inode && named.device == mine.device
+        } catch {
+            if error.code == .notFound || error.code == .notDirectory { return false }
+            throw error
+        }
+    }
+
+    /// The file that the path names now. Drops the locks.
+    private func reopen() throws(FileError) {
+        files.closeQuietly(descriptor)
+        descriptor = -1
+        do throws(FileError) {
+            descriptor = try files.open(path, OrderFile.flags, mode: 0o640)
+        } catch {
+            guard error.code == .notFound else { throw error }
+            try files.ensureDirectory(PathParts.split(path).folder, mode: 0o750)
+            descriptor = try files.open(path, OrderFile.flags, mode: 0o640)
         }
     }
 
     /// - Returns: false when a job of this key is running somewhere.
     func takeRunLock() throws(SpoolError) -> Bool {
         try stored { () throws(FileError) in
-            try files.tryLockRange(descriptor, start: OrderFile.runByte, length: 1, path: path)
+            for _ in 0..<OrderFile.looks {
+                guard try files.tryLockRange(descriptor, start: OrderFile.runByte, length: 1, path: path) else {
+                    return false
+                }
+                if try isInPlace() {
+                    isRunning = true
+                    return true
+                }
+                try reopen()
+            }
+            throw FileError(code: .wouldBlock, operation: "lock range", path: path)
         }
     }
 
     private func withAppendLock<Value>(_ body: () throws(FileError) -> Value) throws(SpoolError) -> Value {
         try stored { () throws(FileError) in
-            try files.waitForLock(path) { () throws(FileError) in
-                try files.tryLockRange(descriptor, start: OrderFile.appendByte, length: 1, path: path)
-            }
+            try takeAppendLock()
             defer { files.released(path) }
             let value: Value
             do throws(FileError) {
@@ -68,6 +120,52 @@ final class OrderFile {
             try files.unlockRange(descriptor, start: OrderFile.appendByte, length: 1, path: path)
             return value
         }
+    }
+
+    private func takeAppendLock() throws(FileError) {
+        for _ in 0..<OrderFile.looks {
+            try files.waitForLock(path) { () throws(FileError) in
+                try files.tryLockRange(descriptor, start: OrderFile.appendByte, length: 1, path: path)
+            }
+            // Nobody removes the file of a key that has a running job, but by hand: the lock of that job is on this one.
+            if isRunning { return }
+            if try isInPlace() { return }
+            try reopen()
+        }
+        throw FileError(code: .wouldBlock, operation: "lock range", path: path)
+    }
+
+    struct Content {
+        /// Have not ended, in order.
+        var live: [JobID]
+        /// Also those that have ended.
+        var mentioned: Set<JobID>
+        /// When the file was last written to.
+        var changed: Date
+    }
+
+    /// Without a lock: it may change at once.
+    func look() throws(SpoolError) -> Content { try stored { () throws(FileError) in try content() } }
+
+    private func content() throws(FileError) -> Content {
+        let changed = try files.status(of: descriptor, path: path).modified
+        let entries = try read()
+        return Content(live: entries.live, mentioned: entries.mentioned, changed: changed)
+    }
+
+    /// Removes the file if its ids are over and no job of the key runs. Under both locks, so no id that comes meanwhile is lost.
+    func remove(if isOver: (Content) throws(FileError) -> Bool) throws(SpoolError) -> Bool {
+        guard try takeRunLock() else { return false }
+        return try withAppendLock { () throws(FileError) in
+            guard try isOver(content()) else { return false }
+            try files.remove(path)
+            return true
+        }
+    }
+
+    /// The lines that admit these ids.
+    static func lines(_ ids: [JobID]) -> [UInt8] {
+        ids.flatMap { (["id": .string($0.description)] as JSON).bytes() + [0x0A] }
     }
 
     /// Puts the id at the end, unless it stands there already.

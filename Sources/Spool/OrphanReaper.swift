@@ -44,7 +44,7 @@ public struct OrphanReaper: Sendable {
         let files = spool.files
         let source = spool.layout.path(.running, name)
         let file: StatusFile
-        switch try StatusFile.openLocked(id, spool.layout.statusPath(id), files) {
+        switch try StatusFile.openLocked(id, in: spool.folders) {
         case .busy:
             pass.foreign += 1
             return

@@ -29,5 +29,8 @@ public struct SpoolLayout: Sendable {
     var erasedFolder: String { "\(root)/control/erased" }
     var replayLock: String { "\(root)/log/.replay" }
     var suspectLock: String { "\(root)/control/suspect" }
+    /// What stood where something of the spool belongs.
+    public var aside: String { "\(root)/aside" }
+    var startsFolder: String { "\(root)/control/starts" }
     var pruneMark: String { "\(root)/control/pruned" }
 }

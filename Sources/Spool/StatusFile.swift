@@ -50,6 +50,21 @@ final class StatusFile {
     /// - Parameters:
     ///   - wait: for a lock that is held for a moment, as `LockWait.current` says.
     ///   - flags: without `.append` only for putting bytes back where they stood.
+    /// What is there and is no file is set aside: a record that is lost begins again.
+    static func openLocked(
+        _ id: JobID, in folders: SpoolFolders, wait: Bool = false, flags: OpenFlags = [.read, .write, .append]
+    ) throws(SpoolError) -> Opened {
+        let path = folders.layout.statusPath(id)
+        do throws(SpoolError) {
+            return try openLocked(id, path, folders.files, wait: wait, flags: flags)
+        } catch {
+            guard let cause = error.file else { throw error }
+            if cause.code == .notDirectory { return .absent }
+            guard try stored(id, { () throws(FileError) in try folders.clear(path, after: cause) }) else { throw error }
+            return .absent
+        }
+    }
+
     static func openLocked(
         _ id: JobID, _ path: String, _ files: any FileSystem, wait: Bool = false,
         flags: OpenFlags = [.read, .write, .append]
@@ -73,7 +88,7 @@ final class StatusFile {
             descriptor = try files.open(path, [.read, .write, .append, .create, .exclusive], mode: 0o640)
         } catch {
             if error.code == .exists { return .busy }
-            if error.code == .notFound { return .absent }
+            if error.code == .notFound || error.code == .notDirectory { return .absent }
             throw SpoolError(error, id: id)
         }
         let file = StatusFile(id: id, path: path, descriptor: descriptor, files: files)
@@ -357,18 +372,23 @@ final class StatusFile {
 struct StatusReader {
     let files: any FileSystem
 
-    /// - Returns: nil when there is no file, or no state in it yet.
+    /// - Returns: nil when there is no file, or no state in it yet. What is there and is no file holds no record.
     func record(_ id: JobID, _ path: String) throws(SpoolError) -> JobRecord? {
         let descriptor: Int32
         do throws(FileError) {
             descriptor = try files.open(path, [.read, .nonBlocking])
         } catch {
-            if error.code == .notFound { return nil }
-            throw SpoolError(error, id: id)
+            switch error.code {
+            // A link, or a socket, or something else than a folder above it.
+            case .notFound, .symlink, .invalid, .notDirectory: return nil
+            default: throw SpoolError(error, id: id)
+            }
         }
         defer { files.closeQuietly(descriptor) }
         return try stored(id) { () throws(FileError) -> JobRecord? in
-            let size = try files.status(of: descriptor, path: path).size
+            let status = try files.status(of: descriptor, path: path)
+            guard status.kind == .regular else { return nil }
+            let size = status.size
             guard let last = try lastStatus(descriptor, size: size, path: path) else { return nil }
             let first = last.facts != nil ? last : try firstStatus(descriptor, size: size, path: path)
             return JobRecord(id: id, first: first, last: last, statusSize: size)

@@ -22,11 +22,12 @@ final class SuspectLock {
     }
 
     /// - Returns: nil when another suspect runs, in this process or another.
-    static func take(_ layout: SpoolLayout, _ files: any FileSystem) throws(SpoolError) -> SuspectLock? {
-        try stored { () throws(FileError) in
-            let descriptor = try files.open(layout.suspectLock, [.read, .write, .create], mode: 0o640)
+    static func take(_ folders: SpoolFolders) throws(SpoolError) -> SuspectLock? {
+        let (path, files) = (folders.layout.suspectLock, folders.files)
+        return try stored { () throws(FileError) in
+            let descriptor = try folders.open(path, [.read, .write, .create])
             let lock = SuspectLock(descriptor: descriptor, files: files)
-            return try files.tryLock(descriptor, path: layout.suspectLock) ? lock : nil
+            return try files.tryLock(descriptor, path: path) ? lock : nil
         }
     }
 }

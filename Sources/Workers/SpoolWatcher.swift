@@ -11,6 +11,7 @@ final class SpoolWatcher: Sendable {
     private let spool: JobSpool
     private let dispatcher: Dispatcher
     private let running: RunningJobs
+    private let suspects: SuspectWait
     private let options: WorkerOptions
     private let logger: Logger
     private let monitor: Monitor<State>
@@ -55,15 +56,19 @@ final class SpoolWatcher: Sendable {
     static let foreignInterval: TimeInterval = 0.25
     /// Seconds in which notifications are gathered while they tell only of this process's own work.
     private static let gathering: TimeInterval = 0.002
+    /// Seconds in which somebody who removes a folder with others in it comes to its end.
+    private static let removalTime: TimeInterval = 0.1
     /// Names inserted per turn of the dispatcher's lock.
     private static let chunk = 1_000
 
     init(
-        spool: JobSpool, dispatcher: Dispatcher, running: RunningJobs, options: WorkerOptions, logger: Logger
+        spool: JobSpool, dispatcher: Dispatcher, running: RunningJobs, suspects: SuspectWait, options: WorkerOptions,
+        logger: Logger
     ) {
         self.spool = spool
         self.dispatcher = dispatcher
         self.running = running
+        self.suspects = suspects
         self.options = options
         self.logger = logger
         monitor = Monitor(State())
@@ -133,6 +138,7 @@ final class SpoolWatcher: Sendable {
         var hasForeign = false
         var scanned: Scanned?
         while true {
+            suspects.settleIfDue()
             let now = options.uptime()
             if !watched.areComplete { watched = begin(watch) }
             if now >= nextScan {
@@ -174,7 +180,7 @@ final class SpoolWatcher: Sendable {
     /// - Returns: seconds to sleep; nil: the thread shall end.
     private func sleep(until time: TimeInterval, hasForeign: Bool) -> TimeInterval? {
         let now = options.uptime()
-        var wait = max(0, time - now)
+        var wait = max(0, min(time, suspects.settlesAt ?? time) - now)
         if hasForeign { wait = min(wait, SpoolWatcher.foreignInterval) }
         return monitor.withLock { state in
             if state.wantsOrphans { return 0 }
@@ -199,6 +205,7 @@ final class SpoolWatcher: Sendable {
         ]
         for (path, folder, interest) in wanted {
             do throws(FileError) {
+                try spool.restoreFolder(path)
                 watched.folders[try watch.add(path, interest)] = folder
             } catch {
                 logger.warning(
@@ -227,6 +234,13 @@ final class SpoolWatcher: Sendable {
                 scanned = nil
                 scan(&scanned)
                 sawForeign = true
+                continue
+            }
+            if event.isGone {
+                // Somebody has removed a folder, and may be at the one above: the next turn makes and watches it again.
+                Thread.sleep(forTimeInterval: SpoolWatcher.removalTime)
+                watched.areComplete = false
+                scanned = nil
                 continue
             }
             if note(event, watched.folders[event.watch], &sawForeign) { watched.heardNothingNew = false }

@@ -47,6 +47,7 @@ public final class WorkerPool: Sendable {
     private let dispatcher: Dispatcher
     private let running: RunningJobs
     private let watcher: SpoolWatcher
+    private let suspects: SuspectWait
     private let rules = EndingRules()
     private let threads = Monitor<[WorkerThread]?>(nil)
 
@@ -69,8 +70,9 @@ public final class WorkerPool: Sendable {
         dispatcher = Dispatcher(
             shares: options.shares ?? LaneShares(workers: options.count), userLimit: options.userLimit, now: now)
         running = RunningJobs(grace: options.grace, uptime: options.uptime)
+        suspects = SuspectWait(spool: spool, options: options, logger: logger, now: now)
         watcher = SpoolWatcher(
-            spool: spool, dispatcher: dispatcher, running: running, options: options, logger: logger)
+            spool: spool, dispatcher: dispatcher, running: running, suspects: suspects, options: options, logger: logger)
     }
 
     /// Why so many workers would run out of open files; nil: they would not. Raises the process's own limit as far as it may.
@@ -102,6 +104,7 @@ public final class WorkerPool: Sendable {
             return true
         }
         guard isFirst else { throw WorkerError(.alreadyStarted, "The pool was started before.") }
+        suspects.begin()
         do {
             try watcher.start()
             try spawn { [self] in Watchdog(running: running, logger: logger, onWedged: options.onWedged).run() }
@@ -132,6 +135,7 @@ public final class WorkerPool: Sendable {
             left = dispatcher.waitUntilAllReturned(patience: last)
         }
         watcher.stop()
+        suspects.end()
         guard left == 0 else { return left }
         running.stop()
         let threads = threads.withLock { threads -> [WorkerThread] in
@@ -163,6 +167,10 @@ public final class WorkerPool: Sendable {
         while let name = dispatcher.take() {
             if let admission = options.admission, case .notBefore(let date) = admission.mayStart(name) {
                 dispatcher.postponed(name.id, until: date)
+                continue
+            }
+            if name.isSuspect, let seconds = suspects.seconds() {
+                dispatcher.postponed(name.id, until: now() + seconds)
                 continue
             }
             attempt(name)

@@ -18,8 +18,10 @@ struct CheckSpool: ParsableCommand {
             without a lock, none that was admitted and lost. Exit 1 if there are problems;
             notes are no problems. Works beside a running service.
 
-            --repair gives orphans back to the queue and moves the files of ended jobs
-            where they belong. It removes nothing, and leaves what it cannot read to you.
+            --repair gives orphans back to the queue, moves the files of ended jobs
+            where they belong, and puts into aside/ what is no file (a folder, a pipe,
+            a link) where the spool has one. It removes nothing, and leaves files that
+            it cannot read to you.
 
             Examples:
               nanobot check
@@ -99,6 +101,15 @@ struct SpoolRepair {
             done += pass.settled.map { "\($0) had ended; its file was moved" }
             done += pass.buried.map { "\($0) buried: it crashed too often" }
             if let failure = pass.failures.first { throw failure }
+        }
+        for finding in findings where finding.repair == .setAside {
+            do throws(SpoolError) {
+                let found = try spool.setAside(finding.path)
+                done.append("\(finding.path) is now \(found.path)")
+            } catch {
+                // Gone meanwhile; what cannot be moved is found again.
+                guard !error.isPassing else { throw error }
+            }
         }
         for case .moveEnded(let name)? in findings.map(\.repair) {
             // A claim looks first whether the job has ended, and then only moves the file.

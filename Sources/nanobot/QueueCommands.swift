@@ -42,7 +42,17 @@ struct ShowQueue: ParsableCommand {
         }
         if queue["paused"] == true { lines.append("paused: nothing is started until `nanobot resume`") }
         for hold in queue["holds"]?.array ?? [] { lines.append("on hold: \(hold.text())") }
+        for job in queue["stalled"]?.array ?? [] { lines.append(stalledLine(job)) }
         return lines
+    }
+
+    private static func stalledLine(_ job: JSON) -> String {
+        let (id, since) = (job["job_id"]?.string ?? "", job["since"]?.string ?? "")
+        let why =
+            job["held"] == true
+            ? "a process holds it and does not get on (stopped or frozen?): let that process go on, or end it"
+            : "its process died, and no worker is there to recover it: start one"
+        return "stalled: \(id), nothing since \(since): \(why)"
     }
 }
 

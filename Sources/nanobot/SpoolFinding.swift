@@ -9,6 +9,8 @@ struct SpoolFinding: Sendable {
         case recoverOrphans
         /// A file in queued/ whose job has ended.
         case moveEnded(JobFileName)
+        /// Something that is no file of ours, in the place of one.
+        case setAside
     }
 
     /// Stable, in snake case.

@@ -16,12 +16,16 @@ extension SpoolInspection {
 
     /// - Parameter known: the jobs whose files were found.
     mutating func checkRecords(known: Set<JobID>) throws {
-        for day in try entries("status") {
+        for day in try entries("status") where try isFolder(day, "status/\(day.name)") {
             for shard in try entries("status/\(day.name)") {
                 let folder = "status/\(day.name)/\(shard.name)"
                 for entry in try entries(folder) {
                     let path = "\(folder)/\(entry.name)"
-                    guard entry.kind == .regular, entry.name.hasSuffix(".jsonl"),
+                    guard entry.kind == .regular else {
+                        wrongKind(path, "a \(entry.kind.rawValue), where a status file is expected")
+                        continue
+                    }
+                    guard entry.name.hasSuffix(".jsonl"),
                         let id = JobID(String(entry.name.dropLast(".jsonl".count)))
                     else {
                         problem("foreign_file", path, "is no status file; move it away")
@@ -129,6 +133,10 @@ extension SpoolInspection {
         for shard in try entries("order") {
             for entry in try entries("order/\(shard.name)") {
                 let path = "order/\(shard.name)/\(entry.name)"
+                guard entry.kind == .regular else {
+                    wrongKind(path, "a \(entry.kind.rawValue), where an order file is expected")
+                    continue
+                }
                 guard entry.name.hasSuffix(".jsonl"),
                     let key = OrderKey(String(entry.name.dropLast(".jsonl".count)))
                 else {
@@ -169,9 +177,15 @@ extension SpoolInspection {
 
     mutating func checkOtherFolders() throws {
         let own = Set(Folder.allCases.map(\.rawValue))
+        try checkKinds()
         // A checkout's spool has its documentation beside the folders.
         let documents: Set<String> = ["README.md", "job.schema.json", "examples", ".gitignore"]
-        for entry in try entries("") where !own.contains(entry.name) && !documents.contains(entry.name) {
+        for entry in try entries("aside") {
+            note(
+                "set_aside", "aside/\(entry.name)",
+                "stood where a file or folder of the spool belongs; look at it, and remove it when nobody needs it")
+        }
+        for entry in try entries("") where !own.contains(entry.name) && entry.name != "aside" && !documents.contains(entry.name) {
             note("foreign_file", entry.name, "is no part of a spool")
         }
         try checkAge("admitting", "a dropped file whose taking in was cut short; a running service finishes it")
@@ -183,15 +197,52 @@ extension SpoolInspection {
                 note("foreign_file", path, "is no cancel mark")
                 continue
             }
-            if try spool.record(id) == nil { note("stale_mark", path, "asks to cancel a job that does not exist") }
+            // A record that cannot be read is a finding of its own.
+            if try files.exists(spool.statusPath(id)) == false { note("stale_mark", path, "asks to cancel a job that does not exist") }
         }
         if spool.isPaused {
             note("paused", "control/paused", "the queue is paused: nothing is started until nanobot resume")
         }
     }
 
+    private mutating func isFolder(_ entry: DirectoryEntry, _ path: String) -> Bool {
+        if entry.kind == .directory { return true }
+        wrongKind(path, "a \(entry.kind.rawValue), where a folder is expected")
+        return false
+    }
+
+    /// Where nothing but files, or nothing but folders, belongs and what is there is looked into by nobody else.
+    private mutating func checkKinds() throws {
+        for shard in try entries("keys") where shard.name != ".lock" {
+            guard isFolder(shard, "keys/\(shard.name)") else { continue }
+            try expectFiles("keys/\(shard.name)", "a key file")
+        }
+        for (folder, what) in [
+            ("control/cancel", "a cancel mark"), ("control/erased", "a note of an erased user"),
+            ("control/starts", "the file of a process"), ("receipts", "a receipt"), ("tmp", "a file being written"),
+        ] { try expectFiles(folder, what) }
+        for entry in try entries("control") where entry.kind != .regular && !["cancel", "erased", "starts"].contains(entry.name) {
+            wrongKind("control/\(entry.name)", "a \(entry.kind.rawValue), where a mark is expected")
+        }
+        for writer in try entries("log") where writer.kind == .directory && !writer.name.hasPrefix("corrupt-") {
+            try expectFiles("log/\(writer.name)", "a part of a log")
+        }
+        for entry in try entries("log") where entry.kind != .directory && entry.kind != .regular {
+            wrongKind("log/\(entry.name)", "a \(entry.kind.rawValue), where the log of a process is expected")
+        }
+        for entry in try entries("log") where entry.name.hasPrefix("corrupt-") {
+            note("set_aside", "log/\(entry.name)", "a damaged part of a log; look at it, and remove it when nobody needs it")
+        }
+    }
+
+    private mutating func expectFiles(_ folder: String, _ what: String) throws {
+        for entry in try entries(folder) where entry.kind != .regular {
+            wrongKind("\(folder)/\(entry.name)", "a \(entry.kind.rawValue), where \(what) is expected")
+        }
+    }
+
     private mutating func checkAge(_ folder: String, _ what: String) throws {
-        for entry in try files.list(full(folder)) {
+        for entry in try entries(folder, withTemporaries: true) {
             let path = "\(folder)/\(entry.name)"
             let modified: Date
             do throws(FileError) {

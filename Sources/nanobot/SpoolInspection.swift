@@ -65,6 +65,12 @@ struct SpoolInspection {
         findings.append(SpoolFinding(code: code, path: path, detail: detail, isProblem: false))
     }
 
+    /// What keeps the place of a file or folder of ours.
+    mutating func wrongKind(_ path: String, _ what: String) {
+        problem(
+            "not_a_file", path, "is \(what); move it away, or let --repair put it into aside/", repair: .setAside)
+    }
+
     private mutating func closed(_ path: String) {
         problem("unreadable", path, "may not be looked into: give its owner the rights back (chmod u+rwx)")
     }
@@ -73,13 +79,13 @@ struct SpoolInspection {
 
     /// The entries of a folder; none when it went away. What is no folder, or may not be looked into, is a problem of its own
     /// and keeps nobody from the rest.
-    mutating func entries(_ path: String) throws(FileError) -> [DirectoryEntry] {
+    mutating func entries(_ path: String, withTemporaries: Bool = false) throws(FileError) -> [DirectoryEntry] {
         do throws(FileError) {
-            return try files.list(full(path)).filter { !TemporaryNames.isTemporary($0.name) }
+            return try files.list(full(path)).filter { withTemporaries || !TemporaryNames.isTemporary($0.name) }
         } catch {
             switch error.code {
             case .notFound: break
-            case .notDirectory, .symlink: problem("foreign_file", path, "is none of ours, where a folder is expected; move it away")
+            case .notDirectory, .symlink: wrongKind(path, "no folder, where a folder is expected")
             case .permission: closed(path)
             default: throw error
             }
@@ -118,12 +124,12 @@ struct SpoolInspection {
 
     private mutating func take(_ entry: DirectoryEntry, _ folder: Folder, _ path: String) {
         guard entry.kind == .regular else {
-            problem("not_a_file", path, "is a \(entry.kind.rawValue), not a file; move it away")
+            wrongKind(path, "a \(entry.kind.rawValue), not a file")
             return
         }
         guard let name = JobFileName(entry.name) else {
             if folder == .queued {
-                note("foreign_file", path, "is no job file's name: a running service takes it in like one in incoming/")
+                noteForeign(entry.name, path)
             } else {
                 problem("foreign_file", path, "is no job file's name; move it away, or into incoming/ if it is a job")
             }
@@ -131,6 +137,19 @@ struct SpoolInspection {
         }
         placements.append(Placement(name: name, folder: folder, path: path))
         checkStamps(name, folder, path)
+    }
+
+    /// Only what could be dropped in incoming/ is taken in.
+    private mutating func noteForeign(_ name: String, _ path: String) {
+        if DropName.isHidden(name) {
+            note("foreign_file", path, "is no job file's name, and no service takes in a name like this: rename or move it away")
+        } else if !DropName.isJob(name) {
+            note("foreign_file", path, "is no job file's name and does not end in .json: no service takes it in; move it away")
+        } else {
+            note(
+                "foreign_file", path,
+                "is no job file's name: a running service with a drop box moves it to incoming/ and takes it in from there")
+        }
     }
 
     private mutating func checkStamps(_ name: JobFileName, _ folder: Folder, _ path: String) {
@@ -213,8 +232,15 @@ struct SpoolInspection {
 
     /// Whether the folder is the one the record asks for.
     private mutating func checkState(_ place: Placement) throws {
-        let record = try spool.record(place.name.id)
-        let isHeld = place.folder == .running ? try isLocked(place.name.id) : false
+        let record: JobRecord?
+        do throws(SpoolError) {
+            record = try spool.record(place.name.id)
+        } catch {
+            guard !error.isPassing else { throw error }
+            // The record is named when the records are looked at.
+            return
+        }
+        let isHeld = place.folder == .running ? try spool.isHeld(place.name) ?? true : false
         // Read after the listing: only if the file still lies where it was found do the two belong together.
         guard try isThere(place.path) else { return }
         switch place.folder {
@@ -255,19 +281,5 @@ struct SpoolInspection {
                 "orphan", place.path, "nobody runs it: its process died. A running service recovers it within a second",
                 repair: .recoverOrphans)
         }
-    }
-
-    /// Whether somebody holds the status file's lock. It is ours for a moment; a claim that meets it tries again.
-    private func isLocked(_ id: JobID) throws(FileError) -> Bool {
-        let path = spool.statusPath(id)
-        let descriptor: Int32
-        do throws(FileError) {
-            descriptor = try files.open(path, [.read, .write])
-        } catch {
-            if error.code == .notFound { return false }
-            throw error
-        }
-        defer { files.closeQuietly(descriptor) }
-        return try !files.tryLock(descriptor, path: path)
     }
 }

@@ -10,7 +10,7 @@ import TextFormats
 /// One life of a job, all of it through `spool`.
 enum JobOperation: String, CaseIterable {
     case submit, submitFresh, submitOrdered, submitBatch, complete, journal, retry, hold, release, bury, cancelWaiting, cancelRunning, retryDead
-    case recover, prune
+    case recover, prune, pruneOrdered, probe, beginProcess
 
     /// Each operation each way in which it differs.
     static let ways: [(JobOperation, Way)] = allCases.flatMap { operation in
@@ -23,6 +23,17 @@ enum JobOperation: String, CaseIterable {
         let spool = try fixture.another()
         switch self {
         case .submit, .submitFresh, .submitOrdered, .submitBatch: break
+        case .probe, .beginProcess: _ = try spool.submit(submission)
+        case .pruneOrdered:
+            // The old job is of the same session: its order file may go only without the new one.
+            let old = fixture.submission("old", key: SpoolFixture.key)
+            _ = try spool.submit(old)
+            _ = try claimFirst(spool) { try $0.complete(result: .null) }
+            let other = fixture.submission("other", key: OrderKey("ffeeddccbbaa99887766554433221100"))
+            _ = try spool.submit(other)
+            _ = try claimFirst(spool) { try $0.complete(result: .null) }
+            fixture.clock.advance(by: 20 * 86_400)
+            _ = try spool.submit(submission)
         case .complete, .journal, .retry, .hold, .release, .bury, .cancelWaiting, .cancelRunning:
             _ = try spool.submit(submission)
         case .prune:
@@ -71,6 +82,14 @@ enum JobOperation: String, CaseIterable {
                 try claim.cancel()
             }
         case .prune: _ = try spool.prune(olderThanDays: 10)
+        case .pruneOrdered:
+            _ = try spool.prune(olderThanDays: 10)
+            _ = try spool.pruneOrderFiles(olderThanDays: 10)
+        case .probe: try SpoolProbe(spool).run()
+        case .beginProcess:
+            let process = try spool.beginProcess()
+            try process.settle(now: submission.due)
+            process.end(isSettled: true)
         case .bury: _ = try claimFirst(spool) { try $0.bury(failure) }
         case .cancelWaiting: _ = try spool.cancel(submission.id)
         case .retryDead: _ = try spool.retry(submission.id)
@@ -111,7 +130,7 @@ enum JobOperation: String, CaseIterable {
     }
 
     func submission(_ fixture: SpoolFixture) -> Submission {
-        fixture.submission("payload", key: self == .submitOrdered ? SpoolFixture.key : nil)
+        fixture.submission("payload", key: self == .submitOrdered || self == .pruneOrdered ? SpoolFixture.key : nil)
     }
 
     /// How many calls the operation makes when nothing goes wrong.

@@ -331,4 +331,9 @@ public final class FaultyFileSystem: FileSystem {
         try step("fstatvfs", path)
         return try real.usage(of: descriptor, path: path)
     }
+
+    public func freeInodes(_ path: String) throws(FileError) -> Int? {
+        try step("statvfs", path)
+        return try real.freeInodes(path)
+    }
 }

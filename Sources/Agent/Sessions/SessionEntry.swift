@@ -49,4 +49,6 @@ public struct SessionSummary: Sendable, Hashable {
     public var messageCount: Int
     /// Lines that could not be read. They stay in the file.
     public var badLines: Int
+    /// Of a spawned task, and nobody else has said anything there.
+    public var isSpawned = false
 }

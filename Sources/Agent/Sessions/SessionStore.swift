@@ -191,6 +191,38 @@ public final class SessionStore: Sendable {
         }
     }
 
+    /// Removes the conversations of spawned tasks whose jobs have been removed. One at a time, each under the lock.
+    /// - Parameter isOver: whether the job with this id has been removed.
+    /// - Returns: how many.
+    public func removeSpawned(if isOver: (_ job: String) -> Bool) throws(AgentError) -> Int {
+        let files: [SealedEntry]
+        do {
+            files = try directory.list(Workspace.sessions)
+        } catch {
+            if error.code == .notFound { return 0 }
+            throw AgentError.storage(error, while: "listing the sessions")
+        }
+        var removed = 0
+        for entry in files where entry.kind == .regular {
+            guard let session = SessionID(fileName: entry.name), SpawnedSession.isName(session.rawValue) else { continue }
+            let isRemoved = try locked("removing the session of a task") { () throws(AgentError) in
+                guard let bytes = try read(entry.path) else { return false }
+                let entries = SessionFile(bytes).entries
+                guard SpawnedSession.isOne(session.rawValue, entries), entries.allSatisfy({ isOver($0.jobID) }) else {
+                    return false
+                }
+                do throws(FileError) {
+                    try directory.remove(entry.path)
+                } catch {
+                    throw AgentError.storage(error, while: "removing the session of a task")
+                }
+                return true
+            }
+            if isRemoved { removed += 1 }
+        }
+        return removed
+    }
+
     // MARK: - Files
 
     private func path(_ session: SessionID) -> String { "\(Workspace.sessions)/\(session.fileName)" }
@@ -281,6 +313,7 @@ public final class SessionStore: Sendable {
         let created = index.createdAt ?? index.places.first?.time ?? modified
         return SessionSummary(
             id: id, title: index.title, createdAt: created, updatedAt: index.places.last?.time ?? created,
-            messageCount: index.places.count, badLines: index.badLines)
+            messageCount: index.places.count, badLines: index.badLines,
+            isSpawned: SpawnedSession.isOne(id, index.places.map(\.jobID)))
     }
 }

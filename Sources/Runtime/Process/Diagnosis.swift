@@ -77,7 +77,7 @@ extension NanobotServices {
         do throws(FileError) {
             let (free, total) = try spool.files.space(spool.layout.root)
             let words = "\(free >> 20) of \(total >> 20) MiB are free in the spool"
-            if free < ServiceState.minimumFreeSpace { return Diagnosis("disk", .failure, words + ": nothing is accepted; make room") }
+            if free < SpoolProbe.minimumFreeSpace { return Diagnosis("disk", .failure, words + ": nothing is accepted; make room") }
             return Diagnosis("disk", free < 1 << 30 ? .warning : .ok, words)
         } catch {
             return Diagnosis("disk", .failure, "\(error)")

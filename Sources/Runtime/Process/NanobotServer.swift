@@ -88,6 +88,7 @@ public struct NanobotServer: Sendable {
         let metrics = MetricsStore()
         MetricsSystem.bootstrap(metrics)
         let state = ServiceState(spool: services.spool, client: services.client, metrics: metrics)
+        defer { state.end() }
         var group: [any Service] = []
         let audit = makeAudit()
         defer { audit?.flush() }

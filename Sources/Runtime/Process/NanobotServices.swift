@@ -92,7 +92,23 @@ public final class NanobotServices: Sendable {
         let files = LinuxFileSystem.suited(to: root)
         let durability: JobSpool.Durability = isServer && !files.isShared ? .sharedLog : .files
         let spool = try JobSpool(root: root, files: files, durability: durability, now: now)
+        report(spool, logger)
+        return spool
+    }
+
+    /// What opening the spool has found, and what is found in the way from now on.
+    private static func report(_ spool: JobSpool, _ logger: Logger) {
+        let say: @Sendable (SetAside) -> Void = { found in
+            logger.error(
+                "something that is none of ours stood in the spool and was set aside",
+                metadata: ["place": "\(found.place)", "kind": "\(found.kind.rawValue)", "now_at": "\(found.path)"])
+        }
+        spool.setAsideAtStart.forEach(say)
+        spool.onSetAside(say)
         let replayed = spool.replayed
+        for error in replayed.closed {
+            logger.error("the log of another process cannot be looked into", metadata: ["error": "\(error)"])
+        }
         if replayed.logs > 0 {
             logger.notice(
                 "the log of a process that had died was replayed",
@@ -110,7 +126,6 @@ public final class NanobotServices: Sendable {
             logger.error(
                 "a damaged log was set aside: jobs of that moment may be missing", metadata: ["file": "\(path)"])
         }
-        return spool
     }
 
     /// After everything has stopped: what the shared log holds goes into the files themselves.

@@ -1,4 +1,5 @@
-// What this process tells about itself: ready or why not, and its metrics. Any thread; may read the disk.
+// What this process tells about itself: ready or why not, and its metrics. Any thread. Metrics read the disk; readiness waits
+// for a look at it for 2 s at most.
 
 import API
 import DurableFiles
@@ -11,7 +12,6 @@ import WireTypes
 import Workers
 
 final class ServiceState: ServiceStatus {
-    private let spool: JobSpool
     private let client: JobClient
     private let metrics: MetricsStore
     private let state = Mutex(State())
@@ -20,20 +20,38 @@ final class ServiceState: ServiceStatus {
         var pool: WorkerPool?
         var isSchedulerRunning = false
         var isDraining = false
-        var spoolProblem: String?
-        var checkedAt = Date(timeIntervalSince1970: 0)
     }
 
-    /// Bytes that must be free before new work is promised.
-    static let minimumFreeSpace = 16 << 20
-    /// Seconds one look at the disk serves.
-    static let checkInterval: TimeInterval = 1
+    /// What the last look at the queue found.
+    private final class Flag: Sendable {
+        let value = Atomic<Bool>(false)
+    }
+    private let isFull = Flag()
+
+    private let spoolProbe: SpoolProbe
+    private let readinessProbe: ReadinessProbe
 
     init(spool: JobSpool, client: JobClient, metrics: MetricsStore) {
-        self.spool = spool
         self.client = client
         self.metrics = metrics
+        let probe = SpoolProbe(spool)
+        spoolProbe = probe
+        let isFull = isFull
+        readinessProbe = ReadinessProbe(uptime: Uptime.now, step: { probe.step }) {
+            do throws(SpoolError) {
+                try probe.run()
+            } catch {
+                return error.detail
+            }
+            // A queue that cannot be counted is the spool's problem, met above.
+            let full = (try? client.isQueueFull()) ?? false
+            isFull.value.store(full, ordering: .relaxed)
+            return nil
+        }
     }
+
+    /// After everything has stopped.
+    func end() { spoolProbe.end() }
 
     func attach(_ pool: WorkerPool) { state.withLock { $0.pool = pool } }
     func setSchedulerRunning(_ isRunning: Bool) { state.withLock { $0.isSchedulerRunning = isRunning } }
@@ -41,16 +59,15 @@ final class ServiceState: ServiceStatus {
 
     func isSchedulerRunning() -> Bool { state.withLock { $0.isSchedulerRunning } }
 
-    func readiness() -> Readiness {
+    func readiness() async -> Readiness {
+        let spoolProblem = await readinessProbe.problem()
         let (pool, isDraining) = state.withLock { ($0.pool, $0.isDraining) }
-        let spoolProblem = spoolProblem()
         var checks = [
             ReadinessCheck(name: "spool_writable", isOK: spoolProblem == nil, detail: spoolProblem),
             ReadinessCheck(
                 name: "not_stopping", isOK: !isDraining, detail: isDraining ? "the service is stopping" : nil),
         ]
-        // A queue that cannot be counted is the spool's problem, told above.
-        let isFull = (try? client.isQueueFull()) ?? false
+        let isFull = isFull.value.load(ordering: .relaxed)
         checks.append(
             ReadinessCheck(
                 name: "queue_not_full", isOK: !isFull, detail: isFull ? "as many jobs wait as may (limits.waiting)" : nil))
@@ -61,48 +78,6 @@ final class ServiceState: ServiceStatus {
                     detail: wedged > 0 ? "\(wedged) worker(s) ran past their deadline and do not return" : nil))
         }
         return Readiness(checks: checks)
-    }
-
-    /// Whether the spool can take a job: a file can be made there and there is room.
-    private func spoolProblem() -> String? {
-        let now = spool.now()
-        let known: String?? = state.withLock {
-            abs(now.timeIntervalSince($0.checkedAt)) < ServiceState.checkInterval ? .some($0.spoolProblem) : nil
-        }
-        if let known { return known }
-        let problem = probe()
-        state.withLock {
-            $0.spoolProblem = problem
-            $0.checkedAt = now
-        }
-        return problem
-    }
-
-    private func probe() -> String? {
-        let path = spool.layout.path(.tmp, TemporaryNames.next(for: "ready"))
-        do throws(FileError) {
-            let descriptor = try spool.files.open(path, [.write, .create, .exclusive])
-            try spool.files.close(descriptor, path: path)
-            try spool.files.remove(path)
-            try probeFolders()
-            let free = try spool.files.space(spool.layout.root).free
-            return free < ServiceState.minimumFreeSpace ? "only \(free >> 20) MiB are free in the spool" : nil
-        } catch {
-            return "the spool cannot be written: \(error)"
-        }
-    }
-
-    /// What admission writes to besides: somebody else's command may have made a folder we cannot use.
-    private func probeFolders() throws(FileError) {
-        let today = "\(spool.layout.path(.status))/\(JobID.make(now: spool.now()).day)"
-        var folders = [spool.layout.path(.queued), spool.layout.path(.status)]
-        if try spool.files.exists(today) { folders.append(today) }
-        for folder in folders {
-            let path = "\(folder)/\(TemporaryNames.next(for: "ready"))"
-            let descriptor = try spool.files.open(path, [.write, .create, .exclusive])
-            try spool.files.close(descriptor, path: path)
-            try spool.files.remove(path)
-        }
     }
 
     func metricsText() -> String {
@@ -117,6 +92,7 @@ final class ServiceState: ServiceStatus {
             text += gauge("nanobot_queue_queued", queue.queued) + gauge("nanobot_queue_running", queue.running)
             text += gauge("nanobot_queue_dead", queue.dead)
             text += gauge("nanobot_queue_paused", queue.isPaused ? 1 : 0)
+            text += gauge("nanobot_jobs_stalled", queue.stalled.count)
         } catch {
             text += gauge("nanobot_queue_unreadable", 1)
         }

@@ -17,7 +17,6 @@ struct ChildJobShelf: ChildJobs {
 
     /// Children of one user that have not ended.
     static let maximumAlive = 8
-    static let sessionPrefix = "task-"
     /// In the child's metadata: where its answer goes.
     static let parentSession = "parent_session"
     private static let lookAt = 200
@@ -31,7 +30,7 @@ struct ChildJobShelf: ChildJobs {
             let request = try JobRequest.parse(
                 [
                     "kind": "chat", "user_id": .string(user.rawValue), "id": .string(id.description),
-                    "session_id": .string(Self.sessionPrefix + String(id.description.suffix(12))),
+                    "session_id": .string(SpawnedSession.id(of: id.description)),
                     "message": .string(task),
                     "metadata": [Self.parentSession: .string(session.rawValue), "spawned_by": .string(parent)],
                 ], now: now(), allowAnyID: true)

@@ -31,12 +31,18 @@ struct ConversationShelf: ConversationDirectory {
         guard let session = try? SessionID(found.id) else { return nil }
         return ConversationSummary(
             session: session, title: found.title, createdAt: found.createdAt, updatedAt: found.updatedAt,
-            messageCount: found.messageCount)
+            messageCount: found.messageCount, isSpawned: found.isSpawned)
     }
 
     func conversations(of user: UserID, limit: Int, after: String?) throws -> [ConversationSummary] {
+        try conversations(of: user, withSpawned: false, limit: limit, after: after)
+    }
+
+    func conversations(
+        of user: UserID, withSpawned: Bool, limit: Int, after: String?
+    ) throws -> [ConversationSummary] {
         let store = try store(user)
-        let all = try found { () throws(AgentError) in try store.list() } ?? []
+        let all = (try found { () throws(AgentError) in try store.list() } ?? []).filter { withSpawned || !$0.isSpawned }
         var start = 0
         if let after {
             guard let place = all.firstIndex(where: { $0.id == after }) else { throw ProblemDetails.lostCursor }

@@ -26,6 +26,8 @@ public struct ReplayReport: Sendable, Equatable {
     public var corrupt: [String] = []
     /// Jobs whose files could not be compared because something else stands in their place.
     public var skipped: [JobID] = []
+    /// Logs that cannot be looked into: their folder or lock is closed to us.
+    public var closed: [FileError] = []
     /// Why there is no shared log although one was asked for; files are synced one by one.
     public var withoutLog: FileError?
 }
@@ -36,6 +38,7 @@ struct LogReplay {
 
     let layout: SpoolLayout
     let files: any FileSystem
+    let folders: SpoolFolders
     let now: @Sendable () -> Date
 
     /// A dead process's log, its lock held by us.
@@ -83,23 +86,24 @@ struct LogReplay {
         return try stored { () throws(FileError) in
             let isQuiet = try files.list(folder).allSatisfy { $0.kind != .directory }
             if isQuiet, durability == .files { return (nil, report) }
-            return try files.withFile(layout.replayLock, [.read, .write, .create], mode: 0o640) { file throws(FileError) in
-                // Waits for another process's replay: it is over when ours begins, and finds nothing left.
-                try Self.replayWait.bounding { () throws(FileError) in
-                    try files.waitForLock(layout.replayLock) { () throws(FileError) in
-                        try files.tryLock(file, path: layout.replayLock)
-                    }
+            let file = OpenDescriptor(try folders.open(layout.replayLock, [.read, .write, .create]), files)
+            // Closing drops the lock.
+            defer { withExtendedLifetime(file) {} }
+            // Waits for another process's replay: it is over when ours begins, and finds nothing left.
+            try Self.replayWait.bounding { () throws(FileError) in
+                try files.waitForLock(layout.replayLock) { () throws(FileError) in
+                    try files.tryLock(file.raw, path: layout.replayLock)
                 }
-                try replayOrphans(&report)
-                guard durability == .sharedLog else { return (nil, report) }
-                let writer = JobID.make(now: now()).description
-                do throws(FileError) {
-                    return (try SharedLog(root: layout.root, writer: writer, files: files, bounds: bounds), report)
-                } catch {
-                    // A full disk must not keep a service from starting: it works, and says no where there is no room.
-                    report.withoutLog = error
-                    return (nil, report)
-                }
+            }
+            try replayOrphans(&report)
+            guard durability == .sharedLog else { return (nil, report) }
+            let writer = JobID.make(now: now()).description
+            do throws(FileError) {
+                return (try SharedLog(root: layout.root, writer: writer, files: files, bounds: bounds), report)
+            } catch {
+                // A full disk must not keep a service from starting: it works, and says no where there is no room.
+                report.withoutLog = error
+                return (nil, report)
             }
         }
     }
@@ -112,11 +116,16 @@ struct LogReplay {
             let folder = "\(layout.path(.log))/\(entry.name)"
             let lock: Int32
             do throws(FileError) {
-                lock = try files.open("\(folder)/lock", [.read, .write, .create], mode: 0o640)
+                lock = try openLock(of: folder)
             } catch {
+                switch error.code {
                 // Its process has just ended it.
-                guard error.code == .notFound else { throw error }
-                continue
+                case .notFound: continue
+                case .permission:
+                    report.closed.append(error)
+                    continue
+                default: throw error
+                }
             }
             guard try files.tryLock(lock, path: folder) else {
                 files.closeQuietly(lock)
@@ -142,6 +151,17 @@ struct LogReplay {
         try files.syncDirectory(layout.path(.log))
     }
 
+    /// What is no file in the place of a lock is set aside: no process holds that.
+    private func openLock(of folder: String) throws(FileError) -> Int32 {
+        let path = "\(folder)/lock"
+        do throws(FileError) {
+            return try files.open(path, [.read, .write, .create], mode: 0o640)
+        } catch {
+            guard try folders.clear(path, after: error) else { throw error }
+            return try files.open(path, [.read, .write, .create], mode: 0o640)
+        }
+    }
+
     private func read(_ folder: String, named writer: String) throws(FileError) -> Work {
         var work = Work()
         let numbers = try files.list(folder).compactMap { entry in
@@ -150,7 +170,16 @@ struct LogReplay {
         if try files.exists("\(folder)/\(SharedLog.distrustMark)") { work.isDistrusted = true }
         for number in numbers.sorted() {
             let path = "\(folder)/\(number).wal"
-            let content = LogSegment.content(of: try files.readFile(path, maxBytes: 256 << 20))
+            let bytes: [UInt8]
+            do throws(FileError) {
+                bytes = try files.readFile(path, maxBytes: 256 << 20)
+            } catch {
+                // None of ours (a folder, a pipe), or far too large: a disk that fails is another matter.
+                guard !error.isPassing else { throw error }
+                work.damaged.append((path, asidePath(writer, number)))
+                continue
+            }
+            let content = LogSegment.content(of: bytes)
             let frames = content.frames.map { (number: $0.number, records: LogRecord.parse($0.body)) }
             let isReadable = !content.isCorrupt && frames.allSatisfy { $0.records != nil }
             var void: Set<Int> = []
@@ -159,9 +188,13 @@ struct LogReplay {
                 for record in frame.records ?? [] { work.add(record) }
             }
             guard !isReadable else { continue }
-            work.damaged.append((path, "\(layout.path(.log))/corrupt-\(writer)-\(number).wal"))
+            work.damaged.append((path, asidePath(writer, number)))
         }
         return work
+    }
+
+    private func asidePath(_ writer: String, _ number: Int) -> String {
+        layout.path(.log, "corrupt-\(writer)-\(number).wal")
     }
 
     /// Keeps what a log knows of jobs that could not be put back.
@@ -193,8 +226,26 @@ struct LogReplay {
         }
         for (key, entries) in work.order {
             let ids = entries.sorted { ($0.offset, $0.id) < ($1.offset, $1.id) }.map(\.id)
-            try unwrapped { () throws(SpoolError) in try OrderFile.open(layout.orderPath(key), files).restore(ids) }
+            try restoreOrder(key, ids)
         }
+    }
+
+    private func restoreOrder(_ key: OrderKey, _ ids: [JobID]) throws(FileError) {
+        let path = layout.orderPath(key)
+        func open() throws(FileError) -> OrderFile {
+            let order = try OrderFile.opened(path, files)
+            guard try order.isReadable() else { throw FileError(code: .invalid, operation: "open", path: path) }
+            return order
+        }
+        let order = try folders.with(PathParts.split(path).folder) { () throws(FileError) in
+            do throws(FileError) {
+                return try open()
+            } catch {
+                guard try folders.clear(path, after: error) else { throw error }
+                return try open()
+            }
+        }
+        try unwrapped { () throws(SpoolError) in try order.restore(ids) }
     }
 
     /// - Returns: whether something was missing.
@@ -205,18 +256,18 @@ struct LogReplay {
         try unwrapped { () throws(SpoolError) -> Bool in
             let path = layout.statusPath(id)
             let file: StatusFile
-            switch try StatusFile.openLocked(id, path, files, flags: [.read, .write]) {
+            switch try StatusFile.openLocked(id, in: folders, flags: [.read, .write]) {
             case .locked(let opened): file = opened
             // Somebody living holds the job: then its files are what they should be.
             case .busy: return false
             case .absent:
                 // Without its beginning the record is one that was removed since it was synced.
                 guard lines.first?.isFirst == true else { return false }
-                try stored(id) { () throws(FileError) in try files.ensureDirectory(layout.statusFolder(id), mode: 0o750) }
                 try stored(id) { () throws(FileError) in
+                    try folders.restore(layout.statusFolder(id))
                     files.closeQuietly(try files.open(path, [.write, .create], mode: 0o640))
                 }
-                guard case .locked(let created) = try StatusFile.openLocked(id, path, files, flags: [.read, .write]) else {
+                guard case .locked(let created) = try StatusFile.openLocked(id, in: folders, flags: [.read, .write]) else {
                     return false
                 }
                 file = created
@@ -243,7 +294,7 @@ struct LogReplay {
             }
             switch last?.state {
             case .completed, .cancelled:
-                try files.ensureDirectory(layout.doneFolder(name.id), mode: 0o750)
+                try folders.restore(layout.doneFolder(name.id))
                 return try rewrite(layout.donePath(lastName), payload, always: isDistrusted)
             case .failed: return try rewrite(layout.path(.dead, lastName.buried), payload)
             // As an orphan: recovery gives it back, and counts what there is to count.
@@ -263,7 +314,7 @@ struct LogReplay {
             if last.state == .failed {
                 try files.rename(standing, layout.path(.dead, settled.buried))
             } else {
-                try files.ensureDirectory(layout.doneFolder(id), mode: 0o750)
+                try folders.restore(layout.doneFolder(id))
                 try files.rename(standing, layout.donePath(settled))
             }
             return true
@@ -311,8 +362,9 @@ struct LogReplay {
             for folder in [Folder.queued, .running, .dead] {
                 for entry in try files.list(layout.path(folder)) {
                     let path = layout.path(folder, entry.name)
-                    if entry.kind == .directory {
-                        for inner in try files.list(path) { add(inner.name, "\(path)/\(inner.name)") }
+                    if entry.kind == .directory, JobFileName(entry.name) == nil {
+                        // One that may not be looked into hides no others.
+                        for inner in (try? files.list(path)) ?? [] { add(inner.name, "\(path)/\(inner.name)") }
                     } else {
                         add(entry.name, path)
                     }
@@ -331,13 +383,14 @@ struct LogReplay {
 
         init(_ layout: SpoolLayout, _ files: any FileSystem) throws(FileError) {
             do throws(FileError) {
-                for entry in try files.list(layout.erasedFolder) {
-                    let text = String(
-                        decoding: try files.readFile("\(layout.erasedFolder)/\(entry.name)", maxBytes: 64), as: UTF8.self)
+                for entry in try files.list(layout.erasedFolder) where entry.kind != .directory {
+                    // What cannot be read is no note of ours.
+                    guard let note = try? files.readFile("\(layout.erasedFolder)/\(entry.name)", maxBytes: 64) else { continue }
+                    let text = String(decoding: note, as: UTF8.self)
                     times[entry.name] = RFC3339.date(text.trimmingCharacters(in: .whitespacesAndNewlines))
                 }
             } catch {
-                guard error.code == .notFound else { throw error }
+                guard error.code == .notFound || error.code == .notDirectory else { throw error }
             }
         }
 

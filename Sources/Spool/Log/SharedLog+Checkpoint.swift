@@ -12,13 +12,15 @@ extension SharedLog {
     func checkpoint(scrubbing: Bool = true) throws(FileError) {
         checkpointing.lock()
         defer { checkpointing.unlock() }
+        let isMoved = try returnToPlace()
         condition.lock()
+        if isMoved { forgetPlaces() }
         if state.isWriting {
             state.wantsRetirement = true
             // The writer may be waiting for this very checkpoint.
             condition.broadcast()
             while state.wantsRetirement { condition.wait() }
-        } else if let current = state.current, current.frames > 0 {
+        } else if let current = state.current, current.frames > 0 || isMoved {
             retire()
         }
         let retired = state.retired
@@ -77,14 +79,16 @@ extension SharedLog {
     /// Keeps a segment to be used again, its first page blank so that none of its frames is replayed any more, or removes
     /// it where there are enough, or where its sync has failed once: what the disk holds of it nobody knows.
     private func letGo(_ number: Int, used: Int, isFaulty: Bool) throws(FileError) {
-        let isSpare = !isFaulty && condition.withLock { state.spares.count < bounds.spares }
+        var isSpare = !isFaulty && condition.withLock { state.spares.count < bounds.spares }
         if isSpare {
-            try files.withFile(path(number), [.read, .write], mode: 0o640) { (file) throws(FileError) in
-                try files.writeAll(file, [UInt8](repeating: 0, count: LogSegment.page), at: 0, path: path(number))
-                try files.dataSync(file, path: path(number))
+            isSpare = try ifThere { () throws(FileError) in
+                try files.withFile(path(number), [.read, .write], mode: 0o640) { (file) throws(FileError) in
+                    try files.writeAll(file, [UInt8](repeating: 0, count: LogSegment.page), at: 0, path: path(number))
+                    try files.dataSync(file, path: path(number))
+                }
             }
         } else {
-            try files.remove(path(number))
+            try removeIfThere(path(number))
         }
         condition.lock()
         state.retired.removeAll { $0.number == number }
@@ -102,15 +106,17 @@ extension SharedLog {
         // What fails stays in the list, and is tried again.
         defer { condition.withLock { state.spares += taken } }
         while taken.count > 1, let spare = taken.last {
-            try files.remove(path(spare.number))
+            try removeIfThere(path(spare.number))
             taken.removeLast()
         }
         guard let spare = taken.first, spare.used > 0 else { return }
-        try files.withFile(path(spare.number), [.read, .write], mode: 0o640) { (file) throws(FileError) in
-            try files.writeAll(file, [UInt8](repeating: 0, count: spare.used), at: 0, path: path(spare.number))
-            try files.dataSync(file, path: path(spare.number))
+        let isThere = try ifThere { () throws(FileError) in
+            try files.withFile(path(spare.number), [.read, .write], mode: 0o640) { (file) throws(FileError) in
+                try files.writeAll(file, [UInt8](repeating: 0, count: spare.used), at: 0, path: path(spare.number))
+                try files.dataSync(file, path: path(spare.number))
+            }
         }
-        taken[0].used = 0
+        if isThere { taken[0].used = 0 } else { taken.removeFirst() }
     }
 
     enum Due {

@@ -12,8 +12,17 @@ extension SharedLog {
         state.hasAskedForSpare = false
         state.isSpareRefused = false
         condition.unlock()
-        let number: Int
-        if let spare { number = spare } else { number = try make() }
+        guard let spare else { return try begin(make()) }
+        do throws(FileError) {
+            return try begin(spare)
+        } catch {
+            // Somebody has removed it.
+            guard error.code == .notFound else { throw error }
+            return try begin(make())
+        }
+    }
+
+    private func begin(_ number: Int) throws(FileError) -> Segment {
         let nonce = UInt64.random(in: 1...UInt64(Int64.max))
         do throws(FileError) {
             return try begin(number, nonce, [.read, .write, .direct])
@@ -76,7 +85,57 @@ extension SharedLog {
             defer { state.nextSegment += 1 }
             return state.nextSegment
         }
-        try LogSegment.create(path(number), bytes: bounds.segment, files)
+        do throws(FileError) {
+            try LogSegment.create(path(number), bytes: bounds.segment, files)
+        } catch {
+            guard error.code == .notFound || error.code == .notDirectory, try returnToPlace() else { throw error }
+            try LogSegment.create(path(number), bytes: bounds.segment, files)
+        }
         return number
+    }
+
+    // MARK: - A log whose folder was removed
+
+    /// Makes the log's folder and its lock again where somebody has removed them from under a living process. What was
+    /// committed since into segments without a name a power cut may take until the next checkpoint.
+    /// - Returns: false when all is in its place.
+    func returnToPlace() throws(FileError) -> Bool {
+        placing.lock()
+        defer { placing.unlock() }
+        let path = "\(folder)/lock"
+        let mine = try files.status(of: lock.raw, path: path)
+        if let named = try? files.status(path), named.inode == mine.inode, named.device == mine.device { return false }
+        try files.ensureDirectory("\(root)/log", mode: 0o750)
+        // No other process shall take the new folder for an orphan before its lock is held.
+        let replay = "\(root)/log/.replay"
+        let guardian = OpenDescriptor(try files.open(replay, [.read, .write, .create], mode: 0o640), files)
+        defer { withExtendedLifetime(guardian) {} }
+        _ = try files.lock(guardian.raw, wait: true, path: replay)
+        try files.ensureDirectory(folder, mode: 0o750)
+        let new = OpenDescriptor(try files.open(path, [.read, .write, .create], mode: 0o640), files)
+        guard try files.lock(new.raw, wait: false, path: folder) else {
+            throw FileError(code: .wouldBlock, operation: "flock", path: folder)
+        }
+        lock = new
+        return true
+    }
+
+    /// The segments that were made ahead are gone with the folder. With the lock held.
+    func forgetPlaces() {
+        state.spares = []
+        state.hasAskedForSpare = false
+    }
+
+    func removeIfThere(_ path: String) throws(FileError) { _ = try ifThere { () throws(FileError) in try files.remove(path) } }
+
+    /// - Returns: false when there is no such file.
+    func ifThere(_ body: () throws(FileError) -> Void) throws(FileError) -> Bool {
+        do throws(FileError) {
+            try body()
+            return true
+        } catch {
+            guard error.code == .notFound else { throw error }
+            return false
+        }
     }
 }

@@ -108,7 +108,10 @@ final class SharedLog: Sendable {
     let root: String
     let files: any FileSystem
     let bounds: Bounds
-    private let lock: OpenDescriptor
+    /// Held as long as the process lives. Guarded by `placing`.
+    nonisolated(unsafe) var lock: OpenDescriptor
+    /// Taken last of all locks.
+    let placing = NSLock()
     /// Open as long as the log: a failure that another process's syncfs was told of is told to this one as well.
     let rootDescriptor: OpenDescriptor
     let condition = NSCondition()
@@ -259,6 +262,10 @@ final class SharedLog: Sendable {
         return isTakenBack
     }
 
+    /// Whether a commit would go on just now: its steps, with a page that belongs to no frame and is written over by the next
+    /// one. Waits where a commit would wait; a failure retires the segment, as that of a commit does.
+    func probe() throws(Failure) { try commit(Waiter([])) }
+
     private func commit(_ waiter: Waiter) throws(Failure) {
         guard waiter.bytes.count <= bounds.commit else {
             throw Failure(cause: FileError(code: .tooLarge, operation: "log", path: folder), isKnown: true)
@@ -291,14 +298,14 @@ final class SharedLog: Sendable {
         var written = segment
         var failure: Failure?
         do throws(Failure) {
-            written = try write(batch.map(\.bytes), size, into: segment)
+            written = size == 0 ? try touch(segment) : try write(batch.map(\.bytes), size, into: segment)
         } catch {
             failure = error
         }
-        finish(batch, written, failure)
+        finish(batch, written, failure, isProbe: size == 0)
     }
 
-    private func finish(_ batch: [Waiter], _ written: Segment?, _ failure: Failure?) {
+    private func finish(_ batch: [Waiter], _ written: Segment?, _ failure: Failure?, isProbe: Bool = false) {
         condition.lock()
         if let failure {
             let bytes = batch.reduce(0) { $0 + $1.bytes.count }
@@ -313,10 +320,13 @@ final class SharedLog: Sendable {
                 state.hasAskedForSpare = true
                 ring()
             }
-            state.lastCommit = Date()
-            if state.firstCommit == nil {
-                state.firstCommit = state.lastCommit
-                ring()
+            // A probe leaves nothing that a checkpoint would have to make durable.
+            if !isProbe {
+                state.lastCommit = Date()
+                if state.firstCommit == nil {
+                    state.firstCommit = state.lastCommit
+                    ring()
+                }
             }
         }
         let next = passOn()
@@ -343,6 +353,23 @@ final class SharedLog: Sendable {
     private func write(_ parts: [[UInt8]], _ size: Int, into segment: Segment?) throws(Failure) -> Segment {
         var segment = try room(for: LogSegment.space(for: size), in: segment)
         LogSegment.fill(buffer, nonce: segment.nonce, number: segment.frames, parts: parts)
+        try writeBuffer(to: segment)
+        segment.offset += buffer.pages.count
+        segment.frames += 1
+        return segment
+    }
+
+    /// For `probe`.
+    private func touch(_ segment: Segment?) throws(Failure) -> Segment {
+        let segment = try room(for: LogSegment.page, in: segment)
+        buffer.clear()
+        buffer.append([UInt8](repeating: 0, count: LogSegment.page))
+        buffer.seal()
+        try writeBuffer(to: segment)
+        return segment
+    }
+
+    private func writeBuffer(to segment: Segment) throws(Failure) {
         do throws(FileError) {
             try buffer.write(to: segment.descriptor, at: segment.offset, files, path: path(segment.number))
         } catch {
@@ -354,9 +381,6 @@ final class SharedLog: Sendable {
         } catch {
             throw Failure(cause: error, isKnown: false)
         }
-        segment.offset += buffer.pages.count
-        segment.frames += 1
-        return segment
     }
 
     /// The segment, or the next one where it has no room left. Only the one who writes calls this.
@@ -422,10 +446,10 @@ final class SharedLog: Sendable {
         state.current = nil
         state.spares = []
         condition.unlock()
-        for number in rest { try files.remove(path(number)) }
+        for number in rest { try removeIfThere(path(number)) }
         // The next start has to look at what is left.
         guard condition.withLock({ state.distrusted.isEmpty }) else { return }
-        try files.remove("\(folder)/lock")
+        try removeIfThere("\(folder)/lock")
         do throws(FileError) {
             try files.removeDirectory(folder)
         } catch {
