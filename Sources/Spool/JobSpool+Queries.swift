@@ -130,7 +130,7 @@ extension JobSpool {
         do throws(FileError) {
             let descriptor = try files.open(path, [.read, .write, .nonBlocking])
             defer { files.closeQuietly(descriptor) }
-            isHeld = try !files.lock(descriptor, wait: false, path: path)
+            isHeld = try !files.tryLock(descriptor, path: path)
         } catch {
             if error.isPassing { throw SpoolError(error, id: name.id) }
             // No record, or none that can be locked: nobody holds it.

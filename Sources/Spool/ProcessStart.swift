@@ -48,7 +48,7 @@ public final class ProcessStart: Sendable {
         let temporary = "\(folder)/\(TemporaryNames.next(for: name))"
         let file = OpenDescriptor(try files.open(temporary, [.write, .append, .create, .exclusive], mode: 0o640), files)
         do throws(FileError) {
-            guard try files.lock(file.raw, wait: false, path: temporary) else {
+            guard try files.tryLock(file.raw, path: temporary) else {
                 throw FileError(code: .wouldBlock, operation: "flock", path: temporary)
             }
             try write(
@@ -118,7 +118,7 @@ public final class ProcessStart: Sendable {
         let descriptor = try files.open(path, [.read, .write, .nonBlocking])
         defer { files.closeQuietly(descriptor) }
         for look in 1...looks {
-            if try files.lock(descriptor, wait: false, path: path) { return false }
+            if try files.tryLock(descriptor, path: path) { return false }
             if look < looks { Thread.sleep(forTimeInterval: 0.005) }
         }
         return true

@@ -38,8 +38,8 @@ public final class SpoolProbe: Sendable {
         }
         defer { files.closeQuietly(descriptor) }
         try tried("lock a file") { () throws(FileError) in
-            guard try files.lock(descriptor, wait: false, path: home),
-                try files.lockRange(descriptor, start: 0, length: 1, wait: false, path: home)
+            guard try files.tryLock(descriptor, path: home),
+                try files.tryLockRange(descriptor, start: 0, length: 1, path: home)
             else { throw FileError(code: .wouldBlock, operation: "flock", path: home) }
         }
         try tried("write a file") { () throws(FileError) in

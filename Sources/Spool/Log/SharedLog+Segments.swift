@@ -110,10 +110,10 @@ extension SharedLog {
         let replay = "\(root)/log/.replay"
         let guardian = OpenDescriptor(try files.open(replay, [.read, .write, .create], mode: 0o640), files)
         defer { withExtendedLifetime(guardian) {} }
-        _ = try files.lock(guardian.raw, wait: true, path: replay)
+        try files.waitForLock(replay) { () throws(FileError) in try files.tryLock(guardian.raw, path: replay) }
         try files.ensureDirectory(folder, mode: 0o750)
         let new = OpenDescriptor(try files.open(path, [.read, .write, .create], mode: 0o640), files)
-        guard try files.lock(new.raw, wait: false, path: folder) else {
+        guard try files.tryLock(new.raw, path: folder) else {
             throw FileError(code: .wouldBlock, operation: "flock", path: folder)
         }
         lock = new
