@@ -28,6 +28,8 @@ struct TurnRun {
     private let question: ChatMessage
     private var machine: TurnStateMachine
     private var percent = 0
+    /// The text of this run's model calls, as it was told to those who watch.
+    private var told = ""
 
     init(
         turn: Turn, tools: ToolRegistry, services: AgentServices, journal: any RunJournal, events: any TurnEvents,
@@ -102,14 +104,15 @@ struct TurnRun {
             try budget.reserve(tokens: TokenEstimate.tokens(request, toolTokens: toolTokens))
         }
         let response: ChatResponse
+        let words = StreamedText(events)
         do {
-            let events = events
             response = try turn.model.provider.complete(
-                request, cancellation: cancellation, onDelta: turn.streams ? { events.delta($0) } : nil)
+                request, cancellation: cancellation, onDelta: turn.streams ? { words.add($0) } : nil)
         } catch {
             // The provider says "cancelled" for every reason; the token knows which one it was.
             return stopIfAsked() ?? .failed(error)
         }
+        told += words.corrected(to: response.message.content, after: told)
         let time = services.now()
         try recorded(while: "recording the model's answer") {
             let line: JSON = ["response": response.json, "at": .string(RFC3339.string(time))]
@@ -235,7 +238,8 @@ struct TurnRun {
         if case .stopRequested(let reason)? = stopIfAsked(), reason == .cancelled { throw reason.error }
         try record.keep(machine.items, isInterrupted: false)
         return TurnResult(
-            text: text, usage: machine.usage, steps: machine.steps, model: machine.model ?? turn.model.fullName)
+            text: text, usage: machine.usage, steps: machine.steps, model: machine.model ?? turn.model.fullName,
+            finishReason: machine.finishReason)
     }
 
     /// Leaves the session in order after a failure and adds what the turn has cost.

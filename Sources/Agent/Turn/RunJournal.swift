@@ -33,6 +33,8 @@ public enum ToolPhase: String, Sendable, Hashable {
 public protocol TurnEvents: AnyObject {
     /// A piece of the answer's text.
     func delta(_ text: String)
+    /// All text told so far is void: a part of it was the model's reasoning. The text that counts follows.
+    func restart()
     func tool(name: String, phase: ToolPhase)
     /// 0 … 100, never less than before within a run.
     func progress(_ percent: Int)

@@ -100,4 +100,6 @@ public struct TurnResult: Sendable, Hashable {
     public var steps: Int
     /// `provider/model` of the last answer.
     public var model: String
+    /// Why the answer ends where it does: `stop`, or `length` and `contentFilter` where it is only the beginning of one.
+    public var finishReason = FinishReason.stop
 }

@@ -18,7 +18,7 @@ struct AnthropicStreamAssembler {
         if event.data.isEmpty { return "" }
         let json: JSON
         do throws(JSONError) {
-            json = try JSON.parse(event.data, limits: .lenient)
+            json = try JSON.parse(event.data, limits: .streamed)
         } catch {
             throw endpoint.badResponse("an event that is no JSON (\(error.detail))")
         }

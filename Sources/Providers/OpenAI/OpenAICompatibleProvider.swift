@@ -18,15 +18,18 @@ public final class OpenAICompatibleProvider: ChatProvider {
     private let extraHeaders: [(name: String, value: String)]
     private let makeID: @Sendable () -> String
     private let dialects = Mutex<[String: OpenAIDialect]>([:])
+    private let reasoning: ReasoningStarts
 
     /// - Parameters:
     ///   - baseURL: such as `https://api.openai.com/v1`; a closing slash does not matter.
     ///   - apiKey: asked before every call, so that a rotated key works without a restart; nil sends none.
     ///   - keySource: where the key comes from, for the error of a wrong one.
+    ///   - startsInReasoning: whether a model's answers begin inside their reasoning, with a closing tag alone.
     ///   - makeID: ids for tool calls of servers that give them none.
     public init(
         name: String, baseURL: String, apiKey: @escaping @Sendable () throws(ProviderError) -> String?,
-        keySource: String? = nil, extraHeaders: [(name: String, value: String)] = [], client: HTTPClient,
+        keySource: String? = nil, extraHeaders: [(name: String, value: String)] = [],
+        startsInReasoning: @escaping @Sendable (String) -> Bool = { _ in false }, client: HTTPClient,
         now: @escaping @Sendable () -> Date = { Date() },
         makeID: @escaping @Sendable () -> String = { "call_" + String(UInt64.random(in: .min ... .max), radix: 36) }
     ) {
@@ -34,6 +37,7 @@ public final class OpenAICompatibleProvider: ChatProvider {
         self.apiKey = apiKey
         self.extraHeaders = extraHeaders
         self.makeID = makeID
+        reasoning = ReasoningStarts(configured: startsInReasoning)
         endpoint = ModelEndpoint(
             account: name, url: ModelEndpoint.url(baseURL, adding: "/chat/completions"), keySource: keySource,
             client: client, now: now)
@@ -74,11 +78,12 @@ public final class OpenAICompatibleProvider: ChatProvider {
         if let key = try apiKey(), !key.isEmpty { headers.append((name: "Authorization", value: "Bearer \(key)")) }
         let body = OpenAIRequestBody(account: name, dialect: dialect).json(request)
         var assembler = OpenAIStreamAssembler()
+        var text = AnswerStream(startsInside: reasoning.isInside(request.model))
         let answer = try endpoint.post(
             body, headers: headers, request: request, cancellation: cancellation,
             onEvent: request.stream
                 ? { [endpoint] event in
-                    sink.send(try assembler.take(event, endpoint: endpoint, headers: headers))
+                    sink.send(text.feed(try assembler.take(event, endpoint: endpoint, headers: headers)))
                     return assembler.progress
                 } : nil)
         let completion: OpenAICompletion
@@ -86,10 +91,14 @@ public final class OpenAICompatibleProvider: ChatProvider {
         case .whole(let json):
             if let complaint = ProviderComplaint(json: json) { throw endpoint.reported(complaint, headers: headers) }
             completion = try OpenAICompletion(json: json, endpoint: endpoint, headers: headers)
-            sink.send(completion.content)
+            sink.send(text.feed(completion.content))
         case .streamed:
             completion = try assembler.finish(endpoint: endpoint)
         }
-        return try completion.response(account: name, request: request, endpoint: endpoint, makeID: makeID)
+        sink.send(text.finish())
+        if text.startedInside { reasoning.remember(request.model) }
+        var response = try completion.response(account: name, request: request, endpoint: endpoint, makeID: makeID)
+        response.message.take(text)
+        return response
     }
 }

@@ -21,7 +21,7 @@ struct ProviderComplaint: Sendable, Equatable {
         let body = json[0] ?? json
         guard let object = body.object else { return nil }
         let inner = object["error"]
-        if let inner, inner.isNull { return nil }
+        if let inner, Self.isEmpty(inner) { return nil }
         let source = inner?.object ?? object
         if inner == nil, object["choices"] != nil { return nil }
         let text = inner?.string ?? source["message"]?.string ?? source["detail"]?.string ?? source["msg"]?.string
@@ -30,6 +30,18 @@ struct ProviderComplaint: Sendable, Equatable {
         marks = ["code", "type", "status"].compactMap { source[$0]?.string?.lowercased() }
         status = Self.status(source["code"]) ?? Self.status(source["status"])
         retryDelay = (source["details"]?.array ?? []).lazy.compactMap { Self.seconds($0["retryDelay"]?.string) }.first
+    }
+
+    /// Whether an error says nothing: servers put an empty one beside every good answer.
+    static func isEmpty(_ error: JSON) -> Bool {
+        switch error {
+        case .null, .bool(false): true
+        case .string(let text): text.allSatisfy(\.isWhitespace)
+        case .int(let number): number == 0
+        case .array(let items): items.allSatisfy(isEmpty)
+        case .object(let members): members.allSatisfy { isEmpty($0.1) }
+        default: false
+        }
     }
 
     /// "3.5s".

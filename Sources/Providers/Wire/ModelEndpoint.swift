@@ -172,7 +172,7 @@ private final class EventReader {
     private enum Kind { case unknown, whole, events }
 
     private let onEvent: ((ServerSentEvent) throws -> StreamProgress)?
-    private var parser = EventStreamParser()
+    private var parser = EventStreamParser(marksHalves: true)
     private var kind = Kind.unknown
     private var saysEvents = false
     private(set) var progress = StreamProgress.open

@@ -69,6 +69,8 @@ final class SpoolEvents: TurnEvents {
 
     func delta(_ text: String) { write { try record.event(["event": "delta", "text": .string(text)]) } }
 
+    func restart() { write { try record.event(["event": "restart"]) } }
+
     func tool(name: String, phase: ToolPhase) {
         write { try record.event(["event": "tool", "name": .string(name), "phase": .string(phase.rawValue)]) }
     }

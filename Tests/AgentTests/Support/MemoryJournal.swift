@@ -57,6 +57,11 @@ final class MemoryEvents: TurnEvents {
     private(set) var percents: [Int] = []
 
     func delta(_ text: String) { self.text += text }
+    private(set) var restarts = 0
+    func restart() {
+        text = ""
+        restarts += 1
+    }
     func tool(name: String, phase: ToolPhase) { tools.append("\(name) \(phase.rawValue)") }
     func progress(_ percent: Int) { percents.append(percent) }
 }
