@@ -19,6 +19,10 @@ public protocol RunJournal: AnyObject {
     /// The recorded answer of that model call; steps count from 0 over all runs of the job.
     func modelResponse(step: Int) -> JSON?
     func recordModelResponse(step: Int, _ response: JSON) throws
+    /// How many requests earlier attempts of this run have made for a step that has no answer yet.
+    func requestsMade(step: Int) -> Int
+    /// The number of requests so far. Need not survive a power cut, only the process.
+    func recordRequests(step: Int, count: Int) throws
     /// - Parameter callKey: `<step>:<index>`, unique within the job.
     func toolState(callKey: String) -> ToolState
     func recordIntent(callKey: String, name: String, arguments: String) throws

@@ -73,6 +73,16 @@ struct AnthropicMessage: Sendable {
         model = json["model"]?.string
     }
 
+    /// Whether there is text, and each call has arguments that end.
+    var hasWholeContent: Bool {
+        let isWhole = blocks.allSatisfy { block in
+            guard case .toolUse(_, _, let input) = block else { return true }
+            return !input.isEmpty && (try? JSON.parse(input, limits: .lenient)) != nil
+        }
+        let hasCalls = blocks.contains { if case .toolUse = $0 { true } else { false } }
+        return isWhole && (hasCalls || !text.allSatisfy(\.isWhitespace))
+    }
+
     var text: String {
         blocks.map { block in
             if case .text(let text) = block { return text }

@@ -74,8 +74,8 @@ public final class AnthropicProvider: ChatProvider {
             }
             message = try AnthropicMessage(json: json, endpoint: endpoint)
             sink.send(text.feed(message.text))
-        case .streamed:
-            message = try assembler.finish(endpoint: endpoint)
+        case .streamed(let isFramed):
+            message = try assembler.finish(endpoint: endpoint, isFramed: isFramed)
         }
         sink.send(text.finish())
         if text.startedInside { reasoning.remember(request.model) }

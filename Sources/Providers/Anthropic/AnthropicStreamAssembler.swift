@@ -73,8 +73,9 @@ struct AnthropicStreamAssembler {
     }
 
     /// The message, once the stream has ended. Without a stop reason or `message_stop` the stream was cut.
-    func finish(endpoint: ModelEndpoint) throws(ProviderError) -> AnthropicMessage {
-        guard ended || message.stopReason != nil else { throw endpoint.cutShort() }
+    /// - Parameter isFramed: the transport said where the body ends: then a message with content is whole without an end mark.
+    func finish(endpoint: ModelEndpoint, isFramed: Bool) throws(ProviderError) -> AnthropicMessage {
+        guard ended || message.stopReason != nil || isFramed && message.hasWholeContent else { throw endpoint.cutShort() }
         return message
     }
 }

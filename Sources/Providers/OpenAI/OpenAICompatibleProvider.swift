@@ -9,15 +9,13 @@ import TextFormats
 
 /// A chat model behind `POST {base_url}/chat/completions`.
 public final class OpenAICompatibleProvider: ChatProvider {
-    /// Models whose dialect is remembered; beyond that the memory starts anew.
-    private static let maxDialects = 256
 
     public let name: String
     private let endpoint: ModelEndpoint
     private let apiKey: @Sendable () throws(ProviderError) -> String?
     private let extraHeaders: [(name: String, value: String)]
     private let makeID: @Sendable () -> String
-    private let dialects = Mutex<[String: OpenAIDialect]>([:])
+    private let dialects: KnownDialects
     private let reasoning: ReasoningStarts
 
     /// - Parameters:
@@ -38,6 +36,7 @@ public final class OpenAICompatibleProvider: ChatProvider {
         self.extraHeaders = extraHeaders
         self.makeID = makeID
         reasoning = ReasoningStarts(configured: startsInReasoning)
+        dialects = KnownDialects(now: now)
         endpoint = ModelEndpoint(
             account: name, url: ModelEndpoint.url(baseURL, adding: "/chat/completions"), keySource: keySource,
             client: client, now: now)
@@ -48,14 +47,20 @@ public final class OpenAICompatibleProvider: ChatProvider {
     ) throws(ProviderError) -> ChatResponse {
         let sink = DeltaSink(request.stream ? onDelta : nil)
         do throws(ProviderError) {
+            let known = dialects.dialect(of: request.model)
+            var dialect = known
             while true {
-                let dialect = dialects.withLock { $0[request.model] } ?? OpenAIDialect()
                 do throws(ProviderError) {
-                    return try exchange(request, dialect: dialect, cancellation: cancellation, sink: sink)
+                    let response = try exchange(request, dialect: dialect, cancellation: cancellation, sink: sink)
+                    // A change that did not help is not the server's dialect: the words of one request may have caused it.
+                    if dialect != known { dialects.remember(dialect, of: request.model) }
+                    return response
                 } catch {
-                    // Each round leaves out one thing more, so the loop ends.
-                    guard !sink.delivered, let next = dialect.without(whatCaused: error) else { throw error }
-                    remember(next, for: request.model)
+                    // Each round changes one thing more, so the loop ends.
+                    guard !sink.delivered, request.allowance?.isUsedUp != true,
+                        let next = dialect.next(after: error, sentReasoning: sentReasoning(request, dialect))
+                    else { throw error }
+                    dialect = next
                 }
             }
         } catch {
@@ -64,11 +69,9 @@ public final class OpenAICompatibleProvider: ChatProvider {
         }
     }
 
-    private func remember(_ dialect: OpenAIDialect, for model: String) {
-        dialects.withLock { known in
-            if known.count >= Self.maxDialects, known[model] == nil { known = [:] }
-            known[model] = dialect
-        }
+    private func sentReasoning(_ request: ChatRequest, _ dialect: OpenAIDialect) -> Bool {
+        let body = OpenAIRequestBody(account: name, dialect: dialect)
+        return request.messages.contains { body.reasoningToReturn($0) != nil }
     }
 
     private func exchange(
@@ -92,8 +95,8 @@ public final class OpenAICompatibleProvider: ChatProvider {
             if let complaint = ProviderComplaint(json: json) { throw endpoint.reported(complaint, headers: headers) }
             completion = try OpenAICompletion(json: json, endpoint: endpoint, headers: headers)
             sink.send(text.feed(completion.content))
-        case .streamed:
-            completion = try assembler.finish(endpoint: endpoint)
+        case .streamed(let isFramed):
+            completion = try assembler.finish(endpoint: endpoint, isFramed: isFramed)
         }
         sink.send(text.finish())
         if text.startedInside { reasoning.remember(request.model) }

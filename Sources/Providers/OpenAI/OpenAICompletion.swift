@@ -66,6 +66,12 @@ struct OpenAICompletion: Sendable {
         return refusal
     }
 
+    /// Whether there is text, and each call has a name and arguments that end.
+    var hasWholeContent: Bool {
+        guard calls.allSatisfy({ !$0.name.isEmpty && !$0.arguments.isEmpty && !$0.isOpen }) else { return false }
+        return !calls.isEmpty || !content.allSatisfy(\.isWhitespace)
+    }
+
     static func reason(_ json: JSON?) -> String? {
         guard let reason = json?.string, !reason.isEmpty, reason != "null" else { return nil }
         return reason

@@ -52,16 +52,22 @@ struct OpenAIStreamAssembler {
         // Servers have been seen to send an empty reason, "null" or even "stop" with every piece: only one that nothing follows
         // and that comes with nothing says that the answer is whole.
         let reason = OpenAICompletion.reason(choice["finish_reason"])
-        let adds = Self.addsSomething(choice["delta"])
+        let adds = Self.addsSomething(Self.delta(of: choice))
         if reason != nil || adds { completion.finishReason = reason }
         isComplete = completion.finishReason != nil && !adds
-        guard let delta = choice["delta"] else { return "" }
+        // Some gateways put a whole completion into one event.
+        guard let delta = Self.delta(of: choice) else { return "" }
         completion.takeReasoning(delta)
         for fragment in delta["tool_calls"]?.array ?? [] { take(fragment: fragment) }
         if let call = delta["function_call"], call.object != nil { take(fragment: ["index": 0, "function": call]) }
         let text = OpenAICompletion.text(delta["content"])
         completion.content += text
         return text + completion.take(refusal: delta["refusal"]?.string)
+    }
+
+    private static func delta(of choice: JSON) -> JSON? {
+        if let delta = choice["delta"], !delta.isNull { return delta }
+        return choice["message"]
     }
 
     private static func addsSomething(_ delta: JSON?) -> Bool {
@@ -112,8 +118,11 @@ struct OpenAIStreamAssembler {
 
     /// The completion, once the stream has ended. A stream that said neither why the model stopped nor `[DONE]` was
     /// cut.
-    func finish(endpoint: ModelEndpoint) throws(ProviderError) -> OpenAICompletion {
-        guard ended || completion.finishReason != nil else { throw endpoint.cutShort() }
+    /// - Parameter isFramed: the transport said where the body ends: then a completion with content is whole without an end mark.
+    func finish(endpoint: ModelEndpoint, isFramed: Bool) throws(ProviderError) -> OpenAICompletion {
+        guard ended || completion.finishReason != nil || isFramed && completion.hasWholeContent else {
+            throw endpoint.cutShort()
+        }
         guard sawChoice else { throw endpoint.badResponse("the stream held no choices") }
         return completion
     }

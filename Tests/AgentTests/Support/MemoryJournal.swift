@@ -23,6 +23,12 @@ final class MemoryJournal: RunJournal {
         noted("model \(step)")
     }
 
+    private(set) var requests: [Int: Int] = [:]
+
+    func requestsMade(step: Int) -> Int { requests[step] ?? 0 }
+
+    func recordRequests(step: Int, count: Int) throws { requests[step] = count }
+
     func toolState(callKey: String) -> ToolState {
         if let result = results[callKey] { return .result(result) }
         return intents.contains(callKey) ? .intentOnly : .none
