@@ -35,6 +35,7 @@ struct StreamTranslator {
         case "delta":
             guard let text = fields["text"]?.string, !text.isEmpty else { return [] }
             return [StreamEvent(.delta, ["text": .string(text)])]
+        case "restart": return [StreamEvent(.reset, ["job_id": .string(jobID)])]
         case "tool":
             guard let name = fields["name"]?.string else { return [] }
             return [StreamEvent(.tool, ["name": .string(name), "phase": fields["phase"] ?? "start"])]
@@ -66,6 +67,7 @@ struct StreamTranslator {
     private func message(of fields: JSONObject) -> StreamEvent {
         var members: JSONObject = ["job_id": .string(jobID)]
         if let response = fields["result"]?["response"] { members["response"] = response }
+        if let reason = fields["result"]?["finish_reason"] { members["finish_reason"] = reason }
         if let report = fields["result"]?["report_id"] { members["report_id"] = report }
         members["usage"] = fields["usage"] ?? .null
         return StreamEvent(.message, .object(members))

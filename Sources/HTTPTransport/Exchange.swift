@@ -49,6 +49,7 @@ final class Exchange {
         let line = String(decoding: bytes, as: UTF8.self).trimmingLineEnd()
         if line.hasPrefix("HTTP/") {
             response = HTTPResponse(status: line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0)
+            response.isMultiplexed = !line.hasPrefix("HTTP/1") && !line.hasPrefix("HTTP/0")
         } else if let colon = line.firstIndex(of: ":") {
             let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
             response.headers.append((name: String(line[..<colon]), value: String(value)))

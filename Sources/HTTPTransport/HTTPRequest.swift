@@ -89,6 +89,14 @@ public struct HTTPResponse: Sendable {
     public var headers: [Header]
     /// Empty where a body handler took it.
     public var body: [UInt8]
+    /// Whether the protocol says where the body ends (a length, chunks, or HTTP/2), so that a body that was cut is an error.
+    /// Without that the end of the connection ends the body, whatever the reason.
+    public var isFramed: Bool {
+        isMultiplexed || header("content-length") != nil
+            || header("transfer-encoding")?.lowercased().contains("chunked") == true
+    }
+    /// Whether it came over HTTP/2 or newer.
+    public var isMultiplexed = false
 
     public init(status: Int, headers: [Header] = [], body: [UInt8] = []) {
         self.status = status

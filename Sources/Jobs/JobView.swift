@@ -23,6 +23,8 @@ public struct JobView: Sendable, Hashable {
     public var completedAt: Date?
     /// A chat's answer, once there is one.
     public var response: String?
+    /// Why the response ends before its end: "length" or "content_filter"; nil: it is whole.
+    public var finishReason: String?
     public var error: JobViewError?
     public var usage: JSON?
     /// What it is doing, in a few words.
@@ -52,6 +54,7 @@ public struct JobView: Sendable, Hashable {
         startedAt = record.startedAt
         completedAt = record.completedAt
         response = record.result?["response"]?.string
+        finishReason = record.result?["finish_reason"]?.string
         error = record.error.map { JobViewError(code: $0.code, detail: $0.detail) }
         usage = record.usage
         note = record.note
@@ -82,6 +85,7 @@ public struct JobView: Sendable, Hashable {
         startedAt = date("started_at")
         completedAt = date("completed_at")
         response = json["response"]?.string
+        finishReason = json["finish_reason"]?.string
         error = json["error"]?["code"]?.string.map { JobViewError(code: $0, detail: json["error"]?["detail"]?.string ?? "") }
         usage = json["usage"].flatMap { $0.isNull ? nil : $0 }
         note = nil
@@ -99,6 +103,7 @@ public struct JobView: Sendable, Hashable {
             "completed_at": JSON(completedAt.map(RFC3339.string)),
         ]
         if let reportID { members["report_id"] = .string(reportID) } else { members["response"] = JSON(response) }
+        if let finishReason { members["finish_reason"] = .string(finishReason) }
         members["error"] = error?.json ?? .null
         members["usage"] = usage ?? .null
         return .object(members)

@@ -31,8 +31,11 @@ public struct EventStreamParser: Sendable {
     private var id: String?
     private var afterCarriageReturn = false
     private var atStart = true
+    private let marksHalves: Bool
 
-    public init() {}
+    /// - Parameter marksHalves: bytes of an event's data that are no UTF-8 become marks instead of U+FFFD, since the rest of
+    ///   their character may come with the next event (`PartialText`).
+    public init(marksHalves: Bool = false) { self.marksHalves = marksHalves }
 
     /// Takes the next bytes and returns the events they complete. An event the stream's end cuts off never comes out.
     public mutating func feed(_ bytes: some Sequence<UInt8>) throws(TooLong) -> [ServerSentEvent] {
@@ -90,7 +93,7 @@ public struct EventStreamParser: Sendable {
             id = nil
         }
         guard hasData else { return nil }
-        return ServerSentEvent(
-            name: name.isEmpty ? "message" : name, data: String(decoding: data, as: UTF8.self), id: id)
+        let text = marksHalves ? PartialText.decoding(data) : String(decoding: data, as: UTF8.self)
+        return ServerSentEvent(name: name.isEmpty ? "message" : name, data: text, id: id)
     }
 }

@@ -17,13 +17,24 @@ extension JSON {
         public var maxDepth: Int
         public var maxMembers: Int
         /// Takes what other people's software writes: the last of two members of one name, NaN and Infinity as null, half a
-        /// surrogate pair as U+FFFD. Never for what is stored or signed.
+        /// surrogate pair and bytes that are no UTF-8 as U+FFFD, a comma behind the last element, line breaks and other control
+        /// characters inside a string. Never for what is stored or signed.
         public var isLenient = false
+        /// Half a surrogate pair becomes a mark instead of U+FFFD: its other half may stand in the next text (`PartialText`).
+        /// Counts where `isLenient` is set.
+        public var marksHalves = false
 
         /// For answers of services that are paid for whether they are well formed or not.
         public static let lenient: Limits = {
             var limits = Limits()
             limits.isLenient = true
+            return limits
+        }()
+
+        /// For one event of a stream, whose texts may be cut inside a character.
+        public static let streamed: Limits = {
+            var limits = Limits.lenient
+            limits.marksHalves = true
             return limits
         }()
 
@@ -60,6 +71,15 @@ extension JSON {
     public static func parse(_ text: String, limits: Limits = Limits()) throws(JSONError) -> JSON {
         try parse(Array(text.utf8), limits: limits)
     }
+
+    /// Several values one behind the other, with or without white space between them.
+    /// - Returns: nil where the bytes are anything else, or more than `maxValues` values.
+    public static func sequence(_ bytes: [UInt8], limits: Limits = Limits(), maxValues: Int) -> [JSON]? {
+        guard bytes.count <= limits.maxBytes else { return nil }
+        var parser = JSONParser(bytes: bytes, limits: limits)
+        // The caller has no use for the place of a fault.
+        return try? parser.sequence(maxValues: maxValues)
+    }
 }
 
 private struct JSONParser {
@@ -82,6 +102,17 @@ private struct JSONParser {
         skipSpace()
         guard position == bytes.count else { throw fault("unexpected text after the value") }
         return value
+    }
+
+    mutating func sequence(maxValues: Int) throws(JSONError) -> [JSON] {
+        var values: [JSON] = []
+        skipSpace()
+        while position < bytes.count {
+            guard values.count < maxValues else { throw fault("more than \(maxValues) values") }
+            values.append(try value())
+            skipSpace()
+        }
+        return values
     }
 
     func fault(_ detail: String, at offset: Int? = nil) -> JSONError {
@@ -151,6 +182,7 @@ private struct JSONParser {
             if keepsValues { values.append(value) }
             skipSpace()
             if try endsList(with: UInt8(ascii: "]")) { return .array(values) }
+            if try endsAfterComma(with: UInt8(ascii: "]")) { return .array(values) }
         }
     }
 
@@ -189,9 +221,9 @@ private struct JSONParser {
                 values.append(keepsValues ? value : .null)
             }
             skipSpace()
-            if try endsList(with: UInt8(ascii: "}")) {
-                return .object(JSONObject(uniqueNames: names, values: values))
-            }
+            var isOver = try endsList(with: UInt8(ascii: "}"))
+            if !isOver { isOver = try endsAfterComma(with: UInt8(ascii: "}")) }
+            if isOver { return .object(JSONObject(uniqueNames: names, values: values)) }
         }
     }
 
@@ -209,6 +241,14 @@ private struct JSONParser {
         }
         comparisons += 1
         return places[name]
+    }
+
+    /// Behind a comma: whether the list ends there although the comma promised one element more.
+    mutating func endsAfterComma(with closing: UInt8) throws(JSONError) -> Bool {
+        guard limits.isLenient else { return false }
+        skipSpace()
+        guard peek == closing else { return false }
+        return try endsList(with: closing)
     }
 
     /// After an element: true at the closing byte, false at a comma.
@@ -241,17 +281,20 @@ extension JSONParser {
                 return text
             }
             if byte == UInt8(ascii: "\\") { return try escapedString(from: start) }
-            guard byte >= 0x20 else { throw fault("a control character must be escaped") }
+            guard byte >= 0x20 || limits.isLenient else { throw fault("a control character must be escaped") }
             position += 1
         }
         throw fault("the text ends inside a string")
     }
 
     func checked(_ range: Range<Int>) throws(JSONError) -> String {
-        guard let text = String(validating: bytes[range], as: UTF8.self) else {
-            throw fault("the text is not valid UTF-8", at: range.lowerBound)
-        }
-        return text
+        try text(of: bytes[range], at: range.lowerBound)
+    }
+
+    private func text(of bytes: some Collection<UInt8>, at offset: Int) throws(JSONError) -> String {
+        if let text = String(validating: bytes, as: UTF8.self) { return text }
+        guard limits.isLenient else { throw fault("the text is not valid UTF-8", at: offset) }
+        return limits.marksHalves ? PartialText.decoding(Array(bytes)) : String(decoding: bytes, as: UTF8.self)
     }
 
     /// The rest of a string whose first escape stands at `position`.
@@ -262,14 +305,11 @@ extension JSONParser {
             switch byte {
             case UInt8(ascii: "\""):
                 position += 1
-                guard let string = String(validating: text, as: UTF8.self) else {
-                    throw fault("the text is not valid UTF-8", at: start)
-                }
-                return string
+                return try self.text(of: text, at: start)
             case UInt8(ascii: "\\"):
                 position += 1
                 try escape(into: &text)
-            case 0..<0x20: throw fault("a control character must be escaped")
+            case 0..<0x20 where !limits.isLenient: throw fault("a control character must be escaped")
             default:
                 text.append(byte)
                 position += 1
@@ -313,7 +353,7 @@ extension JSONParser {
             position = next
         }
         guard limits.isLenient else { throw fault("half of a surrogate pair", at: start) }
-        text += "\u{FFFD}".utf8
+        text.append(contentsOf: UTF8.encode(limits.marksHalves ? PartialText.mark(surrogate: value) : "\u{FFFD}")!)
     }
 
     mutating func hexUnit() throws(JSONError) -> UInt32 {

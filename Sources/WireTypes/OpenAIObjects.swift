@@ -21,6 +21,8 @@ public struct OpenAIAnswer: Sendable {
     /// {prompt_tokens, completion_tokens, total_tokens, cached_tokens, …}; `.null` until the end.
     public var usage: JSON
     public var error: (code: String, message: String)?
+    /// `stop`, `length` or `content_filter`.
+    public var finishReason = "stop"
     public var sessionID: String
     /// What the caller asked for and gets back as it came.
     public var echo: JSONObject = [:]
@@ -47,7 +49,7 @@ public struct OpenAIAnswer: Sendable {
 
     public var completion: JSON {
         let message: JSON = ["role": "assistant", "content": .string(text), "refusal": .null, "annotations": []]
-        let choice: JSON = ["index": 0, "message": message, "logprobs": .null, "finish_reason": "stop"]
+        let choice: JSON = ["index": 0, "message": message, "logprobs": .null, "finish_reason": .string(finishReason)]
         return [
             "id": .string(completionID), "object": "chat.completion", "created": createdSeconds,
             "model": .string(model), "choices": [choice], "usage": completionUsage, "service_tier": "default",
@@ -100,20 +102,25 @@ public struct OpenAIAnswer: Sendable {
 
     /// The only item there is.
     public func message(status: String) -> JSON {
-        let content: JSON = status == "completed" ? [outputText] : []
+        let content: JSON = status == "completed" || status == "incomplete" ? [outputText] : []
         return [
             "id": .string(messageID), "type": "message", "status": .string(status), "role": "assistant",
             "content": content,
         ]
     }
 
+    /// Whether the text is only the beginning of an answer.
+    public var isCut: Bool { state == .completed && finishReason != "stop" }
+    private var cutReason: String { finishReason == "length" ? "max_output_tokens" : finishReason }
+
     public var response: JSON {
         var members: JSONObject = [
             "id": .string(responseID), "object": "response", "created_at": createdSeconds,
-            "status": .string(state.rawValue), "background": false,
+            "status": .string(isCut ? "incomplete" : state.rawValue), "background": false,
             "error": error.map { ["code": .string($0.code), "message": .string($0.message)] } ?? .null,
-            "incomplete_details": .null, "instructions": .null, "max_output_tokens": .null, "max_tool_calls": .null,
-            "model": .string(model), "output": state == .completed ? [message(status: "completed")] : [],
+            "incomplete_details": isCut ? ["reason": .string(cutReason)] : .null,
+            "instructions": .null, "max_output_tokens": .null, "max_tool_calls": .null,
+            "model": .string(model), "output": state == .completed ? [message(status: isCut ? "incomplete" : "completed")] : [],
             "parallel_tool_calls": true, "previous_response_id": .null,
             "reasoning": ["effort": .null, "summary": .null], "service_tier": "default", "store": true,
             "temperature": 1.0, "text": ["format": ["type": "text"]], "tool_choice": "auto", "tools": [],

@@ -17,7 +17,8 @@ public struct StreamEvent: Sendable, Hashable {
         case error
         /// {job_id, status}: nothing more will come.
         case done
-        /// The given Last-Event-ID fits no longer; everything is sent again from the start.
+        /// Discard the text of all deltas so far. The given Last-Event-ID fits no longer, and everything is sent again from the
+        /// start; or a part of that text was the model's reasoning, and the text that counts follows.
         case reset
     }
 

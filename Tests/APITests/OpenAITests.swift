@@ -273,6 +273,29 @@ import WireTypes
         #expect(text.sent == sent)
     }
 
+    @Test("reasoning that was sent stays sent, and the whole answer follows it")
+    func reasoningSent() {
+        var text = AnswerText()
+        let pieces = [
+            StreamEvent(.status, ["epoch": 1]), StreamEvent(.delta, ["text": "secret"]), StreamEvent(.reset, [:]),
+            StreamEvent(.delta, ["text": "Hello"]), StreamEvent(.message, ["response": "Hello"]),
+        ].map { text.take($0) }
+        #expect(pieces.compactMap { $0 } == ["secret", "\n\nHello"])
+    }
+
+    @Test("an answer that is cut says so in both shapes", arguments: [("content_filter", "content_filter"), ("length", "max_output_tokens")])
+    func cutAnswers(reason: String, detail: String) {
+        var answer = OpenAIAnswer(
+            jobID: "j", created: Date(timeIntervalSince1970: 0), model: "m", state: .completed, text: "Half", usage: .null,
+            sessionID: "s")
+        #expect(answer.response["status"] == "completed")
+        answer.finishReason = reason
+        #expect(answer.completion["choices"]?[0]?["finish_reason"] == .string(reason))
+        #expect(answer.response["status"] == "incomplete")
+        #expect(answer.response["incomplete_details"]?["reason"] == .string(detail))
+        #expect(answer.response["output"]?[0]?["content"]?[0]?["text"] == "Half")
+    }
+
     @Test("models are the house's own and those of the configuration; paths may have the slash")
     func models() async throws {
         try await served { _, http in

@@ -46,6 +46,26 @@ struct StreamTests {
         return .complete(["response": "Hello"])
     }
 
+    @Test("words that turned out to be reasoning are followed by a reset and the text that counts")
+    func restarted() async throws {
+        let work: ServiceFixture.Work = { _, record in
+            for event: JSON in [["event": "delta", "text": "secret"], ["event": "restart"], ["event": "delta", "text": "Hello"]] {
+                try record.event(event.object ?? [:])
+            }
+            try record.flush()
+            return .complete(["response": "Hello", "finish_reason": "content_filter"])
+        }
+        try await service(work).serve { http in
+            let reply = try await http.send("POST", "/chat", json: ["user_id": "alice", "message": "hi", "stream": true])
+            let events = try Self.events(reply.body)
+            let names = events.map(\.name).filter { ["delta", "reset", "message"].contains($0) }
+            #expect(names == ["delta", "reset", "delta", "message"])
+            let after = events.drop { $0.name != "reset" }.filter { $0.name == "delta" }
+            #expect(after.compactMap { $0.data["text"]?.string }.joined() == "Hello")
+            #expect(events.first { $0.name == "message" }?.data["finish_reason"] == "content_filter")
+        }
+    }
+
     @Test(
         "a streamed chat brings states, deltas, tools, the whole reply and the end",
         arguments: [

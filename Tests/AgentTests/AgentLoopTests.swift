@@ -43,6 +43,33 @@ struct AgentLoopTests {
         #expect(entries[2].message.toolCallID == "c1")
     }
 
+    /// A model whose streamed words turn out to be reasoning.
+    private struct TakingBackProvider: ChatProvider {
+        let name = "taking-back"
+
+        func complete(
+            _ request: ChatRequest, cancellation: CancellationToken?, onDelta: ((String) -> Void)?
+        ) throws(ProviderError) -> ChatResponse {
+            onDelta?("secret plan")
+            return ChatResponse(
+                message: .assistant("Your list is empty."), finishReason: .stop, usage: .zero, model: "taking-back/m")
+        }
+    }
+
+    @Test("Words that were streamed and do not count are taken back, and the answer follows")
+    func takenBack() throws {
+        let house = try AgentHouse()
+        let alice = try house.addUser("alice")
+        let events = MemoryEvents()
+        let result = try house.loop.run(
+            house.turn(alice, "hi", model: TakingBackProvider()), journal: MemoryJournal(), events: events,
+            cancellation: CancellationToken())
+        #expect(result.text == "Your list is empty.")
+        #expect(events.text == "Your list is empty.")
+        #expect(events.restarts == 1)
+        #expect(try house.store(alice).messages(.standard, limit: 9).last?.message.content == "Your list is empty.")
+    }
+
     /// Ends when another call of it runs at the same time, or after a while alone.
     private struct MeetingTool: Tool {
         let name = "meet"

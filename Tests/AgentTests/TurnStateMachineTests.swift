@@ -23,6 +23,12 @@ struct TurnStateMachineTests {
             at: AgentHouse.noon)
     }
 
+    /// An answer that holds reasoning and nothing else.
+    static let reasoned: TurnStateMachine.Event = .responded(
+        ChatResponse(
+            message: ChatMessage(role: .assistant, content: "", reasoning: "hm"), finishReason: .stop, usage: .zero, model: "m"),
+        at: AgentHouse.noon)
+
     static func call(_ number: Int, name: String = "quotes") -> ToolCall {
         ToolCall(id: "c\(number)", name: name, arguments: "{\"symbols\":[\"S\(number)\"]}")
     }
@@ -55,6 +61,18 @@ struct TurnStateMachineTests {
             ["call 0", "call 1", "call 2", "call 3", "finish 1234"]
         ),
         ([.started, answer("cut", .length), answer(" ")], ["call 0", "call 1", "finish cut"]),
+        // A full window is not continued: the next call would be longer still.
+        (
+            [.started, answer("ab", .contextWindow)],
+            ["call 0", "finish ab\n\n" + HouseTexts(language: "en", userMessage: "hello", kind: .chat).windowFull]
+        ),
+        ([.started, answer("", .contextWindow), answer("short")], ["call 0", "call 1", "finish short"]),
+        (
+            [.started, answer("ab", .contentFilter)],
+            ["call 0", "finish ab\n\n" + HouseTexts(language: "en", userMessage: "hello", kind: .chat).brokenOff]
+        ),
+        // A model that ends inside its reasoning is asked for its answer once.
+        ([.started, reasoned, answer("late")], ["call 0", "call 1 no tools", "finish late"]),
         (
             [.started, answer(""), answer(" \n"), answer(""), answer("late")],
             ["call 0", "call 1", "call 2", "call 3 no tools", "finish late"]
@@ -187,6 +205,24 @@ struct TurnStateMachineTests {
         var filtered = Self.machine()
         _ = filtered.handle(.started)
         #expect(Self.word(filtered.handle(Self.answer("", .contentFilter))).contains("content filter"))
+    }
+
+    @Test("A model that only reasons is asked twice in all, then the user is told")
+    func onlyReasoning() {
+        var machine = Self.machine()
+        #expect(Self.word(machine.handle(.started)) == "call 0")
+        #expect(Self.word(machine.handle(Self.reasoned)) == "call 1 no tools")
+        #expect(Self.word(machine.handle(Self.reasoned)).hasPrefix("finish Sorry"))
+    }
+
+    @Test(
+        "An answer that is cut says why",
+        arguments: [(FinishReason.contentFilter, FinishReason.contentFilter), (.contextWindow, .length), (.stop, .stop)])
+    func reasons(given: FinishReason, kept: FinishReason) {
+        var machine = Self.machine()
+        _ = machine.handle(.started)
+        _ = machine.handle(Self.answer("text", given))
+        #expect(machine.finishReason == kept)
     }
 
     @Test("What only helped the model to answer does not last")

@@ -146,7 +146,7 @@ struct AnthropicProviderTests {
         "says why the model stopped",
         arguments: [
             ("end_turn", FinishReason.stop), ("stop_sequence", .stop), ("max_tokens", .length),
-            ("model_context_window_exceeded", .length), ("refusal", .contentFilter), ("pause_turn", .other),
+            ("model_context_window_exceeded", .contextWindow), ("refusal", .contentFilter), ("pause_turn", .other),
         ])
     func reasons(wire: String, reason: FinishReason) throws {
         var message = AnthropicMessage()

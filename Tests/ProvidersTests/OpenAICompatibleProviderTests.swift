@@ -125,7 +125,7 @@ struct OpenAICompatibleProviderTests {
             try message(#"{"content":[{"type":"text","text":"a"},{"type":"x"},{"text":"b"}]}"#).message.content == "ab")
         let refusal = try message(#"{"content":null,"refusal":"I can't."}"#)
         #expect(refusal.message.content == "I can't.")
-        #expect(refusal.finishReason == .contentFilter)
+        #expect(refusal.finishReason == .stop)
         #expect(try message(#"{"content":"x"}"#, "\"content_filter\"").finishReason == .contentFilter)
         #expect(try message(#"{"content":"x"}"#, "null").finishReason == .stop)
         #expect(try message(#"{"content":"x"}"#, "\"weird\"").finishReason == .other)

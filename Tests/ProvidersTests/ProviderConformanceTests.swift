@@ -82,7 +82,10 @@ struct ProviderConformanceTests {
     func broken(fixture: WireFixture, how: String) throws {
         var events = Array(fixture.stream.prefix { !$0.contains(", world") })
         if how == "error" { events.append(fixture.errorEvent) }
-        let server = try LoopbackHTTPServer(answers: [.events(events, cut: how == "cut")])
+        // "ended": the end of the connection is all that ends the body, and says nothing of the answer.
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        let closed = ScriptedAnswer(pieces: events.map { .bytes(Array($0.utf8)) }, framing: .raw(head))
+        let server = try LoopbackHTTPServer(answers: [how == "ended" ? closed : .events(events, cut: how == "cut")])
         let error = providerFailure { () throws(ProviderError) in
             try fixture.make(server.url, key).complete(request(stream: true), cancellation: nil, onDelta: { _ in })
         }

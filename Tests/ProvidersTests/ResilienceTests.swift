@@ -43,7 +43,7 @@ struct RetryingProviderTests {
     func attempts() {
         let waits = Waits()
         let base = ScriptedProvider([
-            error(.connection), error(.rateLimited), error(.overloaded), error(.unavailable), .text("late"),
+            error(.connection), error(.rateLimited, retryAfter: 0.5), error(.overloaded), error(.unavailable), .text("late"),
         ])
         #expect(
             providerFailure { () throws(ProviderError) in try retrying(base, waits: waits).complete(request) }?.code
@@ -52,7 +52,7 @@ struct RetryingProviderTests {
         #expect(base.requests.count == 4)
     }
 
-    @Test("makes no third attempt after errors that cost much and come again", arguments: [ProviderError.Code.timeout, .badResponse])
+    @Test("makes no third attempt after errors that cost much and come again", arguments: [ProviderError.Code.timeout, .badResponse, .rateLimited])
     func costly(code: ProviderError.Code) {
         let base = ScriptedProvider([error(code), error(code), .text("late")])
         let failure = providerFailure { () throws(ProviderError) in try retrying(base, waits: Waits()).complete(request) }

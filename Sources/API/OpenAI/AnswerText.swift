@@ -1,7 +1,8 @@
 // The answer as a client sees it grow that cannot be told to forget: what was sent stays sent. Pure.
 //
 // A job's deltas are the texts of all its model calls, and a call that a crash cut off is made again. So the text of a cut
-// call is not continued by the repeated one's: what is missing of the answer comes whole at the end.
+// call is not continued by the repeated one's: what is missing of the answer comes whole at the end. The same holds where
+// words that were sent turned out to be the model's reasoning.
 
 import Foundation
 import TextFormats
@@ -33,7 +34,11 @@ struct AnswerText {
             }
             return nil
         case .message: return finish(event.data["response"]?.string ?? "")
-        case .error, .done, .reset: return nil
+        case .reset:
+            // Some of it was no part of the answer. It stays sent; the whole answer follows at the end.
+            isCut = isCut || !current.isEmpty
+            return nil
+        case .error, .done: return nil
         }
     }
 

@@ -34,7 +34,8 @@ struct ChatChunkFormat: StreamFormat {
                 written += Self.wire(answer.chunk(["content": .string(piece)], withUsage: withUsage))
             }
             switch event.name {
-            case .message: written += end(usage: event.data["usage"] ?? .null)
+            case .message:
+                written += end(event.data["finish_reason"]?.string ?? "stop", usage: event.data["usage"] ?? .null)
             case .error: written += fail(event)
             case .done where event.data["status"] == "cancelled":
                 written += Self.wire(
@@ -47,8 +48,8 @@ struct ChatChunkFormat: StreamFormat {
         return (written, isOver)
     }
 
-    private func end(usage: JSON) -> String {
-        var text = Self.wire(answer.chunk([:], finish: "stop", withUsage: withUsage))
+    private func end(_ reason: String, usage: JSON) -> String {
+        var text = Self.wire(answer.chunk([:], finish: reason, withUsage: withUsage))
         guard withUsage else { return text }
         var last = answer
         last.usage = usage

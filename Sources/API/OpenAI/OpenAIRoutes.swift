@@ -249,6 +249,7 @@ extension OpenAIAnswer {
         case .cancelled: state = .cancelled
         }
         text = view.response ?? ""
+        finishReason = view.finishReason ?? "stop"
         usage = view.usage ?? .null
         error = view.error.map { ($0.code, $0.detail) }
     }

@@ -34,6 +34,7 @@ struct ResponseEventFormat: StreamFormat {
             case .message:
                 answer.usage = event.data["usage"] ?? .null
                 answer.state = .completed
+                answer.finishReason = event.data["finish_reason"]?.string ?? "stop"
                 written += item() + complete()
             case .error: written += fail(event)
             case .done:
@@ -75,8 +76,10 @@ struct ResponseEventFormat: StreamFormat {
         answer.text = text.sent
         return wire("response.output_text.done", place.with("text", .string(answer.text)).with("logprobs", []))
             + wire("response.content_part.done", place.with("part", answer.outputText))
-            + wire("response.output_item.done", ["output_index": 0, "item": answer.message(status: "completed")])
-            + wire("response.completed", ["response": answer.response])
+            + wire(
+                "response.output_item.done",
+                ["output_index": 0, "item": answer.message(status: answer.isCut ? "incomplete" : "completed")])
+            + wire(answer.isCut ? "response.incomplete" : "response.completed", ["response": answer.response])
     }
 
     private mutating func fail(_ event: StreamEvent) -> String {

@@ -3,6 +3,7 @@
 import Foundation
 import Providers
 import Tenants
+import TextFormats
 
 struct TurnRecord {
     let turn: Turn
@@ -39,8 +40,10 @@ struct TurnRecord {
         }
     }
 
-    /// Thoughts and a provider's private state serve the turn they were made in.
+    /// Thoughts and a provider's private state serve the turn they were made in. Those of calls are kept where the provider wants
+    /// them back with the calls.
     private static func stored(_ message: ChatMessage) -> ChatMessage {
+        if !message.toolCalls.isEmpty, message.providerState?["returns"] != nil { return message }
         var message = message
         message.reasoning = nil
         message.providerState = nil

@@ -29,6 +29,8 @@ struct TurnRun {
     private var machine: TurnStateMachine
     private var quotes = TurnQuotes()
     private var percent = 0
+    /// The text of this run's model calls, as it was told to those who watch.
+    private var told = ""
 
     init(
         turn: Turn, tools: ToolRegistry, services: AgentServices, journal: any RunJournal, events: any TurnEvents,
@@ -100,20 +102,24 @@ struct TurnRun {
     private mutating func answer(to call: ModelCall) throws(AgentError) -> TurnStateMachine.Event {
         if let recorded = journal.modelResponse(step: call.step) { return try replayed(recorded, step: call.step) }
         if let stop = stopIfAsked() { return stop }
-        let request = request(for: call)
+        var request = request(for: call)
+        let allowance = allowance(step: call.step)
+        request.allowance = allowance
         if let budget {
             budget.spent(machine.usage)
             try budget.reserve(request)
         }
         let response: ChatResponse
+        let words = StreamedText(events)
         do {
-            let events = events
             response = try turn.model.provider.complete(
-                request, cancellation: cancellation, onDelta: turn.streams ? { events.delta($0) } : nil)
+                request, cancellation: cancellation, onDelta: turn.streams ? { words.add($0) } : nil)
         } catch {
             // The provider says "cancelled" for every reason; the token knows which one it was.
-            return stopIfAsked() ?? .failed(error)
+            if let stop = stopIfAsked() { return stop }
+            return .failed(try counted(error, allowance, step: call.step))
         }
+        told += words.corrected(to: response.message.content, after: told)
         let time = services.now()
         try recorded(while: "recording the model's answer") {
             let line: JSON = ["response": response.json, "at": .string(RFC3339.string(time))]
@@ -122,6 +128,38 @@ struct TurnRun {
         advance(step: call.step)
         // The time as the journal gives it back, so that a resumed turn stores the same.
         return .responded(response, at: RFC3339.date(RFC3339.string(time)) ?? time)
+    }
+
+    /// What the step may still ask for, over all attempts of the job's run.
+    private func allowance(step: Int) -> RequestAllowance {
+        // Requests leave on the turn's own thread, which waits for them: the journal is used by that thread alone.
+        nonisolated(unsafe) let journal = journal
+        let logger = logger
+        return RequestAllowance(used: journal.requestsMade(step: step)) { count in
+            // The first request needs no record before it leaves: if it fails, `counted` records it.
+            guard count > 1 else { return }
+            do {
+                try journal.recordRequests(step: step, count: count)
+            } catch {
+                logger.warning("a request is not recorded", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// Records what a failed step has asked for. A step that may ask for nothing more has failed for good.
+    private func counted(
+        _ error: ProviderError, _ allowance: RequestAllowance, step: Int
+    ) throws(AgentError) -> ProviderError {
+        if allowance.used != journal.requestsMade(step: step) {
+            try recorded(while: "recording the requests of a step") {
+                try journal.recordRequests(step: step, count: allowance.used)
+            }
+        }
+        guard allowance.isEmpty, error.isRetryable else { return error }
+        var error = error
+        error.isRetryable = false
+        error.detail += " (asked \(allowance.used) times, which is all that one answer may cost)"
+        return error
     }
 
     private func replayed(_ recorded: JSON, step: Int) throws(AgentError) -> TurnStateMachine.Event {
@@ -241,7 +279,7 @@ struct TurnRun {
         try record.keep(machine.items, isInterrupted: false)
         return TurnResult(
             text: text, usage: machine.usage, steps: machine.steps, model: machine.model ?? turn.model.fullName,
-            quotes: quotes.all)
+            quotes: quotes.all, finishReason: machine.finishReason)
     }
 
     /// Leaves the session in order after a failure and adds what the turn has cost.

@@ -36,6 +36,20 @@ struct HouseTexts: Sendable {
                 + "Your message is kept; please try again later."
     }
 
+    /// Behind the beginning of an answer.
+    var brokenOff: String {
+        isChinese
+            ? "（回答到此中断：模型服务商的内容过滤或模型本身拒绝继续。）"
+            : "(The answer breaks off here: the model or its provider's content filter refused to go on.)"
+    }
+
+    /// Behind the beginning of an answer.
+    var windowFull: String {
+        isChinese
+            ? "（回答到此中断：对话已占满模型的上下文窗口。用 /new 可以开始新的对话。）"
+            : "(The answer breaks off here: the conversation fills the model's context window. /new begins a new one.)"
+    }
+
     var filteredAnswer: String {
         isChinese
             ? "抱歉，模型服务商的内容过滤拦截了这次回答。请换一种说法再试；如果每次都这样，用 /new 开始新的对话。"

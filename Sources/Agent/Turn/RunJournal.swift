@@ -19,6 +19,10 @@ public protocol RunJournal: AnyObject {
     /// The recorded answer of that model call; steps count from 0 over all runs of the job.
     func modelResponse(step: Int) -> JSON?
     func recordModelResponse(step: Int, _ response: JSON) throws
+    /// How many requests earlier attempts of this run have made for a step that has no answer yet.
+    func requestsMade(step: Int) -> Int
+    /// The number of requests so far. Need not survive a power cut, only the process.
+    func recordRequests(step: Int, count: Int) throws
     /// - Parameter callKey: `<step>:<index>`, unique within the job.
     func toolState(callKey: String) -> ToolState
     func recordIntent(callKey: String, name: String, arguments: String) throws
@@ -33,6 +37,8 @@ public enum ToolPhase: String, Sendable, Hashable {
 public protocol TurnEvents: AnyObject {
     /// A piece of the answer's text.
     func delta(_ text: String)
+    /// All text told so far is void: a part of it was the model's reasoning. The text that counts follows.
+    func restart()
     func tool(name: String, phase: ToolPhase)
     /// 0 … 100, never less than before within a run.
     func progress(_ percent: Int)

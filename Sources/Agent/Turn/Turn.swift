@@ -103,4 +103,6 @@ public struct TurnResult: Sendable, Hashable {
     public var model: String
     /// The quotes that the turn's tools have read, each symbol's last, in the order of their first reading.
     public var quotes: [Quote] = []
+    /// Why the answer ends where it does: `stop`, or `length` and `contentFilter` where it is only the beginning of one.
+    public var finishReason = FinishReason.stop
 }

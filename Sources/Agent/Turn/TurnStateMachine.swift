@@ -78,6 +78,8 @@ struct TurnStateMachine: Sendable {
     private(set) var steps = 0
     /// The model of the last answer.
     private(set) var model: String?
+    /// Of the turn's answer.
+    private(set) var finishReason = FinishReason.stop
 
     var repetitions = RepeatGuard()
     var usedCallIDs: Set<String> = []
@@ -134,22 +136,34 @@ struct TurnStateMachine: Sendable {
             return beginRound(response, at: time, step: call.step)
         }
         let text = response.message.content
-        if text.allSatisfy(\.isWhitespace) { return receivedNothing(response.finishReason, at: time) }
+        if text.allSatisfy(\.isWhitespace) { return receivedNothing(response, at: time) }
         if response.finishReason == .length, parts.count < limits.lengthRecoveries {
             parts.append(text)
             append(.assistant(text), at: time, isLasting: false)
             append(.user(texts.continueAnswer), at: time, isLasting: false)
             return callModel()
         }
-        return finish(parts.joined() + text, at: time)
+        let whole = parts.joined() + text
+        switch response.finishReason {
+        case .contentFilter: return finish(whole + "\n\n" + texts.brokenOff, .contentFilter, at: time)
+        // The next call would be longer still: it could not go on where this one ended.
+        case .contextWindow: return finish(whole + "\n\n" + texts.windowFull, .length, at: time)
+        case .length: return finish(whole, .length, at: time)
+        case .stop, .toolCalls, .other: return finish(whole, at: time)
+        }
     }
 
-    private mutating func receivedNothing(_ reason: FinishReason, at time: Date) -> Action {
+    private mutating func receivedNothing(_ response: ChatResponse, at time: Date) -> Action {
         // What was cut and could not be continued is still the best answer there is.
-        if !parts.isEmpty { return finish(parts.joined(), at: time) }
-        if reason == .contentFilter { return finish(texts.filteredAnswer, at: time) }
+        if !parts.isEmpty { return finish(parts.joined(), .length, at: time) }
+        if response.finishReason == .contentFilter { return finish(texts.filteredAnswer, .contentFilter, at: time) }
+        if response.finishReason == .contextWindow, squeezes < limits.contextSqueezes {
+            squeezes += 1
+            return callModel()
+        }
         if isFinalising { return finish(texts.emptyAnswer, at: time) }
-        emptyAnswers += 1
+        // A model that only reasoned is asked for its answer once: it would reason as long again.
+        emptyAnswers += response.message.reasoning == nil ? 1 : limits.emptyRetries + 1
         if emptyAnswers > limits.emptyRetries {
             isFinalising = true
             append(.user(texts.finalisation), at: time, isLasting: false)
@@ -157,8 +171,9 @@ struct TurnStateMachine: Sendable {
         return callModel()
     }
 
-    private mutating func finish(_ text: String, at time: Date) -> Action {
+    private mutating func finish(_ text: String, _ reason: FinishReason = .stop, at time: Date) -> Action {
         append(.assistant(text), at: time, isLasting: true)
+        finishReason = reason
         state = .finished
         return .finish(text)
     }

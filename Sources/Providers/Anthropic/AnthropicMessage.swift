@@ -73,6 +73,16 @@ struct AnthropicMessage: Sendable {
         model = json["model"]?.string
     }
 
+    /// Whether there is text, and each call has arguments that end.
+    var hasWholeContent: Bool {
+        let isWhole = blocks.allSatisfy { block in
+            guard case .toolUse(_, _, let input) = block else { return true }
+            return !input.isEmpty && (try? JSON.parse(input, limits: .lenient)) != nil
+        }
+        let hasCalls = blocks.contains { if case .toolUse = $0 { true } else { false } }
+        return isWhole && (hasCalls || !text.allSatisfy(\.isWhitespace))
+    }
+
     var text: String {
         blocks.map { block in
             if case .text(let text) = block { return text }
@@ -84,13 +94,17 @@ struct AnthropicMessage: Sendable {
         var calls: [ToolCall] = []
         var thoughts = ""
         var kept: [JSON] = []
+        let offered = request.tools.map(\.name)
         for block in blocks {
             switch block {
             case .text: break
             case .toolUse(let id, let name, let input):
-                calls.append(ToolCall(id: id, name: name, arguments: input.isEmpty ? "{}" : input))
+                let tool = ToolCallRepair.name(name, offered: offered)
+                let schema = request.tools.first { $0.name == tool }?.parameters
+                let arguments = ToolCallRepair.arguments(PartialText.joined(input), schema: schema)
+                calls.append(ToolCall(id: id, name: tool, arguments: arguments.isEmpty ? "{}" : arguments))
             case .thinking(let text, let signature):
-                thoughts += text
+                thoughts += PartialText.joined(text)
                 kept.append(["type": "thinking", "thinking": .string(text), "signature": .string(signature)])
             case .opaque(let json):
                 if json["type"]?.string == "redacted_thinking" { kept.append(json) }
@@ -109,7 +123,8 @@ struct AnthropicMessage: Sendable {
         switch stopReason {
         case "end_turn"?, "stop_sequence"?: .stop
         case "tool_use"?: .toolCalls
-        case "max_tokens"?, "model_context_window_exceeded"?: .length
+        case "max_tokens"?: .length
+        case "model_context_window_exceeded"?: .contextWindow
         case "refusal"?: .contentFilter
         default: .other
         }

@@ -18,7 +18,7 @@ struct AnthropicStreamAssembler {
         if event.data.isEmpty { return "" }
         let json: JSON
         do throws(JSONError) {
-            json = try JSON.parse(event.data, limits: .lenient)
+            json = try JSON.parse(event.data, limits: .streamed)
         } catch {
             throw endpoint.badResponse("an event that is no JSON (\(error.detail))")
         }
@@ -73,8 +73,9 @@ struct AnthropicStreamAssembler {
     }
 
     /// The message, once the stream has ended. Without a stop reason or `message_stop` the stream was cut.
-    func finish(endpoint: ModelEndpoint) throws(ProviderError) -> AnthropicMessage {
-        guard ended || message.stopReason != nil else { throw endpoint.cutShort() }
+    /// - Parameter isFramed: the transport said where the body ends: then a message with content is whole without an end mark.
+    func finish(endpoint: ModelEndpoint, isFramed: Bool) throws(ProviderError) -> AnthropicMessage {
+        guard ended || message.stopReason != nil || isFramed && message.hasWholeContent else { throw endpoint.cutShort() }
         return message
     }
 }

@@ -27,6 +27,8 @@ public struct ChatRequest: Sendable, Hashable {
     public var idleTimeout: Double
     /// An opaque mark of the end user for the provider's abuse detection; never a name or an id people know.
     public var user: String?
+    /// What the step may still ask for; nil: no bound.
+    public var allowance: RequestAllowance?
 
     public init(
         model: String, messages: [ChatMessage], tools: [ToolDefinition] = [], toolChoice: ToolChoice = .auto,

@@ -8,6 +8,8 @@ public enum FinishReason: String, Sendable, Hashable, CaseIterable {
     case toolCalls = "tool_calls"
     /// The vendor's filter, or the model itself, refused.
     case contentFilter = "content_filter"
+    /// The conversation and the answer fill the model's context window: going on would be cut off as well.
+    case contextWindow = "context_window"
     case other
 }
 

@@ -30,6 +30,8 @@ public struct ProviderError: Error, Sendable, Hashable, CustomStringConvertible 
         case providerPaused = "provider_paused"
         /// The same for one model of an account that is well otherwise.
         case modelPaused = "model_paused"
+        /// One step has made all the requests it may make (`RequestAllowance`); no call was made.
+        case requestsUsedUp = "requests_used_up"
     }
 
     public var code: Code
@@ -68,7 +70,7 @@ extension ProviderError.Code {
         switch self {
         case .rateLimited, .overloaded, .timeout, .connection, .badResponse, .unavailable: true
         case .providerPaused, .modelPaused: true
-        case .quota, .authentication, .badRequest, .contextLength, .contentFilter, .cancelled: false
+        case .quota, .authentication, .badRequest, .contextLength, .contentFilter, .cancelled, .requestsUsedUp: false
         }
     }
 }

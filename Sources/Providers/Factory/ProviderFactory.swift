@@ -53,12 +53,14 @@ public final class ProviderFactory: Sendable {
         case .openai:
             OpenAICompatibleProvider(
                 name: settings.name, baseURL: settings.effectiveBaseURL, apiKey: settings.apiKey,
-                keySource: settings.keySource, extraHeaders: settings.extraHeaders, client: client, now: now)
+                keySource: settings.keySource, extraHeaders: settings.extraHeaders,
+                startsInReasoning: { _ in settings.startsInReasoning }, client: client, now: now)
         case .anthropic:
             AnthropicProvider(
                 name: settings.name, baseURL: settings.effectiveBaseURL, apiKey: settings.apiKey,
                 keySource: settings.keySource, extraHeaders: settings.extraHeaders,
-                thinkingTokens: settings.thinkingTokens, client: client, now: now)
+                thinkingTokens: settings.thinkingTokens, startsInReasoning: { _ in settings.startsInReasoning },
+                client: client, now: now)
         }
     }
 

@@ -24,6 +24,9 @@ public struct ProviderSettings: Sendable {
     public var rates: AccountRates
     /// Tokens a model of the type `anthropic` may think for before it answers, at least 1,024; 0: it does not think.
     public var thinkingTokens: Int
+    /// The answers of this account's models begin inside their reasoning, with a closing tag alone (`ReasoningFilter`). Other
+    /// models are recognised at their first such answer.
+    public var startsInReasoning = false
     /// Sent with every call.
     public var extraHeaders: [(name: String, value: String)]
 

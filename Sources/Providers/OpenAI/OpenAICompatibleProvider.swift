@@ -9,24 +9,25 @@ import TextFormats
 
 /// A chat model behind `POST {base_url}/chat/completions`.
 public final class OpenAICompatibleProvider: ChatProvider {
-    /// Models whose dialect is remembered; beyond that the memory starts anew.
-    private static let maxDialects = 256
 
     public let name: String
     private let endpoint: ModelEndpoint
     private let apiKey: @Sendable () throws(ProviderError) -> String?
     private let extraHeaders: [(name: String, value: String)]
     private let makeID: @Sendable () -> String
-    private let dialects = Mutex<[String: OpenAIDialect]>([:])
+    private let dialects: KnownDialects
+    private let reasoning: ReasoningStarts
 
     /// - Parameters:
     ///   - baseURL: such as `https://api.openai.com/v1`; a closing slash does not matter.
     ///   - apiKey: asked before every call, so that a rotated key works without a restart; nil sends none.
     ///   - keySource: where the key comes from, for the error of a wrong one.
+    ///   - startsInReasoning: whether a model's answers begin inside their reasoning, with a closing tag alone.
     ///   - makeID: ids for tool calls of servers that give them none.
     public init(
         name: String, baseURL: String, apiKey: @escaping @Sendable () throws(ProviderError) -> String?,
-        keySource: String? = nil, extraHeaders: [(name: String, value: String)] = [], client: HTTPClient,
+        keySource: String? = nil, extraHeaders: [(name: String, value: String)] = [],
+        startsInReasoning: @escaping @Sendable (String) -> Bool = { _ in false }, client: HTTPClient,
         now: @escaping @Sendable () -> Date = { Date() },
         makeID: @escaping @Sendable () -> String = { "call_" + String(UInt64.random(in: .min ... .max), radix: 36) }
     ) {
@@ -34,6 +35,8 @@ public final class OpenAICompatibleProvider: ChatProvider {
         self.apiKey = apiKey
         self.extraHeaders = extraHeaders
         self.makeID = makeID
+        reasoning = ReasoningStarts(configured: startsInReasoning)
+        dialects = KnownDialects(now: now)
         endpoint = ModelEndpoint(
             account: name, url: ModelEndpoint.url(baseURL, adding: "/chat/completions"), keySource: keySource,
             client: client, now: now)
@@ -44,14 +47,20 @@ public final class OpenAICompatibleProvider: ChatProvider {
     ) throws(ProviderError) -> ChatResponse {
         let sink = DeltaSink(request.stream ? onDelta : nil)
         do throws(ProviderError) {
+            let known = dialects.dialect(of: request.model)
+            var dialect = known
             while true {
-                let dialect = dialects.withLock { $0[request.model] } ?? OpenAIDialect()
                 do throws(ProviderError) {
-                    return try exchange(request, dialect: dialect, cancellation: cancellation, sink: sink)
+                    let response = try exchange(request, dialect: dialect, cancellation: cancellation, sink: sink)
+                    // A change that did not help is not the server's dialect: the words of one request may have caused it.
+                    if dialect != known { dialects.remember(dialect, of: request.model) }
+                    return response
                 } catch {
-                    // Each round leaves out one thing more, so the loop ends.
-                    guard !sink.delivered, let next = dialect.without(whatCaused: error) else { throw error }
-                    remember(next, for: request.model)
+                    // Each round changes one thing more, so the loop ends.
+                    guard !sink.delivered, request.allowance?.isUsedUp != true,
+                        let next = dialect.next(after: error, sentReasoning: sentReasoning(request, dialect))
+                    else { throw error }
+                    dialect = next
                 }
             }
         } catch {
@@ -60,11 +69,9 @@ public final class OpenAICompatibleProvider: ChatProvider {
         }
     }
 
-    private func remember(_ dialect: OpenAIDialect, for model: String) {
-        dialects.withLock { known in
-            if known.count >= Self.maxDialects, known[model] == nil { known = [:] }
-            known[model] = dialect
-        }
+    private func sentReasoning(_ request: ChatRequest, _ dialect: OpenAIDialect) -> Bool {
+        let body = OpenAIRequestBody(account: name, dialect: dialect)
+        return request.messages.contains { body.reasoningToReturn($0) != nil }
     }
 
     private func exchange(
@@ -75,11 +82,12 @@ public final class OpenAICompatibleProvider: ChatProvider {
         sink.begin(headers)
         let body = OpenAIRequestBody(account: name, dialect: dialect).json(request)
         var assembler = OpenAIStreamAssembler()
+        var text = AnswerStream(startsInside: reasoning.isInside(request.model))
         let answer = try endpoint.post(
             body, headers: headers, request: request, cancellation: cancellation,
             onEvent: request.stream
                 ? { [endpoint] event in
-                    sink.send(try assembler.take(event, endpoint: endpoint, headers: headers))
+                    sink.send(text.feed(try assembler.take(event, endpoint: endpoint, headers: headers)))
                     return assembler.progress
                 } : nil)
         let completion: OpenAICompletion
@@ -87,11 +95,14 @@ public final class OpenAICompatibleProvider: ChatProvider {
         case .whole(let json):
             if let complaint = ProviderComplaint(json: json) { throw endpoint.reported(complaint, headers: headers) }
             completion = try OpenAICompletion(json: json, endpoint: endpoint, headers: headers)
-            sink.send(completion.content)
-        case .streamed:
-            completion = try assembler.finish(endpoint: endpoint)
+            sink.send(text.feed(completion.content))
+        case .streamed(let isFramed):
+            completion = try assembler.finish(endpoint: endpoint, isFramed: isFramed)
         }
-        return sink.finish(
-            try completion.response(account: name, request: request, endpoint: endpoint, makeID: makeID))
+        sink.send(text.finish())
+        if text.startedInside { reasoning.remember(request.model) }
+        var response = try completion.response(account: name, request: request, endpoint: endpoint, makeID: makeID)
+        response.message.take(text)
+        return sink.finish(response, wasRetracted: text.isRetracted)
     }
 }

@@ -11,6 +11,15 @@ struct OpenAICompletion: Sendable {
         var arguments = ""
         /// What the server wants back with the call (Gemini: a signature of its thoughts).
         var extra: JSON?
+
+        /// Whether the arguments have begun and do not end yet.
+        var isOpen: Bool { !arguments.isEmpty && (try? JSON.parse(arguments)) == nil }
+
+        /// Takes the next piece of the arguments. Some servers send all that there is so far with each piece.
+        mutating func add(arguments piece: String) {
+            let isWhole = arguments.utf8.count >= 2 && arguments.hasPrefix("{") && piece.hasPrefix(arguments)
+            arguments = isWhole ? piece : arguments + piece
+        }
     }
 
     /// Calls one answer may hold.
@@ -21,6 +30,8 @@ struct OpenAICompletion: Sendable {
     /// Whether the reasoning came as `reasoning_content`, the name under which it is wanted back.
     var reasoningIsReturned = false
     var refused = false
+    /// Whether the model had begun an answer when it refused.
+    var brokeOff = false
     var calls: [Call] = []
     var finishReason: String?
     var usage = TokenUsage.zero
@@ -34,10 +45,7 @@ struct OpenAICompletion: Sendable {
         }
         if let complaint = Self.complaint(in: choice) { throw endpoint.reported(complaint, headers: headers) }
         content = Self.text(message["content"])
-        if let refusal = message["refusal"]?.string, !refusal.isEmpty {
-            content += refusal
-            refused = true
-        }
+        take(refusal: message["refusal"]?.string)
         takeReasoning(message)
         for call in message["tool_calls"]?.array ?? [] { calls.append(Self.call(call)) }
         if calls.isEmpty, let call = message["function_call"], call.object != nil {
@@ -48,6 +56,22 @@ struct OpenAICompletion: Sendable {
         model = json["model"]?.string
     }
 
+    /// - Returns: the text it adds.
+    @discardableResult
+    mutating func take(refusal: String?) -> String {
+        guard let refusal, !refusal.isEmpty else { return "" }
+        if !refused { brokeOff = !content.allSatisfy(\.isWhitespace) }
+        refused = true
+        content += refusal
+        return refusal
+    }
+
+    /// Whether there is text, and each call has a name and arguments that end.
+    var hasWholeContent: Bool {
+        guard calls.allSatisfy({ !$0.name.isEmpty && !$0.arguments.isEmpty && !$0.isOpen }) else { return false }
+        return !calls.isEmpty || !content.allSatisfy(\.isWhitespace)
+    }
+
     static func reason(_ json: JSON?) -> String? {
         guard let reason = json?.string, !reason.isEmpty, reason != "null" else { return nil }
         return reason
@@ -55,7 +79,9 @@ struct OpenAICompletion: Sendable {
 
     /// Gateways report an upstream's failure in the choice it broke off.
     static func complaint(in choice: JSON) -> ProviderComplaint? {
-        guard choice["finish_reason"]?.string == "error" || choice["error"]?.object != nil else { return nil }
+        guard choice["finish_reason"]?.string == "error" || choice["error"].map(ProviderComplaint.isEmpty) == false else {
+            return nil
+        }
         return ProviderComplaint(json: choice) ?? ProviderComplaint(message: "the answer broke off with an error")
     }
 
@@ -119,11 +145,15 @@ struct OpenAICompletion: Sendable {
         var seen: Set<String> = []
         var toolCalls: [ToolCall] = []
         var extras: JSONObject = [:]
+        let offered = request.tools.map(\.name)
         for call in calls {
-            guard !call.name.isEmpty else { throw endpoint.badResponse("a tool call without a name") }
+            // A call without a name goes on under a name that no tool has: the model is told so, and can repeat the call.
+            let name = ToolCallRepair.name(call.name, offered: offered)
+            let schema = request.tools.first { $0.name == name }?.parameters
+            let arguments = ToolCallRepair.arguments(PartialText.joined(call.arguments), schema: schema)
             // Servers have been seen to repeat an id; the answers to the two calls must differ in theirs.
             let id = !call.id.isEmpty && seen.insert(call.id).inserted ? call.id : makeID()
-            toolCalls.append(ToolCall(id: id, name: call.name, arguments: call.arguments))
+            toolCalls.append(ToolCall(id: id, name: name, arguments: arguments))
             if let extra = call.extra { extras[id] = extra }
         }
         var state: JSONObject = [:]
@@ -131,7 +161,7 @@ struct OpenAICompletion: Sendable {
         if !extras.isEmpty { state["extra_content"] = .object(extras) }
         if !state.isEmpty { state["account"] = .string(account) }
         let message = ChatMessage(
-            role: .assistant, content: content, toolCalls: toolCalls, reasoning: reasoning.isEmpty ? nil : reasoning,
+            role: .assistant, content: content, toolCalls: toolCalls, reasoning: reasoning.isEmpty ? nil : PartialText.joined(reasoning),
             providerState: state.isEmpty ? nil : .object(state))
         return ChatResponse(
             message: message, finishReason: reason, usage: usage == .zero ? request.estimatedUsage(of: message) : usage,
@@ -139,7 +169,7 @@ struct OpenAICompletion: Sendable {
     }
 
     private var reason: FinishReason {
-        if refused { return .contentFilter }
+        if refused { return brokeOff ? .contentFilter : .stop }
         switch finishReason {
         case "length"?: return .length
         case "content_filter"?: return .contentFilter

@@ -9,11 +9,14 @@ struct OpenAIDialect: Sendable, Hashable {
     var omitsTemperature = false
     var omitsUser = false
     var omitsReasoning = false
+    /// Calls whose reasoning is not known go as text: the server refuses calls without their reasoning.
+    var demandsReasoning = false
     /// Names the tools also where none may be called any more.
     var keepsTools = false
 
-    /// The dialect to try next; nil if the error names nothing that could be left out.
-    func without(whatCaused error: ProviderError) -> OpenAIDialect? {
+    /// The dialect to try next; nil if the error names nothing that could be changed.
+    /// - Parameter sentReasoning: the request held reasoning under the name the error may speak of.
+    func next(after error: ProviderError, sentReasoning: Bool) -> OpenAIDialect? {
         guard error.code == .badRequest, error.status == 400 || error.status == 422 else { return nil }
         let text = error.detail.lowercased()
         var next = self
@@ -22,7 +25,7 @@ struct OpenAIDialect: Sendable, Hashable {
         } else if text.contains("max_completion_tokens") {
             next.usesMaxCompletionTokens = true
         } else if text.contains("reasoning_content") {
-            next.omitsReasoning = true
+            if Self.isDemand(text) || !sentReasoning { next.demandsReasoning = true } else { next.omitsReasoning = true }
         } else if text.contains("temperature") {
             next.omitsTemperature = true
         } else if text.contains("'user'") || text.contains("\"user\"") {
@@ -31,5 +34,14 @@ struct OpenAIDialect: Sendable, Hashable {
             next.keepsTools = true
         }
         return next == self ? nil : next
+    }
+
+    /// Whether the refusal misses the field ("must be passed back"), instead of not knowing it.
+    private static func isDemand(_ text: String) -> Bool {
+        let demands = [
+            "must be passed", "passed back", "is missing", "missing field", "missing `", "missing reasoning", "is required",
+            "must be provided", "must include", "must be included",
+        ]
+        return demands.contains { text.contains($0) }
     }
 }

@@ -7,7 +7,8 @@ struct OpenAIRequestBody {
 
     func json(_ request: ChatRequest) -> JSON {
         var body: JSONObject = [
-            "model": .string(request.model), "messages": .array(joined(request.messages).map(message)),
+            "model": .string(request.model),
+            "messages": .array(joined(dialect.demandsReasoning ? told(request.messages) : request.messages).map(message)),
         ]
         // Not `tool_choice: none`: many servers ignore it, none can call a tool it was not told of. Some (Bedrock, LiteLLM
         // in front of it) refuse a conversation with calls in it where no tool is named.
@@ -27,6 +28,24 @@ struct OpenAIRequestBody {
             if !dialect.omitsStreamOptions { body["stream_options"] = ["include_usage": true] }
         }
         return .object(body)
+    }
+
+    /// Calls whose reasoning is not known, and their results, as text: some servers refuse calls without it. Such calls come
+    /// from another model, or from a session that was stored before reasoning was kept.
+    private func told(_ messages: [ChatMessage]) -> [ChatMessage] {
+        var names: [String: String] = [:]
+        return messages.map { message in
+            if message.role == .assistant, !message.toolCalls.isEmpty, reasoningToReturn(message) == nil {
+                for call in message.toolCalls { names[call.id] = call.name }
+                let calls = message.toolCalls.map { "[called the tool \($0.name) with \($0.arguments)]" }
+                return .assistant(([message.content] + calls).filter { !$0.isEmpty }.joined(separator: "\n"))
+            }
+            if message.role == .tool, let id = message.toolCallID, let name = names[id] {
+                return .user("[result of the tool \(name)]\n\(message.content)")
+            }
+            if message.role == .assistant { for call in message.toolCalls { names[call.id] = nil } }
+            return message
+        }
     }
 
     /// Templates of many open models want question and answer to alternate; where an answer never came, two questions stand
@@ -60,7 +79,7 @@ struct OpenAIRequestBody {
 
     /// Thinking models that call tools want their thoughts back with the results (DeepSeek refuses the call otherwise).
     /// Only the account that sent them gets them: others refuse the unknown field.
-    private func reasoningToReturn(_ message: ChatMessage) -> String? {
+    func reasoningToReturn(_ message: ChatMessage) -> String? {
         guard !dialect.omitsReasoning, message.providerState?["account"]?.string == account,
             message.providerState?["returns"]?.string == "reasoning_content"
         else { return nil }

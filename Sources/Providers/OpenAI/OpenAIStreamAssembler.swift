@@ -26,7 +26,7 @@ struct OpenAIStreamAssembler {
         if event.data.isEmpty { return "" }
         let chunk: JSON
         do throws(JSONError) {
-            chunk = try JSON.parse(event.data, limits: .lenient)
+            chunk = try JSON.parse(event.data, limits: .streamed)
         } catch {
             throw endpoint.badResponse("an event that is no JSON (\(error.detail))")
         }
@@ -52,20 +52,22 @@ struct OpenAIStreamAssembler {
         // Servers have been seen to send an empty reason, "null" or even "stop" with every piece: only one that nothing follows
         // and that comes with nothing says that the answer is whole.
         let reason = OpenAICompletion.reason(choice["finish_reason"])
-        let adds = Self.addsSomething(choice["delta"])
+        let adds = Self.addsSomething(Self.delta(of: choice))
         if reason != nil || adds { completion.finishReason = reason }
         isComplete = completion.finishReason != nil && !adds
-        guard let delta = choice["delta"] else { return "" }
+        // Some gateways put a whole completion into one event.
+        guard let delta = Self.delta(of: choice) else { return "" }
         completion.takeReasoning(delta)
         for fragment in delta["tool_calls"]?.array ?? [] { take(fragment: fragment) }
         if let call = delta["function_call"], call.object != nil { take(fragment: ["index": 0, "function": call]) }
-        var text = OpenAICompletion.text(delta["content"])
-        if let refusal = delta["refusal"]?.string, !refusal.isEmpty {
-            completion.refused = true
-            text += refusal
-        }
+        let text = OpenAICompletion.text(delta["content"])
         completion.content += text
-        return text
+        return text + completion.take(refusal: delta["refusal"]?.string)
+    }
+
+    private static func delta(of choice: JSON) -> JSON? {
+        if let delta = choice["delta"], !delta.isNull { return delta }
+        return choice["message"]
     }
 
     private static func addsSomething(_ delta: JSON?) -> Bool {
@@ -75,19 +77,11 @@ struct OpenAIStreamAssembler {
             || delta["function_call"]?.object != nil
     }
 
-    /// Fragments belong to the call of their index. Two deviations are in use: no index at all (then a new id, or a
-    /// name, begins a new call), and one index for all calls (then a different id does).
     private mutating func take(fragment: JSON) {
         let id = fragment["id"]?.string ?? ""
         let name = fragment["function"]?["name"]?.string ?? ""
-        let index = fragment["index"]?.int
-        var place = index == nil ? indices.indices.last : indices.lastIndex { $0 == index }
-        if let known = place {
-            let call = completion.calls[known]
-            let otherID = !id.isEmpty && !call.id.isEmpty && id != call.id
-            let otherCall = index == nil && id.isEmpty && !name.isEmpty
-            if otherID || otherCall { place = nil }
-        }
+        let index = fragment["index"]?.int ?? fragment["index"]?.string.flatMap { Int($0) }
+        var place = place(index: index, id: id, name: name)
         // One above the limit is kept, so that `finish` sees that it was passed.
         if place == nil, completion.calls.count <= OpenAICompletion.maxCalls {
             completion.calls.append(OpenAICompletion.Call())
@@ -98,13 +92,37 @@ struct OpenAIStreamAssembler {
         if completion.calls[place].id.isEmpty { completion.calls[place].id = id }
         if completion.calls[place].name.isEmpty { completion.calls[place].name = name }
         if let extra = fragment["extra_content"], !extra.isNull { completion.calls[place].extra = extra }
-        completion.calls[place].arguments += OpenAICompletion.arguments(fragment["function"]?["arguments"])
+        completion.calls[place].add(arguments: OpenAICompletion.arguments(fragment["function"]?["arguments"]))
+    }
+
+    /// The call a fragment belongs to; nil: it begins one.
+    ///
+    /// The index is the key. Deviations in use: no index at all (then the id is the key), one index for all calls (then another
+    /// id with a name begins a call), and ids that change with every piece of a call (those pieces have no name).
+    private func place(index: Int?, id: String, name: String) -> Int? {
+        let known: Int?
+        if let index {
+            known = indices.lastIndex { $0 == index }
+        } else if !id.isEmpty, let same = completion.calls.lastIndex(where: { $0.id == id }) {
+            known = same
+        } else {
+            known = indices.indices.last
+        }
+        guard let known, !name.isEmpty else { return known }
+        let call = completion.calls[known]
+        if !id.isEmpty, id == call.id { return known }
+        // Without a new id a name begins a call only where the protocol's index is missing.
+        if id.isEmpty || call.id.isEmpty, index != nil { return known }
+        return call.name == name && call.isOpen ? known : nil
     }
 
     /// The completion, once the stream has ended. A stream that said neither why the model stopped nor `[DONE]` was
     /// cut.
-    func finish(endpoint: ModelEndpoint) throws(ProviderError) -> OpenAICompletion {
-        guard ended || completion.finishReason != nil else { throw endpoint.cutShort() }
+    /// - Parameter isFramed: the transport said where the body ends: then a completion with content is whole without an end mark.
+    func finish(endpoint: ModelEndpoint, isFramed: Bool) throws(ProviderError) -> OpenAICompletion {
+        guard ended || completion.finishReason != nil || isFramed && completion.hasWholeContent else {
+            throw endpoint.cutShort()
+        }
         guard sawChoice else { throw endpoint.badResponse("the stream held no choices") }
         return completion
     }

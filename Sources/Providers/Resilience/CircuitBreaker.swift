@@ -143,7 +143,7 @@ public final class CircuitBreaker: Sendable {
         case .timeout, .overloaded, .unavailable, .badResponse: return .model
         // A limit has its own waiting time.
         case .rateLimited, .providerPaused, .modelPaused: return nil
-        case .quota, .authentication, .cancelled, .badRequest, .contextLength, .contentFilter: return nil
+        case .quota, .authentication, .cancelled, .badRequest, .contextLength, .contentFilter, .requestsUsedUp: return nil
         }
     }
 

@@ -27,6 +27,7 @@ public struct FallbackProvider: ChatProvider {
         for (index, link) in links.enumerated() {
             var request = request
             request.model = link.model
+            request.allowance?.reserve(links.count - 1 - index)
             do throws(ProviderError) {
                 return try link.provider.complete(request, cancellation: cancellation, onDelta: onDelta)
             } catch {
@@ -46,7 +47,7 @@ public struct FallbackProvider: ChatProvider {
 
     private static func mayHelp(after error: ProviderError) -> Bool {
         switch error.code {
-        case .cancelled, .badRequest, .contextLength, .contentFilter: false
+        case .cancelled, .badRequest, .contextLength, .contentFilter, .requestsUsedUp: false
         default: true
         }
     }

@@ -31,6 +31,8 @@ public struct RetryPolicy: Sendable {
     func wait(after error: ProviderError, attempt: Int, random: Double) -> Double? {
         guard error.isRetryable, !error.streamed, !error.isOwnBound, attempt < maxAttempts else { return nil }
         if error.code == .timeout || error.code == .badResponse, attempt >= Self.costlyAttempts { return nil }
+        // A limit that names no time: the queue holds the account for longer and longer times, which helps more than tries.
+        if error.code == .rateLimited, error.retryAfter == nil, attempt >= Self.costlyAttempts { return nil }
         if let asked = error.retryAfter {
             // Up to a second more, so that all who were told the same moment do not come back in it.
             return asked >= longestRetryAfter ? nil : asked + random
@@ -76,7 +78,8 @@ public struct RetryingProvider: ChatProvider {
                 return try base.complete(request, cancellation: cancellation, onDelta: onDelta)
             } catch {
                 // Whoever is asked to stop begins no further call.
-                guard cancellation?.wish == nil, let seconds = policy.wait(after: error, attempt: attempt, random: random())
+                guard cancellation?.wish == nil, request.allowance?.isUsedUp != true,
+                    let seconds = policy.wait(after: error, attempt: attempt, random: random())
                 else { throw error }
                 logger.notice(
                     "a model call failed and is tried again",

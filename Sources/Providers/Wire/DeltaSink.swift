@@ -29,12 +29,13 @@ final class DeltaSink {
     }
 
     /// Hands over what was held back.
+    /// - Parameter wasRetracted: a part of the pieces was reasoning: the answer's text is not theirs.
     /// - Returns: the answer without the credentials; its text is that of the pieces.
-    func finish(_ response: ChatResponse) -> ChatResponse {
+    func finish(_ response: ChatResponse, wasRetracted: Bool = false) -> ChatResponse {
         deliver(scrubber.finish())
         var response = response
         response.message = response.message.hidden(by: secrets)
-        if scrubber.hasHidden, onDelta != nil { response.message.content = said }
+        if scrubber.hasHidden, onDelta != nil, !wasRetracted { response.message.content = said }
         return response
     }
 

@@ -14,14 +14,23 @@ struct ProviderComplaint: Sendable, Equatable {
     var status: Int?
     /// Seconds, where the body names a waiting time (Google's RetryInfo).
     var retryDelay: Double?
+    /// Whether it came as a JSON error, and not as a page of any proxy.
+    var isStructured = false
 
     /// nil if `json` reports no error. Shapes: `{"error": {"message", "type", "code"}}`, `{"error": "…"}`,
     /// `{"message"}`, `{"detail"}`, and a list of one of these.
     init?(json: JSON) {
         let body = json[0] ?? json
         guard let object = body.object else { return nil }
+        isStructured = true
+        if let status = object["base_resp"]?["status_code"]?.int, status != 0, object["choices"]?.array?.isEmpty ?? true {
+            // MiniMax reports its errors beside an empty answer.
+            message = "\(object["base_resp"]?["status_msg"]?.string ?? "error") (\(status))"
+            marks = []
+            return
+        }
         let inner = object["error"]
-        if let inner, inner.isNull { return nil }
+        if let inner, Self.isEmpty(inner) { return nil }
         let source = inner?.object ?? object
         if inner == nil, object["choices"] != nil { return nil }
         let text = inner?.string ?? source["message"]?.string ?? source["detail"]?.string ?? source["msg"]?.string
@@ -30,6 +39,18 @@ struct ProviderComplaint: Sendable, Equatable {
         marks = ["code", "type", "status"].compactMap { source[$0]?.string?.lowercased() }
         status = Self.status(source["code"]) ?? Self.status(source["status"])
         retryDelay = (source["details"]?.array ?? []).lazy.compactMap { Self.seconds($0["retryDelay"]?.string) }.first
+    }
+
+    /// Whether an error says nothing: servers put an empty one beside every good answer.
+    static func isEmpty(_ error: JSON) -> Bool {
+        switch error {
+        case .null, .bool(false): true
+        case .string(let text): text.allSatisfy(\.isWhitespace)
+        case .int(let number): number == 0
+        case .array(let items): items.allSatisfy(isEmpty)
+        case .object(let members): members.allSatisfy { isEmpty($0.1) }
+        default: false
+        }
     }
 
     /// "3.5s".
@@ -96,7 +117,9 @@ enum ErrorClassifier {
         if status.map({ $0 < 500 }) ?? true, isFiltered(complaint.marks, text, status: status) { return .contentFilter }
         if let code = preciseCode(complaint.marks, status: status) { return code }
         // In mid-stream a vendor calls everything a server error, and gateways give any exception a 500: there the
-        // words say more than mark and number. Not so in an HTTP answer, which may be any proxy's page.
+        // words say more than mark and number. Of an HTTP answer only a JSON error that names the balance counts: all else may be
+        // any proxy's page.
+        if complaint.isStructured, status.map({ $0 >= 500 }) ?? false, says(text, balanceWords) { return .quota }
         if http == nil, status.map({ $0 >= 500 }) ?? true {
             if says(text, contextWords) { return .contextLength }
             if says(text, quotaWords) { return .quota }
@@ -127,7 +150,8 @@ enum ErrorClassifier {
         for mark in marks {
             switch mark {
             case "insufficient_quota", "billing_error", "billing_not_active", "billing_hard_limit_reached",
-                "insufficient_balance", "arrearage", "quota_exceeded", "budget_exceeded", "account_deactivated":
+                "insufficient_balance", "insufficient_balance_error", "insufficient_credits", "payment_required", "arrearage",
+                "quota_exceeded", "budget_exceeded", "account_deactivated":
                 return .quota
             case "context_length_exceeded", "request_too_large", "exceed_context_size_error", "string_above_max_length":
                 return .contextLength
@@ -168,10 +192,15 @@ enum ErrorClassifier {
         return nil
     }
 
-    private static let quotaWords = [
-        "insufficient_quota", "exceeded your current quota", "insufficient balance", "insufficient credit",
-        "insufficient fund", "credit balance is too low", "out of credit", "billing", "arrear", "payment required",
-        "spending limit", "quota exceeded", "budget has been exceeded",
+    /// Words that can mean nothing else.
+    private static let balanceWords = [
+        "insufficient balance", "insufficient_balance", "insufficient account balance", "insufficient credit",
+        "insufficient fund", "credit balance is too low", "余额不足", "欠费",
+    ]
+
+    private static let quotaWords = balanceWords + [
+        "insufficient_quota", "exceeded your current quota", "not enough credit", "balance is not enough", "out of credit",
+        "billing", "arrear", "payment required", "spending limit", "quota exceeded", "budget has been exceeded", "余额已用",
     ]
 
     private static let contextWords = [
@@ -187,7 +216,7 @@ enum ErrorClassifier {
         switch code {
         case .rateLimited: "limits the rate of requests"
         case .overloaded: "is overloaded"
-        case .quota: "refuses: the account has no quota or credit left"
+        case .quota: "refuses: the account has no balance, credit or quota left"
         case .authentication: "does not accept the API key"
         case .badRequest: "does not accept the request"
         case .contextLength: "refuses: the conversation is too long for the model"
@@ -198,6 +227,7 @@ enum ErrorClassifier {
         case .badResponse: "answered with something that is no chat completion"
         case .unavailable: "has an error of its own"
         case .providerPaused, .modelPaused: "is left alone for a while"
+        case .requestsUsedUp: "was asked as often as one answer may cost"
         }
     }
 

@@ -10,7 +10,8 @@ struct ModelEndpoint: Sendable {
         /// A complete response. A server that does not stream gives one although a stream was asked for.
         case whole(JSON)
         /// All events were handed over.
-        case streamed
+        /// - isFramed: the transport said where the body ends, so that its end is no cut.
+        case streamed(isFramed: Bool)
     }
 
     /// The largest response, in bytes: far above any model's longest answer.
@@ -55,14 +56,25 @@ struct ModelEndpoint: Sendable {
             idleTimeout: streams ? request.idleTimeout : request.timeout, maxResponseBytes: Self.maxResponseBytes)
         let reader = EventReader(onEvent)
         let response: HTTPResponse
+        try request.allowance?.take()
         do throws(TransportError) {
             response = try client.send(
                 message, cancellation: cancellation, onHead: reader.takeHead,
                 onBody: streams ? reader.takeBody : nil, patience: { reader.progress.patience })
         } catch {
-            throw providerError(error, status: reader.status, scrubber: scrubber)
+            let failure = providerError(error, status: reader.status, scrubber: scrubber)
+            // No server has seen the request.
+            if [.connect, .dns, .tls].contains(error.code), reader.status == nil { request.allowance?.giveBack() }
+            throw failure
         }
-        guard response.isSuccess else { throw refusal(response, scrubber: scrubber) }
+        guard response.isSuccess else {
+            let failure = refusal(response, scrubber: scrubber)
+            // The account waits as long as it was told to, which may be often; no model has worked for it.
+            if failure.code == .rateLimited, (failure.retryAfter ?? 0) >= AssumedPause.shortestBelieved {
+                request.allowance?.giveBack()
+            }
+            throw failure
+        }
         if streams, !reader.isWhole {
             do {
                 try reader.end()
@@ -71,7 +83,7 @@ struct ModelEndpoint: Sendable {
                 let error = error as? ProviderError ?? cutShort()
                 throw error.code == .badResponse ? cutShort() : error
             }
-            return .streamed
+            return .streamed(isFramed: response.isFramed)
         }
         return .whole(try complete(streams ? reader.collected : response.body, scrubber: scrubber))
     }
@@ -167,7 +179,7 @@ private final class EventReader {
     private enum Kind { case unknown, whole, events }
 
     private let onEvent: ((ServerSentEvent) throws -> StreamProgress)?
-    private var parser = EventStreamParser()
+    private var parser = EventStreamParser(marksHalves: true)
     private var kind = Kind.unknown
     private var saysEvents = false
     private(set) var progress = StreamProgress.open

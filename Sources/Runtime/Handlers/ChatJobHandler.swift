@@ -1,4 +1,5 @@
-// A chat job: one turn in the user's session. Result: {"response", "session_id", "model"}.
+// A chat job: one turn in the user's session. Result: {"response", "session_id", "model", "steps"}, and "finish_reason"
+// ("length", "content_filter") where the response is only the beginning of an answer.
 
 import Agent
 import Foundation
@@ -39,12 +40,12 @@ struct ChatJobHandler: Sendable {
                 return .failed(failure, usage: result.usage.json)
             }
             memory.look(at: session, of: setting.request.userID, in: setting.workspace, logger)
-            return .completed(
-                result: [
-                    "response": .string(result.text), "session_id": .string(session.rawValue),
-                    "model": .string(result.model), "steps": JSON(result.steps),
-                ],
-                usage: result.usage.json)
+            var members: JSONObject = [
+                "response": .string(result.text), "session_id": .string(session.rawValue), "model": .string(result.model),
+                "steps": JSON(result.steps),
+            ]
+            if result.finishReason != .stop { members["finish_reason"] = .string(result.finishReason.rawValue) }
+            return .completed(result: .object(members), usage: result.usage.json)
         }
     }
 

@@ -12,11 +12,15 @@ import Workers
 /// `RunJournal` over the journal lines of a status file.
 final class SpoolJournal: RunJournal {
     private let record: RunRecord
+    private let run: Int
     private var models: [Int: JSON] = [:]
     private var tools: [String: ToolState] = [:]
+    private var requests: [Int: Int] = [:]
 
-    init(_ record: RunRecord) {
+    /// - Parameter run: of the job; what an earlier run asked for does not count in this one.
+    init(_ record: RunRecord, run: Int) {
         self.record = record
+        self.run = run
         for line in record.replay {
             switch line.kind {
             case .model:
@@ -25,6 +29,11 @@ final class SpoolJournal: RunJournal {
                 }
             case .intent:
                 if let key = line.fields["call"]?.string, tools[key] == nil { tools[key] = .intentOnly }
+                if let step = line.fields["step"]?.int, let count = line.fields["requests"]?.int,
+                    line.fields["run"]?.int == run
+                {
+                    requests[step] = count
+                }
             case .result:
                 if let key = line.fields["call"]?.string, let text = line.fields["result"]?.string {
                     tools[key] = .result(text)
@@ -38,6 +47,14 @@ final class SpoolJournal: RunJournal {
     func recordModelResponse(step: Int, _ response: JSON) throws {
         try record.journal(.model, ["step": JSON(step), "response": response])
         models[step] = response
+    }
+
+    func requestsMade(step: Int) -> Int { requests[step] ?? 0 }
+
+    func recordRequests(step: Int, count: Int) throws {
+        try record.journal(
+            .intent, ["step": JSON(step), "requests": JSON(count), "run": JSON(run)], isRepeatable: true)
+        requests[step] = count
     }
 
     func toolState(callKey: String) -> ToolState { tools[callKey] ?? .none }
@@ -68,6 +85,8 @@ final class SpoolEvents: TurnEvents {
     }
 
     func delta(_ text: String) { write { try record.event(["event": "delta", "text": .string(text)]) } }
+
+    func restart() { write { try record.event(["event": "restart"]) } }
 
     func tool(name: String, phase: ToolPhase) {
         write { try record.event(["event": "tool", "name": .string(name), "phase": .string(phase.rawValue)]) }

@@ -66,7 +66,7 @@ struct TurnRunner: Sendable {
             workspace: turn.workspace, model: model, now: now, logger: logger)
         do throws(AgentError) {
             let result = try loop.run(
-                turn, journal: SpoolJournal(record), events: SpoolEvents(record, logger: logger),
+                turn, journal: SpoolJournal(record, run: job.run), events: SpoolEvents(record, logger: logger),
                 cancellation: cancellation.turnToken(), budget: account)
             account.close(result.usage, model: result.model)
             return .result(result)

@@ -63,6 +63,7 @@ public struct Settings: Sendable {
         public var rates = AccountRates()
         /// For the type `anthropic`; 0: off.
         public var thinkingTokens = 0
+        public var startsInReasoning = false
 
         public init(
             type: ProviderType, baseURL: String? = nil, apiKeyEnvironment: String? = nil, apiKeyFile: String? = nil,

@@ -175,6 +175,12 @@ public struct SettingsReader: Sendable {
         entry.rates.tokensPerMinute =
             try reader.int("tokens_per_minute", in: 0...Int(Int32.max)) ?? entry.rates.tokensPerMinute
         entry.thinkingTokens = try reader.int("thinking_tokens", in: 0...100_000) ?? entry.thinkingTokens
+        if let reasoning = try reader.string("reasoning", max: 20) {
+            guard ["tags", "unopened"].contains(reasoning) else {
+                throw reader.error("reasoning", "must be \"tags\" or \"unopened\"")
+            }
+            entry.startsInReasoning = reasoning == "unopened"
+        }
         try reader.finish()
         if entry.thinkingTokens > 0 {
             guard type == .anthropic else { throw reader.error("thinking_tokens", "is for the type anthropic only") }
@@ -272,7 +278,7 @@ public struct SettingsReader: Sendable {
         let files = files
         return settings.providers.sorted { $0.key < $1.key }.map { name, entry in
             let variable = entry.apiKeyEnvironment.flatMap { environment[$0]?.isEmpty == false ? $0 : nil }
-            return ProviderSettings(
+            var account = ProviderSettings(
                 name: name, type: entry.type, baseURL: entry.baseURL,
                 apiKey: { () throws(ProviderError) -> String? in
                     if let variable { return environment[variable] }
@@ -281,6 +287,8 @@ public struct SettingsReader: Sendable {
                 },
                 keySource: variable ?? entry.apiKeyFile ?? entry.apiKeyEnvironment,
                 maxConcurrent: entry.maxConcurrent, rates: entry.rates, thinkingTokens: entry.thinkingTokens)
+            account.startsInReasoning = entry.startsInReasoning
+            return account
         }
     }
 

@@ -52,12 +52,13 @@ final class AgentHouse: Sendable {
     }
 
     func turn(
-        _ user: UserID, _ message: String, model: ScriptedProvider, job: String = "job-1", session: String = "default",
+        _ user: UserID, _ message: String, model: any ChatProvider, job: String = "job-1", session: String = "default",
         kind: TurnKind = .chat, limits: TurnLimits = TurnLimits(), language: String = "en"
     ) throws -> Turn {
         Turn(
             jobID: job, user: user, session: try SessionID(session), workspace: try workspaces.open(user),
-            config: try configs.get(user), kind: kind, userMessage: message, model: model.resolved, limits: limits,
+            config: try configs.get(user), kind: kind, userMessage: message,
+            model: (model as? ScriptedProvider)?.resolved ?? ResolvedModel(provider: model, model: "m", fullName: model.name), limits: limits,
             now: AgentHouse.noon, timeZone: "Asia/Shanghai", language: language, ephemeralSession: kind == .report)
     }
 

@@ -23,6 +23,12 @@ final class MemoryJournal: RunJournal {
         noted("model \(step)")
     }
 
+    private(set) var requests: [Int: Int] = [:]
+
+    func requestsMade(step: Int) -> Int { requests[step] ?? 0 }
+
+    func recordRequests(step: Int, count: Int) throws { requests[step] = count }
+
     func toolState(callKey: String) -> ToolState {
         if let result = results[callKey] { return .result(result) }
         return intents.contains(callKey) ? .intentOnly : .none
@@ -57,6 +63,11 @@ final class MemoryEvents: TurnEvents {
     private(set) var percents: [Int] = []
 
     func delta(_ text: String) { self.text += text }
+    private(set) var restarts = 0
+    func restart() {
+        text = ""
+        restarts += 1
+    }
     func tool(name: String, phase: ToolPhase) { tools.append("\(name) \(phase.rawValue)") }
     func progress(_ percent: Int) { percents.append(percent) }
 }
