@@ -1,7 +1,8 @@
 // What is no HTTP request, or one that two readers would read differently, ends with a problem like every other error:
 // the server below answers it with a bare 400, which gets its body here. One handler for each connection, on its event loop.
 //
-//   open → (the parser or the FramingGuard fails, or a head has two hosts) refused: nothing more is read → the bare 400 passes, closed after it
+//   open → (the parser or the FramingGuard fails, or a head has two hosts) refused: nothing more is read
+//        → the bare 400 passes, closed after it
 
 import HTTPTypes
 import NIOCore

@@ -1,5 +1,6 @@
-// Finds the beginning and the end of each request on a connection, strictly: bytes that two readers could read differently are no
-// request here, whatever NIO's parser behind this one would make of them. Pure: bytes in, how many of them are right out. One value for each connection.
+// Finds the beginning and the end of each request on a connection, strictly: bytes that two readers could read differently are
+// no request here, whatever NIO's parser behind this one would make of them. Pure: bytes in, how many of them are right out.
+// One value for each connection.
 //
 //   line → fields → (no body) line | body(n) → line | size → data(n) → dataEnd → size → … → trailers → line
 

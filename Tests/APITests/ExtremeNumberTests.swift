@@ -56,8 +56,14 @@ import TextFormats
             ("/users/alice/usage?after=", "after", numbers.filter { $0 != "0" }),
             ("/users/alice/usage?limit=", "limit", numbers), ("/jobs?limit=", "limit", numbers), ("/jobs?after=", "after", numbers),
             ("/users/alice/reports?limit=", "limit", ["0", "201", "-1", "9223372036854775808", "nan"]),
-            ("/reports/JOB?wait=", "wait", ["-1", "nan", "inf", "-inf", "1e400", "1e308", "9223372036854775807", "61", "0x10", "1e1", "+1"]),
-            ("/jobs/JOB?wait=", "wait", ["-1", "nan", "inf", "-inf", "1e400", "1e308", "9223372036854775807", "61", "0x10", "1e1", "+1"]),
+            (
+                "/reports/JOB?wait=", "wait",
+                ["-1", "nan", "inf", "-inf", "1e400", "1e308", "9223372036854775807", "61", "0x10", "1e1", "+1"]
+            ),
+            (
+                "/jobs/JOB?wait=", "wait",
+                ["-1", "nan", "inf", "-inf", "1e400", "1e308", "9223372036854775807", "61", "0x10", "1e1", "+1"]
+            ),
         ])
     func named(path: String, field: String, values: [String]) async throws {
         let fixture = try ServiceFixture()
