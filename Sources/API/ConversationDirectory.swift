@@ -65,8 +65,8 @@ public struct ConversationPage: Sendable {
 /// Called on BlockingBridge's threads, several at once; may block on files. Every call throws TenantError, among them
 /// `.userNotFound`; reading creates nothing.
 public protocol ConversationDirectory: Sendable {
-    /// Newest change first, those of spawned tasks left out. `limit` 1…201; `after`: the raw id of the last session of the page
-    /// before.
+    /// Newest change first, those of spawned tasks left out. `limit` 1…201; `after`: the raw id of the last session of the
+    /// page before.
     func conversations(of user: UserID, limit: Int, after: String?) throws -> [ConversationSummary]
     /// - Parameter withSpawned: those of spawned tasks too.
     func conversations(of user: UserID, withSpawned: Bool, limit: Int, after: String?) throws -> [ConversationSummary]

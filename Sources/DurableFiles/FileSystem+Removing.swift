@@ -1,8 +1,8 @@
 // Removing a folder with all that is in it, as somebody may have left it who wanted it to stay: deeper than any path is long,
 // with rights taken away, with names that are no text. Follows no link. Any thread; blocks.
 //
-// Folders are not gone down into: what is found in one is moved up into the topmost one, under a name of ours, and looked at in
-// the next round. So two descriptors are enough, and no path is longer than its last part.
+// The walk goes down by descriptors and removes on its way back. Moving what is deep up to the top needs no walk, but took three
+// times as long (20,000 folders in one another).
 
 extension FileSystem {
     /// Removes a file, or a folder with all that is in it. Nothing there: no error.
@@ -35,101 +35,55 @@ extension FileSystem {
             if error.code == .notFound { return true }
             throw error
         }
-        let top: Int32
-        do throws(FileError) {
-            top = try openBeneath(parent, name, [.read, .directory], mode: 0)
-        } catch {
-            guard error.code == .permission else { throw error }
-            try setMode(in: parent, name, 0o700)
-            top = try openBeneath(parent, name, [.read, .directory], mode: 0)
-        }
-        defer { closeQuietly(top) }
-        let removal = TreeRemoval(files: self, top: top, path: name)
-        var isDone: Bool
-        do throws(FileError) {
-            isDone = try removal.run(isCancelled)
-        } catch {
-            guard error.code == .permission else { throw error }
-            try setMode(in: parent, name, 0o700)
-            isDone = try removal.run(isCancelled)
-        }
-        if isDone { try remove(in: parent, name, isDirectory: true) }
-        return isDone
-    }
-}
-
-private struct TreeRemoval {
-    let files: any FileSystem
-    let top: Int32
-    let path: String
-
-    /// - Returns: false when it was cancelled.
-    func run(_ isCancelled: () -> Bool) throws(FileError) -> Bool {
-        while true {
-            let entries = try readableEntries(of: top)
-            if entries.isEmpty { return true }
-            var done = 0
-            var failure: FileError?
-            for entry in entries {
-                if isCancelled() { return false }
-                do throws(FileError) {
-                    try remove(entry, &done)
-                } catch {
-                    failure = failure ?? error
-                }
-            }
-            // A round that has moved nothing would be followed by others like it.
-            if let failure, done == 0 { throw failure }
-        }
-    }
-
-    private func remove(_ entry: DirectoryEntry, _ done: inout Int) throws(FileError) {
-        if entry.kind != .directory, try removeFile(entry.name, in: top) {
-            done += 1
-            return
-        }
-        // Whoever owns it may have taken the rights from himself. Somebody else's is tried as it is.
-        try? files.setMode(in: top, entry.name, 0o700)
-        let folder = try files.openBeneath(top, entry.name, [.read, .directory], mode: 0)
-        defer { files.closeQuietly(folder) }
-        var failure: FileError?
-        for inner in try readableEntries(of: folder) {
-            do throws(FileError) {
-                let isGone = inner.kind == .directory ? false : try removeFile(inner.name, in: folder)
-                if !isGone { try moveUp(inner.name, from: folder) }
-                done += 1
-            } catch {
-                failure = failure ?? error
-            }
-        }
-        if let failure { throw failure }
-        try files.remove(in: top, entry.name, isDirectory: true)
-        done += 1
-    }
-
-    private func moveUp(_ name: String, from folder: Int32) throws(FileError) {
-        // A folder that moves is written to: its ".." changes.
-        try? files.setMode(in: folder, name, 0o700)
-        let unique = ".removing-" + String(UInt64.random(in: .min ... .max), radix: 36)
-        try files.rename(in: folder, name, to: top, unique, replace: true)
-    }
-
-    /// - Returns: false when it is a folder.
-    private func removeFile(_ name: String, in folder: Int32) throws(FileError) -> Bool {
-        do throws(FileError) {
-            try files.remove(in: folder, name, isDirectory: false)
-        } catch {
-            if error.code == .isDirectory { return false }
-            // Somebody else was faster.
-            guard error.code == .notFound else { throw error }
-        }
+        try makeReadable(name, in: parent)
+        let top = try openBeneath(parent, name, [.read, .directory], mode: 0)
+        guard try removeContent(top, isCancelled) else { return false }
+        try remove(in: parent, name, isDirectory: true)
         return true
     }
 
-    private func readableEntries(of folder: Int32) throws(FileError) -> [DirectoryEntry] {
-        let found = try files.entries(descriptor: folder, path: path)
-        guard found.unreadable > 0 else { return found.named }
-        try files.nameUnreadable(in: folder, path: path)
-        return try files.entries(descriptor: folder, path: path).named
+    /// Whoever owns it may have taken the rights from himself. Somebody else's is tried as it is.
+    private func makeReadable(_ name: String, in parent: Int32) throws(FileError) {
+        guard try status(in: parent, name).mode & 0o700 != 0o700 else { return }
+        try? setMode(in: parent, name, 0o700)
+    }
+
+    /// - Parameter top: an open folder, which is closed.
+    private func removeContent(_ top: Int32, _ isCancelled: () -> Bool) throws(FileError) -> Bool {
+        let walk = try FolderWalk(try FolderCursor(files: self, root: top), mending: true)
+        var failure: FileError?
+        while let step = try nextStep(of: walk) {
+            if isCancelled() { return false }
+            let entry: FolderEntry
+            let isDirectory: Bool
+            switch step {
+            case .entry(let found):
+                if found.kind == .directory { continue }
+                entry = found
+                isDirectory = false
+            case .left(let found):
+                entry = found
+                isDirectory = true
+            }
+            do throws(FileError) {
+                try walk.cursor.remove(entry.name, isDirectory: isDirectory)
+            } catch {
+                // Somebody else was faster.
+                if error.code != .notFound { failure = failure ?? error }
+            }
+        }
+        // The first is the reason of those that follow: a folder that is not empty.
+        if let failure = walk.failure ?? failure { throw failure }
+        return true
+    }
+
+    private func nextStep(of walk: FolderWalk) throws(FileError) -> FolderWalk.Step? {
+        do throws(FileError) {
+            return try walk.next()
+        } catch {
+            guard error.code == .notFound else { throw error }
+            // Somebody else moved or removed the folder the walk is in. What is left is removed by another walk.
+            throw FileError(code: .notEmpty, operation: "rmdir", path: walk.cursor.path)
+        }
     }
 }

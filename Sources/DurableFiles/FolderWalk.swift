@@ -18,7 +18,11 @@ public final class FolderWalk {
 
     public let cursor: FolderCursor
     /// False: there is more, of which nothing is known but that it is there.
-    public private(set) var isComplete = true
+    public var isComplete: Bool { failure == nil && !hasUnreadable }
+    /// The first reason why something could not be looked at.
+    public private(set) var failure: FileError?
+    /// There are names that are no text.
+    private var hasUnreadable = false
     private let isMending: Bool
     /// What is still to come of each folder on the way, the next one last.
     private var pending: [[DirectoryEntry]] = []
@@ -53,7 +57,7 @@ public final class FolderWalk {
                 do throws(FileError) {
                     try cursor.leave()
                 } catch {
-                    isComplete = false
+                    failure = failure ?? error
                     throw error
                 }
                 return .left(folder)
@@ -69,7 +73,7 @@ public final class FolderWalk {
             try cursor.enter(folder.name)
         } catch {
             // Removed or replaced since it was listed: left out, as if it had never been seen.
-            if error.code != .notFound, error.code != .symlink, error.code != .notDirectory { isComplete = false }
+            if error.code != .notFound, error.code != .symlink, error.code != .notDirectory { failure = failure ?? error }
             return
         }
         way.append(folder)
@@ -77,7 +81,7 @@ public final class FolderWalk {
             pending.append(try entries())
         } catch {
             pending.append([])
-            isComplete = false
+            failure = failure ?? error
         }
     }
 
@@ -87,7 +91,7 @@ public final class FolderWalk {
             try cursor.files.nameUnreadable(in: cursor.descriptor, path: cursor.path)
             found = try cursor.files.entries(descriptor: cursor.descriptor, path: cursor.path)
         }
-        if found.unreadable > 0 { isComplete = false }
+        if found.unreadable > 0 { hasUnreadable = true }
         return found.named.sorted { $0.name > $1.name }
     }
 
@@ -96,12 +100,13 @@ public final class FolderWalk {
             var status = try cursor.status(listed.name)
             let wanted: UInt32 = status.kind == .directory ? 0o700 : 0o400
             if isMending, status.kind == .directory || status.kind == .regular, status.mode & wanted != wanted {
-                try cursor.files.setMode(in: cursor.descriptor, listed.name, wanted | 0o600)
+                // Somebody else's stays as it is: it can still be counted, and removed.
+                try? cursor.files.setMode(in: cursor.descriptor, listed.name, wanted | 0o600)
                 status = try cursor.status(listed.name)
             }
             return FolderEntry(name: listed.name, status: status)
         } catch {
-            if error.code != .notFound { isComplete = false }
+            if error.code != .notFound { failure = failure ?? error }
             return nil
         }
     }

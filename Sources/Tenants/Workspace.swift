@@ -150,16 +150,27 @@ public final class Workspace: Sendable {
     /// copy it or remove it.
     public func mend() throws(TenantError) { _ = try forEachEntry(try walk(mending: true)) { _ in } }
 
-    /// The files an export of the user holds: all but locks and what is being written.
-    /// - Throws: `.storage` when some of them cannot be found.
+    /// Bytes of all paths of an export together: a deep folder makes long paths.
+    private static let maximumPathBytes = 64 << 20
+
+    /// The files an export of the user holds: all but locks and what is being written. At any depth.
+    /// - Throws: `.storage` when some of them cannot be found, or when their paths take more than 64 MiB.
     public func exportedFiles() throws(TenantError) -> [String] {
-        let found = try findings()
-        guard found.isComplete else {
+        let walk = try walk()
+        var paths: [String] = []
+        var bytes = 0
+        let isComplete = try forEachEntry(walk) { entry in
+            guard entry.kind == .regular, !entry.name.hasPrefix(".") else { return }
+            bytes += walk.cursor.path.utf8.count + entry.name.utf8.count + 1
+            if bytes <= Self.maximumPathBytes { paths.append(walk.path(of: entry)) }
+        }
+        guard isComplete, bytes <= Self.maximumPathBytes else {
             throw TenantError(
                 .storage,
-                "The workspace of \"\(user)\" has more than \(Self.maximumEntries) files, or some that cannot be read.")
+                "The workspace of \"\(user)\" has more than \(Self.maximumEntries) files, some that cannot be read, or paths "
+                    + "of more than \(Self.maximumPathBytes >> 20) MiB.")
         }
-        return Self.visible(found).filter { $0.kind == .regular }.map(\.path)
+        return paths
     }
 
     /// Files and folders that are not hidden (locks, files being written). Links and special files are not ours.

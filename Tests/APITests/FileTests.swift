@@ -139,4 +139,58 @@ import TextFormats
             #expect(reply.body.utf8.count % 512 == 0)
         }
     }
+
+    /// A file "leaf" below folders that no path can name.
+    private static func nest(_ depth: Int, in workspace: Workspace) throws {
+        let cursor = try workspace.directory.cursor("data")
+        for name in ["nest"] + Array(repeating: "d", count: depth) { try cursor.enter(name, creating: true) }
+        let files = LinuxFileSystem()
+        try files.close(try cursor.open("leaf", [.write, .create]), path: "leaf")
+    }
+
+    @Test("folders deeper than any path lock nobody out: they are listed, exported, written beside, and removed at once")
+    func deep() async throws {
+        try await served { _, http, workspace in
+            try Self.nest(3_000, in: workspace)
+            let way = "data/nest" + String(repeating: "/d", count: 1_000)
+            #expect(try await http.get("/users/alice/files?path=\(way)").json.array?.count == 1)
+            let export = try await http.get("/users/alice/export")
+            #expect(export.status == 200 && export.body.contains(String(repeating: "d/", count: 3_000) + "leaf"))
+            #expect(try await http.send("PUT", Self.file("data/beside.txt"), [], body: "x").status == 201)
+            #expect(try await http.send("DELETE", Self.file("data/nest")).code == "not_a_file")
+            for _ in 0..<2 {
+                #expect(try await http.send("DELETE", Self.file("data/nest") + "&recursive=true").status == 204)
+            }
+            #expect(try workspace.directory.list("data").map(\.name) == ["beside.txt"])
+            #expect(try workspace.diskUsage().isComplete)
+        }
+    }
+
+    @Test(
+        "a removal with all that is in it takes neither what nanobot keeps nor the workspace, and nothing through a link",
+        arguments: [
+            ("config.json", 403), ("sessions", 403), ("sessions/x", 403), ("data/.hidden", 403), ("account.json", 403),
+            (".", 409), ("../bob", 422), ("link/AGENTS.md", 422),
+        ])
+    func recursiveRefusals(path: String, status: Int) async throws {
+        try await served { fixture, http, workspace in
+            let bob = try fixture.workspaces.open(try fixture.makeUser("bob"))
+            symlink(bob.path, workspace.path + "/link")
+            let before = try workspace.directory.list("").map(\.name)
+            #expect(try await http.send("DELETE", Self.file(path) + "&recursive=true").status == status)
+            #expect(try workspace.directory.list("").map(\.name) == before)
+            #expect(bob.directory.exists("AGENTS.md"))
+        }
+    }
+
+    @Test("a removal that is not certain removes nothing", arguments: ["&recursive=maybe", "&recursive=1"])
+    func recursiveFlag(query: String) async throws {
+        try await served { _, http, workspace in
+            try workspace.writeText("data/a/b", "x")
+            #expect(try await http.send("DELETE", Self.file("data/a") + query).status == 422)
+            let conditional = [("If-Match", "\"x\"")]
+            #expect(try await http.send("DELETE", Self.file("data/a") + "&recursive=true", conditional).status == 422)
+            #expect(workspace.directory.exists("data/a/b"))
+        }
+    }
 }

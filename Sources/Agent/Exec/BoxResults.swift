@@ -29,6 +29,8 @@ struct BoxResults {
         var decisions: [Decision] = []
         /// Nodes of the snapshot that are still there, or moved.
         var kept: Set<Int> = [BoxSnapshot.rootNode]
+        /// Files written or renamed, and folders made.
+        var writes = 0
         var newFiles = 0
         var newFolders = 0
         var growth = 0
@@ -65,13 +67,20 @@ struct BoxResults {
         let isTight = usage.allocated + plan.peak + plan.largest > allowed
         var problems: [String] = []
         if isTight { try walkDeleted(&plan, removing: true) }
-        try write(plan, &problems)
+        if plan.writes > 0 { try write(plan, &problems) }
         if !isTight { try walkDeleted(&plan, removing: true) }
+        guard plan.writes > 0 || plan.kept.count < snapshot.nodes.count else {
+            return Self.told(plan, problems)
+        }
         let root = try workspace.directory.cursor(Workspace.data)
         try root.files.syncAll(root.descriptor, path: Workspace.data)
-        problems += plan.special.map { "\($0) is neither a file nor a folder" }
-        guard !problems.isEmpty else { return nil }
-        return "not stored: " + problems.prefix(5).joined(separator: "; ") + (problems.count > 5 ? "; …" : "")
+        return Self.told(plan, problems)
+    }
+
+    private static func told(_ plan: Plan, _ problems: [String]) -> String? {
+        let all = problems + plan.special.map { "\($0) is neither a file nor a folder" }
+        guard !all.isEmpty else { return nil }
+        return all.prefix(5).joined(separator: "; ") + (all.count > 5 ? "; …" : "")
     }
 
     private func refusal(_ plan: Plan, _ usage: Workspace.DiskUsage) -> String? {
@@ -115,6 +124,7 @@ struct BoxResults {
                 if let node { plan.kept.insert(node) }
                 if original?.kind != .directory {
                     plan.newFolders += 1
+                    plan.writes += 1
                     plan.growth += Workspace.DiskUsage.folderAllocation
                     plan.peak += Workspace.DiskUsage.folderAllocation
                 }
@@ -274,8 +284,11 @@ extension BoxResults.Plan {
         decisions.append(decision)
         switch decision {
         case .keep: return
-        case .move(let node): kept.insert(node)
+        case .move(let node):
+            kept.insert(node)
+            writes += 1
         case .write:
+            writes += 1
             if original?.kind != .regular { newFiles += 1 }
             let new = Workspace.DiskUsage.allocation(of: entry.status.size)
             let old = original?.kind == .regular ? Workspace.DiskUsage.allocation(of: original!.size) : 0

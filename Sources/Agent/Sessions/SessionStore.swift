@@ -208,7 +208,7 @@ public final class SessionStore: Sendable {
             let isRemoved = try locked("removing the session of a task") { () throws(AgentError) in
                 guard let bytes = try read(entry.path) else { return false }
                 let entries = SessionFile(bytes).entries
-                guard SpawnedSession.isOne(session.rawValue, entries), entries.allSatisfy({ isOver($0.jobID) }) else {
+                guard SpawnedSession.isOne(session.rawValue, entries.map(\.jobID)), entries.allSatisfy({ isOver($0.jobID) }) else {
                     return false
                 }
                 do throws(FileError) {

@@ -1,5 +1,6 @@
 // Removes what is old: finished jobs past their retention with their order files and the sessions of spawned tasks,
-// idempotency keys past theirs, leftovers of crashes. One thread that wakes once an hour. Failures are logged and tried again an hour later.
+// idempotency keys past theirs, leftovers of crashes.
+// One thread that wakes once an hour. Failures are logged and tried again an hour later.
 
 import Agent
 import DurableFiles
