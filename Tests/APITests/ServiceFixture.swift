@@ -206,16 +206,16 @@ final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
     ) throws -> ReportText? {
         guard let found = try text(of: reportID, user: user, format: format) else { return nil }
         guard found.text.contains("ENDLESS") else { return found }
-        renderings.signal.yield(true)
+        renderings.continuation.yield(true)
         // As a renderer does: it asks again and again.
         let pause = DispatchSemaphore(value: 0)
         while !isGone() { _ = pause.wait(timeout: .now() + .milliseconds(5)) }
-        renderings.signal.yield(false)
+        renderings.continuation.yield(false)
         throw ProblemDetails.clientGone
     }
 
     /// True when the rendering of an endless report has begun, false when it has ended.
-    let renderings: (stream: AsyncStream<Bool>, signal: AsyncStream<Bool>.Continuation) = AsyncStream.makeStream()
+    let renderings = AsyncStream.makeStream(of: Bool.self)
 
     func reports(of user: UserID, limit: Int, after: String?) throws -> [ReportSummary] {
         let ids = state.withLock { $0.reports.keys.sorted(by: >) }.filter { after == nil || $0 < after! }
