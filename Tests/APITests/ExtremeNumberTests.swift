@@ -26,7 +26,7 @@ import TextFormats
         try fixture.workspaces.open(alice).appendUsage(["id": "j", "n": 1])
         let server = try APIServer(options: APIOptions(version: "1"), services: fixture.services, logger: Logger(label: "t"))
         let routes = server.directory(
-            BlockingBridge(threads: 1, limit: 1), RequestMeter(), StreamSlots(limit: 1),
+            BlockingBridge(threads: 1, limit: 1), RequestMeter(room: ConnectionRoom(limit: 8)), StreamSlots(limit: 1),
             TransferBudget(limit: 1, userLimit: 1, patience: .zero)
         ).routes
         try await fixture.serve { http in

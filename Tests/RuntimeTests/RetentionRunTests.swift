@@ -1,5 +1,7 @@
 // What the housekeeper removes beside the jobs themselves, and the readiness of a disk that does not answer.
 
+import API
+import Accounts
 import Agent
 import DurableFiles
 import Foundation
@@ -69,7 +71,8 @@ import TextFormats
 
     @Test("a disk that does not answer is not ready, holds one thread however many ask, and is ready again by itself")
     func hangs() async throws {
-        let (uptime, looks) = (Mutex<TimeInterval>(100), Mutex(0))
+        let uptime = Mutex<TimeInterval>(100)
+        let looks = Mutex(0)
         let gate = DispatchSemaphore(value: 0)
         let probe = ReadinessProbe(
             uptime: { uptime.withLock { $0 } }, step: { "sync a file" },
