@@ -10,9 +10,9 @@ struct Doctor: ParsableCommand {
         abstract: "Say what keeps this installation from working.",
         discussion: """
             Looks at the settings, the spool's file system and its space, time zones, the
-            limit on open files, the rights of files that hold secrets, the model and its accounts (each is asked for an answer,
-            without its key), the box for commands, damaged files of users, and whether
-            the service answers.
+            limit on open files, the rights of files that hold secrets, the model and its
+            accounts (each is asked for an answer, without its key), the box for commands,
+            damaged files of users, and whether the service answers.
             Exit 1 if something has failed. `nanobot check` verifies the jobs themselves.
 
             Example:

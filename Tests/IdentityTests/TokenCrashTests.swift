@@ -73,8 +73,10 @@ import Testing
             var tokens: [String] = []
             for user in [nil, fixture.alice, fixture.bob] {
                 // Ids are drawn: what is told apart is whose, how long and after which.
-                tokens += try desk.store.list(user: user).map {
-                    "\($0.scope) \($0.user?.rawValue ?? "-") ends \($0.expiresAt?.description ?? "never") \($0.rotatedFrom == nil ? "" : "rotated")"
+                tokens += try desk.store.list(user: user).map { token in
+                    let end = token.expiresAt?.description ?? "never"
+                    let origin = token.rotatedFrom == nil ? "made" : "rotated"
+                    return "\(token.scope) \(token.user?.rawValue ?? "-") ends \(end), \(origin)"
                 }.sorted()
             }
             return Picture(

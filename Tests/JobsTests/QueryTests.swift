@@ -102,7 +102,7 @@ struct QueryTests {
             #expect(queue.oldestQueuedSeconds == 3 * 6 * 3600 + 60)
             #expect(
                 queue.json.object?.keys == [
-                    "queued", "running", "dead", "lanes", "oldest_queued_seconds", "paused", "holds",
+                    "queued", "running", "dead", "lanes", "oldest_queued_seconds", "paused", "holds", "stalled",
                 ])
         }
         try house.client.pause()
