@@ -132,7 +132,7 @@ public final class ProcessStart: Sendable {
 
 extension JobSpool {
     /// To be called once by a process before it claims its first job.
-    public func beginProcess() throws(SpoolError) -> ProcessStart {
+    public func recordStart() throws(SpoolError) -> ProcessStart {
         try stored { () throws(FileError) in try ProcessStart(layout, files, now: now()) }
     }
 }

@@ -31,6 +31,8 @@ final class SpoolWatcher: Sendable {
     /// Folders watched, by the number inotify gave them.
     private struct Watched {
         var folders: [Int32: Folder] = [:]
+        /// A watched folder was removed since the last turn of the loop.
+        var hasJustLost = false
         var areComplete = false
         /// What was heard last told nothing that was not known.
         var heardNothingNew = false
@@ -140,7 +142,10 @@ final class SpoolWatcher: Sendable {
         while true {
             suspects.settleIfDue()
             let now = options.uptime()
-            if !watched.areComplete { watched = begin(watch) }
+            // Somebody who removes a folder may be at the one above: it is made again and watched a moment later.
+            let isBeingRemoved = watched.hasJustLost
+            watched.hasJustLost = false
+            if !watched.areComplete, !isBeingRemoved { watched = begin(watch) }
             if now >= nextScan {
                 scan(&scanned)
                 nextScan = options.uptime() + rest(afterScanBegunAt: now, watched)
@@ -150,7 +155,8 @@ final class SpoolWatcher: Sendable {
             if takeOrphanWish() || hasForeign { hasForeign = recover() }
             let wait = sleep(until: nextScan, hasForeign: hasForeign)
             guard let wait else { return }
-            if hear(watch, wait, &watched, &scanned) { hasForeign = true }
+            let shortest = isBeingRemoved ? min(wait, SpoolWatcher.removalTime) : wait
+            if hear(watch, shortest, &watched, &scanned) { hasForeign = true }
         }
     }
 
@@ -237,9 +243,8 @@ final class SpoolWatcher: Sendable {
                 continue
             }
             if event.isGone {
-                // Somebody has removed a folder, and may be at the one above: the next turn makes and watches it again.
-                Thread.sleep(forTimeInterval: SpoolWatcher.removalTime)
                 watched.areComplete = false
+                watched.hasJustLost = true
                 scanned = nil
                 continue
             }

@@ -35,7 +35,7 @@ final class SuspectWait: Sendable {
     func begin() {
         var process: ProcessStart?
         do throws(SpoolError) {
-            process = try spool.beginProcess()
+            process = try spool.recordStart()
         } catch {
             logger.warning(
                 "the start of this process cannot be noted: jobs with a counted crash wait",

@@ -114,15 +114,13 @@ struct ExecToolTests {
         for name in ["theirs", "both", "removed", "kept/a"] { try place.write("data/\(name)", "old") }
         let workspace = place.workspace
         let snapshot = try Self.snapshot(of: place) { box in
-            try asNobody {
-                try workspace.writeText("data/theirs", "new")
-                try workspace.writeText("data/both", "new")
-                try workspace.writeText("data/kept/b", "new")
-                try workspace.directory.remove("data/removed")
-                try box.write("both", Array("command".utf8))
-                _ = try box.removeTree("kept")
-                _ = try box.removeTree("theirs")
-            }
+            try workspace.writeText("data/theirs", "new")
+            try workspace.writeText("data/both", "new")
+            try workspace.writeText("data/kept/b", "new")
+            try workspace.directory.remove("data/removed")
+            try box.write("both", Array("command".utf8))
+            _ = try box.removeTree("kept")
+            _ = try box.removeTree("theirs")
         }
         #expect(snapshot == nil)
         #expect(try place.text("data/theirs") == "new", "changed since it was copied: not removed")
@@ -180,7 +178,7 @@ struct ExecToolTests {
         let before = try place.usage()
         let grown = try place.run("head -c 100000 /dev/zero > new")
         #expect(grown["not_stored"]?.string?.contains("may hold 1 MiB") == true, "\(grown.text())")
-        #expect(try place.usage() == before)
+        #expect(try place.usage().bytes == before.bytes)
         let shrunk = try place.run("head -c 1000000 large > smaller && rm large")
         #expect(shrunk["not_stored"] == nil, "\(shrunk.text())")
         #expect(try place.names == ["second", "smaller"])
@@ -195,7 +193,7 @@ struct ExecToolTests {
         let before = try place.usage()
         #expect(try place.run("for i in $(seq 60); do echo > f$i; done")["not_stored"] != nil)
         #expect(try place.run("for i in $(seq 20); do truncate -s 30M f$i; done")["not_stored"] != nil)
-        #expect(try place.usage() == before)
+        #expect(try place.usage().bytes == before.bytes)
         #expect(try place.run("for i in $(seq 20); do echo > f$i; done")["not_stored"] == nil)
         #expect(try place.names.count == 20)
     }
@@ -263,8 +261,9 @@ struct ExecToolTests {
                     workspace: faulty, box: box, snapshot: snapshot, bounds: .init(files: 100, bytes: 1 << 30))
                 files.set(.stop(call: call))
                 do {
-                    #expect(try results.store() == nil)
+                    let problem = try results.store()
                     isDone = files.calls < call
+                    if isDone { #expect(problem == nil) }
                 } catch is FileError {
                     // The process stopped there.
                 }

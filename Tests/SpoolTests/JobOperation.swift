@@ -87,7 +87,7 @@ enum JobOperation: String, CaseIterable {
             _ = try spool.pruneOrderFiles(olderThanDays: 10)
         case .probe: try SpoolProbe(spool).run()
         case .beginProcess:
-            let process = try spool.beginProcess()
+            let process = try spool.recordStart()
             try process.settle(now: submission.due)
             process.end(isSettled: true)
         case .bury: _ = try claimFirst(spool) { try $0.bury(failure) }

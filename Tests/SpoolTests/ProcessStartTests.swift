@@ -17,7 +17,7 @@ import Testing
         let start: ProcessStart
 
         init(_ fixture: SpoolFixture) throws {
-            start = try JobSpool(root: fixture.spool.layout.root, files: files, now: fixture.clock.read).beginProcess()
+            start = try JobSpool(root: fixture.spool.layout.root, files: files, now: fixture.clock.read).recordStart()
         }
     }
 
@@ -63,7 +63,7 @@ import Testing
         // Those of the last two before it, and its own.
         #expect(try LinuxFileSystem().list(folder).count == ProcessStart.remembered + 1)
         fixture.files.set(.failAlways("fdatasync \(folder)"))
-        #expect(throws: SpoolError.self) { _ = try fixture.spool.beginProcess() }
+        #expect(throws: SpoolError.self) { _ = try fixture.spool.recordStart() }
         fixture.files.set(.none)
         #expect(try LinuxFileSystem().list(folder).count <= ProcessStart.remembered + 1)
     }

@@ -65,7 +65,7 @@ import TextFormats
                 if let waiting, let record = try spool.record(waiting.id), try !fixture.places(waiting.id).isEmpty {
                     #expect(try spool.retry(record.id).state == .queued)
                 }
-            case .begin: _ = try spool.beginProcess()
+            case .begin: _ = try spool.recordStart()
             }
         }
     }

@@ -73,7 +73,7 @@ import TextFormats
         let context = Comment(rawValue: context)
         let spool = try JobSpool(root: fixture.spool.layout.root, durability: durability, now: fixture.clock.read)
         try spool.resume()
-        _ = try spool.beginProcess()
+        _ = try spool.recordStart()
         try spool.hold("offline", until: fixture.clock.now.addingTimeInterval(1))
         fixture.clock.advance(by: 2)
         #expect(try spool.recoverOrphans().failures.isEmpty, context)

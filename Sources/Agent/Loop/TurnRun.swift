@@ -251,9 +251,10 @@ struct TurnRun {
         let context = ToolContext(
             turn: turn, services: services, callID: "\(turn.jobID):\(planned.key)", cancellation: cancellation)
         let text = tools.run(planned, context)
-        let result = try recordedResult(text, of: planned)
         events.tool(name: planned.call.name, phase: .end)
-        return result
+        // A call that heard the stop may have read a part only. One that may be made again is, when the job goes on.
+        if isIdempotent, cancellation.isCancelled { return nil }
+        return try recordedResult(text, of: planned)
     }
 
     private func recordedResult(_ text: String, of planned: PlannedCall) throws(AgentError) -> String {

@@ -35,16 +35,15 @@ struct EditFileTool: Tool {
         let text = try WorkspaceText.read(path, in: context, maxBytes: ReadFileTool.maxFileBytes)
         let bytes = Array(text.utf8)
         let pattern = BytePattern(old)
-        let steps = context.steps()
+        // Linear in a text of 8 MiB at most. Not cancelled half-way: a call that may change a file has one result.
+        let steps = StepCounter()
         let count = pattern.ranges(in: bytes, steps).count
-        try context.checkCancelled()
         try check(count, old: old, path: path, replacesAll: replacesAll)
         let growth = count * (new.utf8.count - old.utf8.count)
         guard bytes.count + growth <= ReadFileTool.maxFileBytes else {
             throw ToolFailure(code: "too_large", detail: "the file would become larger than 8 MiB; nothing was changed")
         }
         let changed = pattern.replacing(in: bytes, with: Array(new.utf8), steps)
-        try context.checkCancelled()
         try context.checkSpace(for: changed.count)
         do {
             try context.turn.workspace.directory.write(path, changed)
