@@ -30,7 +30,7 @@ import TextFormats
 
     private func dieYoung(_ house: PoolHouse) throws {
         let files = FaultyFileSystem()
-        _ = try house.another(files).beginProcess()
+        _ = try house.another(files).recordStart()
         files.crash()
     }
 
@@ -78,7 +78,7 @@ import TextFormats
         for _ in 0..<40 {
             let files = FaultyFileSystem()
             let dying = try house.another(files)
-            let process = try dying.beginProcess()
+            let process = try dying.recordStart()
             _ = try dying.recoverOrphans()
             // As a pool does it: everything that may start is claimed, and then the process is killed.
             try claimAll(dying, files, suspectsToo: !process.followsEarlyDeaths)
