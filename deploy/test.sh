@@ -15,7 +15,7 @@ cd "$root"
 
 # Bounds, in seconds: a hang must end as a failure that says where.
 build_limit=2400
-test_limit=1500
+test_limit=3000
 end_grace=30
 
 case "${1-}" in

@@ -95,8 +95,7 @@ extension JobSpool {
 
     /// The days that have finished jobs, newest first.
     public func doneDays() throws(SpoolError) -> [String] {
-        let entries = try stored { () throws(FileError) in try files.list(layout.path(.done)) }
-        return entries.filter { $0.kind == .directory }.map(\.name).sorted(by: >)
+        try listIfThere(layout.path(.done)).filter { $0.kind == .directory }.map(\.name).sorted(by: >)
     }
 
     /// The finished jobs whose ids were made on that day.

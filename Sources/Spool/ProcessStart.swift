@@ -15,8 +15,8 @@ public final class ProcessStart: Sendable {
     public static let youth: TimeInterval = 10
     /// Dead processes that are remembered: the last ones by their start.
     static let remembered = 2
-    /// Tries, 5 ms apart, to tell a living process from one that another starting process is looking at.
-    private static let looks = 4
+    /// Seconds that tell a living process from one that another starting process is looking at.
+    private static let lookSeconds = 0.02
 
     /// The last two processes that ended without a clean end had both died young.
     public let followsEarlyDeaths: Bool
@@ -116,12 +116,14 @@ public final class ProcessStart: Sendable {
     /// Whether a process holds the file. Another process that looks holds it for a moment only.
     private static func isHeld(_ path: String, _ files: any FileSystem) throws(FileError) -> Bool {
         let descriptor = try files.open(path, [.read, .write, .nonBlocking])
-        defer { files.closeQuietly(descriptor) }
-        for look in 1...looks {
-            if try files.tryLock(descriptor, path: path) { return false }
-            if look < looks { Thread.sleep(forTimeInterval: 0.005) }
+        defer {
+            files.closeQuietly(descriptor)
+            files.released(path)
         }
-        return true
+        let isFree = try LockWait(seconds: lookSeconds).take(path) { () throws(FileError) in
+            try files.tryLock(descriptor, path: path)
+        }
+        return !isFree
     }
 
     private static func forget(_ name: String, in folder: String, _ files: any FileSystem) {
@@ -133,6 +135,9 @@ public final class ProcessStart: Sendable {
 extension JobSpool {
     /// To be called once by a process before it claims its first job.
     public func recordStart() throws(SpoolError) -> ProcessStart {
-        try stored { () throws(FileError) in try ProcessStart(layout, files, now: now()) }
+        try stored { () throws(FileError) in
+            try folders.restore(layout.startsFolder)
+            return try ProcessStart(layout, files, now: now())
+        }
     }
 }

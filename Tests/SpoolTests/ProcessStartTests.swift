@@ -72,6 +72,7 @@ import Testing
     func foreign(_ kind: WrongKind) throws {
         let fixture = try SpoolFixture()
         _ = try live(.old, fixture)
+        fixture.clock.advance(by: 1)
         for _ in 0..<2 { try kind.make(at: "\(fixture.spool.layout.startsFolder)/\(JobID.make(now: fixture.clock.now))") }
         let follows = try Process(fixture).start.followsEarlyDeaths
         // An empty file is that of a process that died before its first line.

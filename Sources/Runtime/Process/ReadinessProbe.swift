@@ -2,6 +2,7 @@
 // one under way, and within 2 s in any case. A disk that hangs holds one thread, however many ask and however long.
 // Any task may ask. Never fails.
 
+import Dispatch
 import Foundation
 import Synchronization
 
@@ -65,9 +66,7 @@ final class ReadinessProbe: Sendable {
         case .now(let problem): continuation.resume(returning: problem)
         case .later(let number, let seconds, let mustLook):
             if mustLook { begin() }
-            Task { [self] in
-                // Cancelled or not, the question has to be answered.
-                try? await Task.sleep(for: .seconds(seconds))
+            DispatchQueue.global().asyncAfter(deadline: .now() + seconds) { [self] in
                 let late = state.withLock { $0.waiting.removeValue(forKey: number) }
                 late?.resume(returning: hanging(Self.patience))
             }
