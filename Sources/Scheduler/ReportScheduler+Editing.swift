@@ -29,6 +29,8 @@ extension ReportScheduler {
             overlap: request.overlap ?? .skip, createdAt: now(), source: .user)
         var result = made
         var existing: Schedule?
+        // Taken with the change: reading it back could fail after the change was made.
+        var state: ScheduleState?
         try change(user) { (schedules: inout UserSchedules) throws(ScheduleError) in
             existing = schedules.own.first { $0.id == made.id }
             if let existing {
@@ -36,6 +38,7 @@ extension ReportScheduler {
                     throw ScheduleError(.conflict, "the id \(made.id) is taken by another schedule", field: "id")
                 }
                 result = existing
+                state = schedules.states[existing.id]
                 return false
             }
             // Checked here and not before: asking again for a one-time schedule that has fired is no error.
@@ -46,9 +49,10 @@ extension ReportScheduler {
             }
             schedules.own.append(made)
             schedules.states[made.id] = ScheduleState(since: made.createdAt)
+            state = schedules.states[made.id]
             return true
         }
-        return try view(user, result.id)
+        return view(result, state)
     }
 
     /// Changes the members that are given; the others stay. A changed timing counts from now.
@@ -58,6 +62,7 @@ extension ReportScheduler {
         let request = try ScheduleRequest(json, user: user)
         let expression = try request.parsedExpression()
         let time = now()
+        var result: (schedule: Schedule, state: ScheduleState?)?
         try change(user) { (schedules: inout UserSchedules) throws(ScheduleError) in
             guard let index = schedules.own.firstIndex(where: { $0.id == id }) else { throw Self.notFound(id) }
             let before = schedules.own[index]
@@ -72,9 +77,11 @@ extension ReportScheduler {
             if isNewTiming || request.job != nil { try check(changed, user: user, mustFire: isNewTiming) }
             schedules.own[index] = changed
             if isNewTiming || (changed.isEnabled && !before.isEnabled) { schedules.states[id]?.since = time }
+            result = (changed, schedules.states[id])
             return true
         }
-        return try view(user, id)
+        guard let result else { throw Self.notFound(id) }
+        return view(result.schedule, result.state)
     }
 
     /// Pauses a schedule or lets it go on; what it missed meanwhile is not made up for.

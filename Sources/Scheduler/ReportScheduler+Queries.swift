@@ -175,7 +175,7 @@ extension ReportScheduler {
         return (derived + schedules.own, schedules.states)
     }
 
-    private func view(_ schedule: Schedule, _ state: ScheduleState?) -> ScheduleView {
+    func view(_ schedule: Schedule, _ state: ScheduleState?) -> ScheduleView {
         let last = state?.history.last
         return ScheduleView(
             schedule: schedule, nextRun: fires(schedule, count: 1).first, lastRun: last,

@@ -109,7 +109,7 @@ struct SecretPatterns: Sendable {
     func beginning(in text: [UInt8], least: Int) -> Int? {
         guard !isEmpty else { return nil }
         var earliest: Int?
-        forEachStep(text) { step in
+        forEachStep(text, mayGoOn: true) { step in
             // An encoded character that has begun: it may be any.
             let whole = Self.unfinished(step.bytes) ?? step.bytes.count
             let lower = step.bytes[..<whole].map(Self.lowered)
@@ -129,11 +129,12 @@ struct SecretPatterns: Sendable {
         return earliest
     }
 
-    private func forEachStep(_ text: [UInt8], _ body: (Step) -> Void) {
+    /// - Parameter mayGoOn: more text may follow: a reference without its semicolon at the end is left as it is.
+    private func forEachStep(_ text: [UInt8], mayGoOn: Bool = false, _ body: (Step) -> Void) {
         var step = Step(bytes: text, starts: Array(0..<text.count), ends: Array(1..<(text.count + 1)))
         body(step)
         for _ in 0..<Self.maximumSteps {
-            guard let next = Self.decoded(step) else { return }
+            guard let next = Self.decoded(step, mayGoOn: mayGoOn) else { return }
             step = next
             body(step)
         }
@@ -175,14 +176,14 @@ struct SecretPatterns: Sendable {
     // MARK: Decoding
 
     /// - Returns: nil when nothing was encoded.
-    private static func decoded(_ step: Step) -> Step? {
+    private static func decoded(_ step: Step, mayGoOn: Bool) -> Step? {
         let bytes = step.bytes
         guard bytes.contains(where: { $0 == percent || $0 == ampersand || $0 == backslash }) else { return nil }
         var next = Step(bytes: [], starts: [], ends: [])
         var isChanged = false
         var place = 0
         while place < bytes.count {
-            if let (value, count) = character(bytes, place) {
+            if let (value, count) = character(bytes, place), !(mayGoOn && isOpenReference(bytes, place, count)) {
                 isChanged = true
                 for byte in value { next.add(byte, step.starts[place], step.ends[place + count - 1]) }
                 place += count
@@ -213,6 +214,11 @@ struct SecretPatterns: Sendable {
             }
         default: return nil
         }
+    }
+
+    /// Whether further digits, or the semicolon, may follow a reference.
+    private static func isOpenReference(_ bytes: [UInt8], _ place: Int, _ count: Int) -> Bool {
+        bytes[place] == ampersand && place + count == bytes.count && bytes[bytes.count - 1] != UInt8(ascii: ";")
     }
 
     private static let longestReference = 12

@@ -143,9 +143,11 @@ import Testing
     @Test("Words without keys are left alone, and what is no secret hides nothing")
     func others() {
         let scrubber = SecretScrubber([Self.key, "short", ""])
-        for text in ["a short house", "100 % of 5 &amp; 6", "hou-se", "<b>&lt;</b>", "\\u0041", "…", "x...y", ""] {
+        for text in ["a short house", "100 % of 5 &amp; 6", "<b>&lt;</b>", "\\u0041", "…", "x...y", ""] {
             #expect(scrubber.hide(text) == text && scrubber.scrub(text) == text)
         }
+        // The beginning of a key is none where more text can follow; a failure's words may have been cut inside it.
+        #expect(scrubber.hide("hou-se") == "hou-se")
     }
 
     @Test("Headers give their values, what follows the scheme, and the password of Basic")
