@@ -108,7 +108,8 @@ import WireTypes
             let answer = try await http.exchange(text)
             #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(answer.prefix(100))")
             #expect(answer.contains("application/problem+json"))
-            #expect(answer.components(separatedBy: "HTTP/1.1 ").count == 2)
+            // The detail may name versions of HTTP, too.
+            #expect(answer.components(separatedBy: "HTTP/1.1 400 ").count == 2)
         }
     }
 
