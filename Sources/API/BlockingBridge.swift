@@ -14,7 +14,7 @@ import WireTypes
 
 /// Whom a call works for, and so whose share of the threads it uses.
 enum CallOwner: Hashable, Sendable {
-    /// The user whose data it touches, whoever asked.
+    /// The user whose data the call touches. The caller may be another one.
     case user(UserID)
     /// Calls of the operator about no user, or about many.
     case operators

@@ -21,7 +21,7 @@ extension JobClient {
 
     private func shown(_ error: JobError, to caller: Caller) -> JobError {
         guard error.kind == .conflict, caller.user != nil, let id = error.jobID else { return error }
-        // A record that cannot be read now is nobody's to be told of.
+        // The service tells no caller of a record that it cannot read now.
         if let view = try? view(id), caller.reaches(view.userID) { return error }
         return .unusableID
     }

@@ -11,7 +11,7 @@ public struct ConversationSummary: Sendable, Hashable {
     public var createdAt: Date
     public var updatedAt: Date
     public var messageCount: Int
-    /// Of a spawned task; nobody else has said anything there.
+    /// Of a spawned task; only the task has said anything there.
     public var isSpawned: Bool
 
     public init(

@@ -117,7 +117,7 @@ struct FileRoutes: RouteGroup {
         return .noContent
     }
 
-    /// Whether nobody waits for the answer any more.
+    /// Whether no caller waits for the answer any more.
     private final class DepartureFlag: Sendable {
         private let value = Atomic(false)
         var isRaised: Bool { value.load(ordering: .relaxed) }

@@ -27,7 +27,7 @@ final class FramingGuard: ChannelInboundHandler, RemovableChannelHandler {
     final class Installer: ChannelInboundHandler, RemovableChannelHandler {
         typealias InboundIn = NIOAny
 
-        /// Bytes of one read: a connection that nobody reads from holds about ten of them.
+        /// Bytes of one read: a connection whose reader has stopped holds about ten of them.
         private static let maximumRead = 16 << 10
         /// Bytes the kernel takes for a client before the client takes them: enough for a fast client, and little for a silent one.
         private static let unsent: Int32 = 128 << 10

@@ -16,7 +16,7 @@ public enum SpawnedSession {
         session.hasPrefix(prefix) && session.utf8.count == prefix.utf8.count + length
     }
 
-    /// Whether nobody but the task has said anything there.
+    /// Whether only the task has said anything there.
     /// - Parameter jobs: of the session's messages.
     static func isOne(_ session: String, _ jobs: [String]) -> Bool {
         isName(session) && !jobs.isEmpty && jobs.allSatisfy { id(of: $0) == session }
