@@ -37,7 +37,9 @@ const char *nb_argument(int index) {
 int nb_open_beneath(int directory, const char *path, int flags, uint32_t mode) {
     struct open_how how;
     memset(&how, 0, sizeof how);
-    how.flags = (uint64_t)(flags | O_CLOEXEC);
+    /* RESOLVE_NO_SYMLINKS refuses a link with ELOOP. Beside O_NOFOLLOW and O_DIRECTORY the kernel would answer ENOTDIR, as for
+       a file. */
+    how.flags = (uint64_t)((flags & ~O_NOFOLLOW) | O_CLOEXEC);
     how.mode = (flags & O_CREAT) ? mode : 0;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
     return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
