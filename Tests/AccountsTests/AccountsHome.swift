@@ -49,7 +49,7 @@ final class AccountsHome {
     }
 
     init() throws {
-        folder = try TemporaryDirectory()
+        folder = try TemporaryDirectory(inMemory: true)
         alice = try UserID("alice")
         let parts = try Parts(folder.path, files, clock)
         (workspaces, configs, client) = (parts.workspaces, parts.configs, parts.client)

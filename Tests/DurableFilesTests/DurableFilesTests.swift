@@ -9,7 +9,7 @@ import Testing
 
     @Test("a replaced file holds the old or the new content, whichever call fails")
     func replaceIsAtomic() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let path = folder.path + "/config"
         try files.createFile(path, Array("old".utf8))
         let faulty = FaultyFileSystem()
@@ -31,7 +31,7 @@ import Testing
 
     @Test("a write that goes on ends with the bytes in the file, or with an error")
     func syncedWrites() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let path = folder.path + "/log"
         try files.createFile(path, [UInt8](repeating: 0, count: 8_192))
         let bytes = [UInt8](repeating: 7, count: 4_096)
@@ -58,7 +58,7 @@ import Testing
 
     @Test("creating refuses a name that is taken; reading refuses what is too large, a folder, a link")
     func refusals() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let path = folder.path + "/a"
         try files.createFile(path, [1, 2, 3])
         #expect(throws: FileError.self) { try files.createFile(path, []) }
@@ -70,7 +70,7 @@ import Testing
 
     @Test("locks exclude two opens of one file, and go with the descriptor")
     func locks() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let path = folder.path + "/lock"
         let first = try files.open(path, [.readWrite, .create])
         let second = try files.open(path, .readWrite)
@@ -96,7 +96,7 @@ import Testing
             "/proc/self/root", String(repeating: "a", count: 300),
         ])
     func escapes(_ path: String) throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         try files.makeDirectory(folder.path + "/inside", mode: 0o700)
         try files.createFile(folder.path + "/secret", Array("secret".utf8))
         try files.makeDirectory(folder.path + "/inside/inner", mode: 0o700)
@@ -118,7 +118,7 @@ import Testing
 
     @Test("files are written with their folders, listed, walked, renamed and removed")
     func ordinaryUse() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let sealed = try SealedDirectory(path: folder.path)
         try sealed.write("a/b/c.txt", Array("hello".utf8))
         try sealed.append("a/log", Array("1\n".utf8))
@@ -139,7 +139,7 @@ import Testing
 
     @Test("a lock file excludes threads, so that no read-modify-write is lost")
     func lockExcludes() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let sealed = try SealedDirectory(path: folder.path)
         try sealed.write("n", Array("0".utf8))
         DispatchQueue.concurrentPerform(iterations: 8) { _ in
@@ -166,7 +166,7 @@ import Testing
 
     @Test("a path is resolved through links in front of it, and nothing is no path")
     func realPaths() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         try LinuxFileSystem().makeDirectory(folder.path + "/real", mode: 0o700)
         try FileManager.default.createSymbolicLink(
             atPath: folder.path + "/link", withDestinationPath: folder.path + "/real")
@@ -178,7 +178,7 @@ import Testing
 @Suite struct DirectoryWatchTests {
     @Test("a file moved in is heard, and a wake-up ends the wait")
     func hears() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let files = LinuxFileSystem()
         let watch = try DirectoryWatch()
         let number = try watch.add(folder.path, [.movedIn, .closedWrite])
@@ -193,7 +193,7 @@ import Testing
 
     @Test("where the system has no inotify instance left a watch is blind: it can be woken, and nothing can be added")
     func blind() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let watch = try DirectoryWatch(instance: {
             errno = EMFILE
             return -1
@@ -207,7 +207,7 @@ import Testing
 
     @Test("a tree deeper than any path, with names that are no text, is removed whole")
     func deepTrees() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let files = LinuxFileSystem()
         let root = folder.path + "/tree"
         try files.makeDirectory(root, mode: 0o700)
@@ -235,7 +235,7 @@ import Testing
 
     @Test("what is named so that nobody can list it is counted as missing, and found once it is mended")
     func mending() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let raw: [UInt8] = Array("\(folder.path)/x".utf8) + [0xFF, 0]
         let descriptor = raw.withUnsafeBufferPointer { bytes in
             bytes.withMemoryRebound(to: CChar.self) { creat($0.baseAddress!, 0o600) }
@@ -252,7 +252,7 @@ import Testing
     @Test("a folder whose owner has taken rights from himself gets them back when it is mended", arguments: [0o400, 0o500, 0o600, 0])
     func takenRights(mode: UInt32) throws {
         let files = LinuxFileSystem()
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         try files.makeDirectory(folder.path + "/d", mode: 0o700)
         try files.createFile(folder.path + "/d/x", [1])
         try files.setMode(folder.path + "/d", mode)

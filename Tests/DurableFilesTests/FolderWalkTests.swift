@@ -12,7 +12,7 @@ import Testing
     private let sealed: SealedDirectory
 
     init() throws {
-        folder = try TemporaryDirectory()
+        folder = try TemporaryDirectory(inMemory: true)
         sealed = try SealedDirectory(path: folder.path, files: files)
     }
 

@@ -10,7 +10,7 @@ import Testing
     private let files = LinuxFileSystem()
     private let folder: TemporaryDirectory
 
-    init() throws { folder = try TemporaryDirectory() }
+    init() throws { folder = try TemporaryDirectory(inMemory: true) }
 
     enum Kind: CaseIterable { case file, range }
 

@@ -15,7 +15,7 @@ final class TokenFixture: Sendable {
     let bob: UserID
 
     init() throws {
-        folder = try TemporaryDirectory()
+        folder = try TemporaryDirectory(inMemory: true)
         (alice, bob) = (try UserID("alice"), try UserID("bob"))
     }
 

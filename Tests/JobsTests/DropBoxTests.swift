@@ -241,7 +241,7 @@ struct DropBoxTests {
         let name = index == 2 ? String(repeating: "x", count: 250) + ".json" : "a.json"
         var stop = 1
         while true {
-            let directory = try TemporaryDirectory()
+            let directory = try TemporaryDirectory(inMemory: true)
             let faulty = FaultyFileSystem()
             let house = try JobHouse(files: faulty, in: directory)
             let box = house.dropBox()

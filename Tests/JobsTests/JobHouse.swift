@@ -25,7 +25,7 @@ final class JobHouse: Sendable {
         files: any FileSystem = LinuxFileSystem(), in directory: TemporaryDirectory? = nil, userLimit: Int = 100,
         totalLimit: Int = 1_000
     ) throws {
-        let directory = try directory ?? TemporaryDirectory()
+        let directory = try directory ?? TemporaryDirectory(inMemory: true)
         self.directory = directory
         self.files = files
         user = try UserID("demo")

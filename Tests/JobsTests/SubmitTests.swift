@@ -94,7 +94,7 @@ struct SubmitTests {
     func crashBetweenKeyAndJob() throws {
         var stop = 1
         while true {
-            let directory = try TemporaryDirectory()
+            let directory = try TemporaryDirectory(inMemory: true)
             let faulty = FaultyFileSystem()
             let house = try JobHouse(files: faulty, in: directory)
             faulty.set(.stop(call: stop))

@@ -65,7 +65,7 @@ final class SchedulerHouse: Sendable {
     let user: UserID
 
     init(at time: String, frequency: ReportFrequency = .off) throws {
-        folder = try TemporaryDirectory()
+        folder = try TemporaryDirectory(inMemory: true)
         clock = ManualClock(try instant(time))
         workspaces = WorkspaceManager(root: folder.path + "/workspaces", defaultTimeZone: "UTC", now: clock.read)
         configs = UserConfigManager(workspaces: workspaces)

@@ -101,7 +101,7 @@ import TextFormats
 
     @Test("a damaged order file still names only ids, and takes new ones")
     func orderFiles() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let files = LinuxFileSystem()
         let ids = (0..<6).map { JobID.make(now: Date(timeIntervalSince1970: 1_764_000_000 + Double($0))) }
         for seed in 0..<FuzzTests.rounds {

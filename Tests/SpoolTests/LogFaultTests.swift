@@ -12,7 +12,7 @@ import TextFormats
 @Suite struct LogFaultTests {
     @Test("a segment whose sync failed is never written again")
     func faultySegment() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let files = FaultyFileSystem()
         try files.makeDirectory(folder.path + "/log", mode: 0o700)
         let log = try SharedLog(root: folder.path, writer: "w", files: files)
@@ -30,7 +30,7 @@ import TextFormats
 
     @Test("a commit that waits for a checkpoint is let go by it")
     func blockedWriter() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let files = LinuxFileSystem()
         try files.makeDirectory(folder.path + "/log", mode: 0o700)
         var bounds = SharedLog.Bounds()
@@ -125,7 +125,7 @@ import TextFormats
 
     @Test("a file system that refuses writes past its cache gets a log all the same")
     func refusesDirect() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let files = FaultyFileSystem()
         try files.makeDirectory(folder.path + "/log", mode: 0o700)
         files.set(.none)
@@ -143,7 +143,7 @@ import TextFormats
 
     @Test("a checkpoint of a log that is never quiet is not kept waiting")
     func busyCheckpoints() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let files = LinuxFileSystem()
         try files.makeDirectory(folder.path + "/log", mode: 0o700)
         var bounds = SharedLog.Bounds()
@@ -352,7 +352,7 @@ import TextFormats
 
     @Test("a line of another process that is longer than the one in the log is not written over")
     func longerLine() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let files = LinuxFileSystem()
         let id = JobID.make(now: Date())
         let path = folder.path + "/\(id).jsonl"

@@ -104,7 +104,7 @@ import TextFormats
 
     @Test("commits of many threads share their syncs, and each is on disk when it returns")
     func groups() throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let files = FaultyFileSystem()
         try files.makeDirectory(folder.path + "/log", mode: 0o700)
         let log = try SharedLog(root: folder.path, writer: "w", files: files)

@@ -26,7 +26,7 @@ struct SpoolFixture {
     init(powerCut: Bool = false, log: Bool) throws { try self.init(powerCut: powerCut, log ? .log : .files) }
 
     init(powerCut: Bool = false, _ way: Way = .files) throws {
-        folder = try TemporaryDirectory()
+        folder = try TemporaryDirectory(inMemory: true)
         disk = powerCut ? try PowerCutFileSystem(root: folder.path) : nil
         files = FaultyFileSystem(over: disk ?? LinuxFileSystem(), eager: way == .eagerLog)
         var bounds = SharedLog.Bounds()

@@ -16,7 +16,7 @@ import TextFormats
         let user: UserID
 
         init(_ limits: UsageLimits, plans: [String: UsageLimits] = [:], zone: String = "UTC") throws {
-            folder = try TemporaryDirectory()
+            folder = try TemporaryDirectory(inMemory: true)
             workspaces = WorkspaceManager(root: folder.path + "/w", defaultTimeZone: zone, now: clock.read)
             var rules = BudgetDesk.Rules()
             rules.everybody = limits

@@ -47,7 +47,7 @@ import Testing
 
     @Test("a model without a price is refused where money is limited", arguments: rows)
     func admission(row: Row) throws {
-        let folder = try TemporaryDirectory()
+        let folder = try TemporaryDirectory(inMemory: true)
         let clock = ManualClock()
         let workspaces = WorkspaceManager(root: folder.path + "/w", now: clock.read)
         var rules = BudgetDesk.Rules()

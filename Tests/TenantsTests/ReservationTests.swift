@@ -19,7 +19,7 @@ import TextFormats
         let rules: BudgetDesk.Rules
 
         init(_ scope: Scope, _ limits: UsageLimits) throws {
-            folder = try TemporaryDirectory()
+            folder = try TemporaryDirectory(inMemory: true)
             workspaces = WorkspaceManager(root: folder.path + "/w", now: clock.read)
             var rules = BudgetDesk.Rules()
             if scope == .user { rules.everybody = limits } else { rules.service = limits }

@@ -16,7 +16,7 @@ import TextFormats
         let desk: BudgetDesk
 
         init(_ service: UsageLimits, plans: [String: UsageLimits] = [:]) throws {
-            folder = try TemporaryDirectory()
+            folder = try TemporaryDirectory(inMemory: true)
             workspaces = WorkspaceManager(root: folder.path + "/w", now: clock.read)
             var rules = BudgetDesk.Rules()
             rules.everybody = UsageLimits(running: 2, waiting: 100, diskMB: 10)

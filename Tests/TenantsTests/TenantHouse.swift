@@ -13,7 +13,7 @@ final class TenantHouse: Sendable {
     private let number = Atomic<UInt64>(0xA000_0000_0000_0000)
 
     init() throws {
-        folder = try TemporaryDirectory()
+        folder = try TemporaryDirectory(inMemory: true)
         root = "\(folder.path)/workspaces"
     }
 

@@ -198,6 +198,11 @@ public final class FaultyFileSystem: FileSystem {
         try real.syncAll(path)
     }
 
+    public func syncAll(_ descriptor: Int32, path: String) throws(FileError) {
+        try step("syncfs", path)
+        try real.syncAll(descriptor, path: path)
+    }
+
     public func truncate(_ descriptor: Int32, to size: Int, path: String) throws(FileError) {
         try step("ftruncate", path)
         try real.truncate(descriptor, to: size, path: path)

@@ -149,6 +149,7 @@ public final class StaleFileSystem: FileSystem {
         try real.dataSync(descriptor, path: path)
     }
     public func syncAll(_ path: String) throws(FileError) { try real.syncAll(path) }
+    public func syncAll(_ descriptor: Int32, path: String) throws(FileError) { try real.syncAll(descriptor, path: path) }
     public func remove(in directory: Int32, _ name: String, isDirectory: Bool) throws(FileError) {
         try real.remove(in: directory, name, isDirectory: isDirectory)
     }

@@ -125,7 +125,7 @@ final class PoolHouse: Sendable {
     let messages = Happenings<String>()
 
     init(realClock: Bool = false) throws {
-        folder = try TemporaryDirectory()
+        folder = try TemporaryDirectory(inMemory: true)
         let system: @Sendable () -> Date = { Date() }
         now = realClock ? system : clock.read
         spool = try JobSpool(root: folder.path + "/spool", files: files, now: now)
