@@ -114,6 +114,7 @@ public struct APIServer: Sendable {
             ScheduleRoutes(options: options, services: services, bridge: bridge),
             FileRoutes(options: options, services: services, bridge: bridge, budget: budget),
             SessionRoutes(options: options, services: services, bridge: bridge, budget: budget),
+            SkillRoutes(services: services, bridge: bridge),
             JobRoutes(options: options, services: services, bridge: bridge, waiter: waiter, streams: streams),
             QueueRoutes(jobs: services.jobs, bridge: bridge),
             OpenAIRoutes(

@@ -17,6 +17,7 @@ public struct APIServices: Sendable {
     public var watcher: StatusWatcher
     public var scheduler: ReportScheduler
     public var conversations: any ConversationDirectory
+    public var skills: any SkillDirectory
     public var reports: any ReportLibrary
     public var status: any ServiceStatus
     public var models: ModelDirectory
@@ -24,7 +25,7 @@ public struct APIServices: Sendable {
     public init(
         accounts: Accounts, configs: UserConfigManager, workspaces: WorkspaceManager,
         budgets: BudgetDesk, tokens: TokenDesk, jobs: JobClient, watcher: StatusWatcher, scheduler: ReportScheduler,
-        conversations: any ConversationDirectory,
+        conversations: any ConversationDirectory, skills: any SkillDirectory,
         reports: any ReportLibrary, status: any ServiceStatus,
         models: ModelDirectory
     ) {
@@ -37,6 +38,7 @@ public struct APIServices: Sendable {
         self.watcher = watcher
         self.scheduler = scheduler
         self.conversations = conversations
+        self.skills = skills
         self.reports = reports
         self.status = status
         self.models = models

@@ -59,6 +59,9 @@ extension ServiceClient {
         try answer(Call("PUT", "users", id, "preferences", body: .object(preferences)))
     }
 
+    /// The skills of the user's assistant, and what is wrong with their files; an array.
+    public func skills(_ id: String) throws(ClientFailure) -> JSON { try answer(Call("GET", "users", id, "skills")) }
+
     /// What the user may use, and has used.
     public func limits(_ id: String) throws(ClientFailure) -> JSON { try answer(Call("GET", "users", id, "limits")) }
 

@@ -37,7 +37,7 @@ struct Nanobot: AsyncParsableCommand {
                 name: "Users",
                 subcommands: [
                     CreateUser.self, ListUsers.self, ShowUser.self, DeleteUser.self, CloneUser.self,
-                    WatchlistCommand.self, PreferencesCommand.self, ScheduleCommand.self, ShowUsage.self, SetPlan.self,
+                    WatchlistCommand.self, PreferencesCommand.self, ScheduleCommand.self, ShowSkills.self, ShowUsage.self, SetPlan.self,
                     SuspendUser.self, ResumeUser.self, TokenCommand.self,
                 ]),
             CommandGroup(

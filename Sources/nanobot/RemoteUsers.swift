@@ -104,6 +104,8 @@ struct RemoteUsers {
         try common.answer(json, UserText.members(json))
     }
 
+    func skills(_ user: UserID) throws { try ShowSkills.answer(service.skills(user.rawValue), common) }
+
     // MARK: - Limits
 
     func usage(_ user: UserID) throws {

@@ -80,6 +80,7 @@ private struct Row: Sendable, CustomTestStringConvertible {
         .read("GET /users/{user_id}/files"), .read("GET /users/{user_id}/file"), .read("GET /users/{user_id}/export"),
         .write("PUT /users/{user_id}/file", 200) { _ in ["a": 1] }, .write("DELETE /users/{user_id}/file", 204),
         .read("GET /users/{user_id}/sessions/{session_id}/messages"), .read("GET /users/{user_id}/usage"),
+        .read("GET /users/{user_id}/skills"),
         .read("GET /jobs"), .read("GET /users/{user_id}/jobs"),
         .write("POST /jobs", 202) { ["kind": "report", "user_id": .string($0)] }, .read("GET /jobs/{job_id}"),
         .write("POST /jobs/{job_id}/cancel", 200), .write("POST /jobs/{job_id}/retry", 202),

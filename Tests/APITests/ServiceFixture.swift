@@ -63,7 +63,7 @@ final class ServiceFixture: Sendable {
     var services: APIServices {
         APIServices(
             accounts: accounts, configs: configs, workspaces: workspaces, budgets: budgets, tokens: tokens,
-            jobs: jobs, watcher: watcher, scheduler: scheduler, conversations: shelf, reports: shelf, status: shelf,
+            jobs: jobs, watcher: watcher, scheduler: scheduler, conversations: shelf, skills: shelf, reports: shelf, status: shelf,
             models: ModelDirectory(names: ["offline", "openai/m"], since: Date()) { name in
                 name.hasPrefix("openai/") || name == "offline" ? nil : "there is no model \"\(name)\""
             })
@@ -143,7 +143,7 @@ final class ServiceFixture: Sendable {
 }
 
 /// Stands for Runtime's part: conversations, reports and the service's state, in memory.
-final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
+final class StubShelf: ConversationDirectory, SkillDirectory, ReportLibrary, ServiceStatus {
     private struct State {
         var reports: [String: String] = [:]
         /// How often a report was put, as its files' size: they look different then.
@@ -188,6 +188,17 @@ final class StubShelf: ConversationDirectory, ReportLibrary, ServiceStatus {
 
     /// Of every conversation.
     func put(messages: [String]) { state.withLock { $0.messages = messages } }
+
+    func skills(of user: UserID) throws -> [SkillAnswer] {
+        [
+            SkillAnswer(
+                name: "launch", description: nil, isAlways: false, obstacle: "name must be the folder's name, launch",
+                problems: ["name must be the folder's name, launch"], path: "skills/launch/SKILL.md", source: .workspace),
+            SkillAnswer(
+                name: "reminders", description: "Of \(user).", isAlways: true, obstacle: nil, problems: [],
+                path: "skills/reminders/SKILL.md", source: .builtIn),
+        ]
+    }
 
     func setReady(_ isReady: Bool) { state.withLock { $0.isReady = isReady } }
 

@@ -45,10 +45,25 @@ struct UserTests {
         }
     }
 
+    @Test("a user's skills are one array, with obstacle and problems for those that cannot be used")
+    func skills() async throws {
+        let service = try ServiceFixture()
+        try service.makeUser("alice")
+        try await service.serve { http in
+            let reply = try await http.get("/users/alice/skills")
+            #expect(reply.status == 200)
+            let skills = try #require(try reply.json.array)
+            #expect(skills.map { $0["name"] } == ["launch", "reminders"])
+            #expect(skills.map { $0["available"] } == [false, true])
+            #expect(skills[0]["problems"]?[0] == skills[0]["obstacle"] && skills[0]["description"] == .null)
+            #expect(skills[1]["obstacle"] == .null && skills[1]["source"] == "built_in" && skills[1]["always"] == true)
+        }
+    }
+
     @Test(
         "reading or changing a user there is not creates nothing",
         arguments: [
-            ("GET", "/users/ghost"), ("GET", "/users/ghost/reports"), ("GET", "/users/ghost/sessions"),
+            ("GET", "/users/ghost/skills"), ("GET", "/users/ghost"), ("GET", "/users/ghost/reports"), ("GET", "/users/ghost/sessions"),
             ("GET", "/users/ghost/usage"), ("GET", "/users/ghost/jobs"), ("GET", "/users/ghost/schedules"),
             ("GET", "/schedule?user_id=ghost"), ("GET", "/jobs?user_id=ghost"), ("DELETE", "/users/ghost"),
             ("PUT", "/users/ghost/watchlist"), ("PUT", "/users/ghost/preferences"), ("PUT", "/users/ghost/persona"),

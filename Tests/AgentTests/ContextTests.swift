@@ -121,7 +121,8 @@ struct ContextTests {
         arguments: [
             ("a b", "---\nname: a b\ndescription: d\n---\n", "folder"), ("a", "no front matter", "front matter"),
             ("a", "---\nname: b\ndescription: d\n---\n", "name"), ("a", "---\nname: a\n---\n", "description"),
-            ("a", "---\nname: [\n---\n", "YAML"), ("a", "---\nname: a\ndescription: d\n", "front matter"),
+            ("a", "---\nname: [\n---\n", "name"), ("a", "---\nname: a\nother: [\n---\n", "YAML"),
+            ("a", "\n\n", "empty"),
         ])
     func skillFaults(folder: String, text: String, word: String) {
         let fault = #expect(throws: Skill.Fault.self) { try Skill(text: text, folder: folder) }

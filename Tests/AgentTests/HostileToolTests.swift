@@ -151,7 +151,7 @@ struct HostileToolTests {
         ])
     func frontMatter(yaml: String) {
         let error = #expect(throws: Skill.Fault.self) {
-            try Skill(text: "---\nname: x\ndescription: y\n\(yaml)---\nbody\n", folder: "x")
+            try Skill(text: "---\nname: x\ndescription: y\n\(yaml)\n---\nbody\n", folder: "x")
         }
         #expect(error?.detail.contains("front matter") == true)
     }

@@ -64,7 +64,10 @@ struct SkillTests {
 
     @Test(
         "Requirements of a wrong shape are faults",
-        arguments: ["requires: tools\n", "requires: {tools: {a: b}}\n"])
+        arguments: [
+            "requires: {tools: {a: b}}\n", "requires: [{a: b}]\n", "requires: {tools: [quotes\n",
+            "requires: \(String(repeating: "x", count: 65))\n",
+        ])
     func wrongRequirements(matter: String) {
         let text = String(decoding: Self.skill("a", matter), as: UTF8.self)
         let fault = #expect(throws: Skill.Fault.self) { try Skill(text: text, folder: "a") }

@@ -37,7 +37,7 @@ struct ContextBuilder {
         let shelf = try readable(nil) { () throws(FileError) -> SkillShelf? in
             try SkillShelf(directory: directory)
         }
-        let skills = SkillSections(skills: shelf?.skills ?? BuiltInSkills.all, tools: tools)
+        let skills = SkillSections(skills: shelf?.skills ?? BuiltInSkills.all, tools: tools, faults: shelf?.faults ?? [])
         problems += (shelf?.problems ?? []).map { "skill \($0)" }
         let history = try readable("") { () throws(FileError) in try HistoryDigest(directory: directory).text() }
         let sections: [String] = [
@@ -53,7 +53,8 @@ struct ContextBuilder {
         ]
         return Prompt(
             text: sections.filter { !$0.isEmpty }.joined(separator: Self.separator), problems: problems,
-            askedFor: skills.askedFor(shelf?.askedFor(in: message) ?? []))
+            askedFor: skills.askedFor(
+                shelf?.askedFor(in: message) ?? [], broken: shelf?.brokenAskedFor(in: message) ?? []))
     }
 
     /// The user's words and after them what changes each turn.

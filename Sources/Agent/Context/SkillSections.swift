@@ -7,10 +7,13 @@ struct SkillSections {
     static let maxBodiesCharacters = 24_000
     /// Characters of the list of skills.
     static let maxListCharacters = 8_000
+    /// Faults named in a prompt; the rest is counted.
+    static let maxFaults = 10
 
     let skills: [Skill]
     /// What the turn may call.
     let tools: Set<String>
+    var faults: [SkillShelf.Fault] = []
 
     var alwaysOn: String {
         ContextBuilder.cut(bodies(skills.filter { $0.isAlways && isUsable($0) }), to: Self.maxBodiesCharacters)
@@ -18,23 +21,37 @@ struct SkillSections {
 
     /// One line each: a body costs its tokens only when it is read.
     var list: String {
-        guard !skills.isEmpty else { return "" }
         let lines = skills.map { skill in
             let line = "- \(skill.name): \(skill.description)"
             if let obstacle = skill.obstacle(tools: tools) { return "\(line) [unavailable: \(obstacle)]" }
             return "\(line) (\(skill.path))"
         }
         let intro = "Read a skill's file with read_file before doing what it describes.\n\n"
-        return ContextBuilder.cut(intro + lines.joined(separator: "\n"), to: Self.maxListCharacters)
+        let list = lines.isEmpty ? "" : ContextBuilder.cut(intro + lines.joined(separator: "\n"), to: Self.maxListCharacters)
+        return [list, faultList].filter { !$0.isEmpty }.joined(separator: "\n\n")
+    }
+
+    /// The owner reads no log: the assistant is what can tell.
+    private var faultList: String {
+        guard !faults.isEmpty else { return "" }
+        let lines = faults.prefix(Self.maxFaults).map { fault in
+            "- \(fault.name) (\(fault.path)): \(fault.isFatal ? "" : "usable, but ")\(fault.detail)"
+        }
+        let more = faults.count > lines.count ? ["- and \(faults.count - lines.count) more"] : []
+        let intro =
+            "Faults in the user's skills. In a conversation with the user, unless it has been said there, say once in a "
+            + "short sentence which skill has which fault, and offer to correct the file.\n\n"
+        return intro + (lines + more).joined(separator: "\n")
     }
 
     /// For the end of the user's message: what changes each turn does not belong into the cached prompt.
-    func askedFor(_ asked: [Skill]) -> String {
-        guard !asked.isEmpty else { return "" }
+    func askedFor(_ asked: [Skill], broken: [SkillShelf.Fault] = []) -> String {
+        guard !asked.isEmpty || !broken.isEmpty else { return "" }
         let unusable = asked.compactMap { skill in
             skill.obstacle(tools: tools).map { "The skill \(skill.name) cannot be used: it \($0). Tell the user." }
         }
-        let texts = [bodies(asked.filter(isUsable))].filter { !$0.isEmpty } + unusable
+        let faulty = broken.map { "The skill \($0.name) cannot be used: \($0.path): \($0.detail). Tell the user." }
+        let texts = [bodies(asked.filter(isUsable))].filter { !$0.isEmpty } + unusable + faulty
         return "\n\n[skills the user asked for]\n\(texts.joined(separator: "\n"))"
     }
 

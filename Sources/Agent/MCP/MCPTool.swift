@@ -75,7 +75,7 @@ struct MCPTool: Tool {
 
     /// Names that do not fit are shortened and told apart by a hash: different tools have different names.
     static func name(_ server: String, _ tool: String) -> String {
-        let prefix = "mcp_\(server)_"
+        let prefix = "\(MCPToolbox.prefix)\(server)_"
         let fits = tool.utf8.allSatisfy { byte in
             (0x61...0x7a).contains(byte) || (0x41...0x5a).contains(byte) || (0x30...0x39).contains(byte)
                 || byte == 0x5f || byte == 0x2d
@@ -92,6 +92,8 @@ struct MCPTool: Tool {
 
 /// The tools of all servers, as they are at the moment.
 public struct MCPToolbox: Sendable {
+    /// What the names of all servers' tools begin with.
+    public static let prefix = "mcp_"
     /// Seconds a turn waits for servers that have never said what they have.
     private static let patience = 10.0
     /// Of all servers together: models' interfaces take 128, ours included.
@@ -107,4 +109,10 @@ public struct MCPToolbox: Sendable {
         let tools = servers.offers(waiting: Self.patience, cancellation: cancellation).map { MCPTool($0, servers) }
         return Array(tools.filter { names.insert($0.name).inserted }.prefix(Self.maxTools))
     }
+
+    /// Begins to ask the servers that have not said yet what they have.
+    public func look() { servers.look() }
+
+    /// The names models call the tools by.
+    public func names() -> Set<String> { Set(tools().map(\.name)) }
 }

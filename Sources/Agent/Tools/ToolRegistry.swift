@@ -48,7 +48,7 @@ public final class ToolRegistry: Sendable {
         }
     }
 
-    func names(for kind: TurnKind) -> Set<String> { Set(offered(for: kind).map(\.name)) }
+    public func names(for kind: TurnKind) -> Set<String> { Set(offered(for: kind).map(\.name)) }
 
     /// Whether the call, as a turn of that kind may make it, changes nothing.
     func leavesWords(_ name: String) -> Bool { own[name]?.leavesWords ?? false }

@@ -155,6 +155,7 @@ public struct NanobotServer: Sendable {
                 budgets: services.budgets, tokens: services.tokens, jobs: services.client, watcher: StatusWatcher(spool: services.spool),
                 scheduler: services.scheduler,
                 conversations: ConversationShelf(workspaces: services.workspaces, now: services.now),
+                skills: services.skills,
                 reports: ReportShelf(workspaces: services.workspaces, renderer: services.renderer), status: state,
                 models: services.modelDirectory),
             logger: services.logger)

@@ -37,6 +37,8 @@ public final class NanobotServices: Sendable {
     /// Where the keys of services that tools use are looked up.
     let environment: [String: String]
     let renderer: ReportRenderer
+    /// nil where no MCP server is configured. Servers are asked when somebody wants their tools.
+    let toolbox: MCPToolbox?
     let holds = HoldBoard()
 
     /// - Throws: `SpoolError` when the spool cannot be opened, `SettingsError` for settings that contradict each other.
@@ -81,6 +83,7 @@ public final class NanobotServices: Sendable {
         accounts = Accounts(
             workspaces: workspaces, configs: configs, scheduler: scheduler, client: client, tokens: tokens)
         renderer = try ReportRenderer()
+        toolbox = Self.toolbox(settings, environment: environment, logger: logger)
     }
 
     /// A server shares one log among its threads where the file system can be trusted with it; a command that does one
@@ -158,8 +161,10 @@ public final class NanobotServices: Sendable {
         for problem in factory.keyProblems() {
             logger.error("jobs of a provider will fail", metadata: ["error": "\(problem.detail)"])
         }
+        // Asked while the process starts, so that the first turn need not wait.
+        toolbox?.look()
         let loop = AgentLoop(
-            tools: .standard(adding: moreTools(), toolbox: toolbox(), logger: logger),
+            tools: .standard(adding: moreTools(), toolbox: toolbox, logger: logger),
             services: AgentServices(
                 configs: configs, schedules: SchedulerBook(accounts: accounts, scheduler: scheduler),
                 diskBytes: { [budgets] in budgets.limits(of: $0).diskMB << 20 },
@@ -181,15 +186,22 @@ public final class NanobotServices: Sendable {
     }
 
     /// The tools of MCP servers; what cannot be used is in the log.
-    private func toolbox() -> MCPToolbox? {
+    private static func toolbox(
+        _ settings: Settings, environment: [String: String], logger: Logger
+    ) -> MCPToolbox? {
         let servers = settings.mcpServers.compactMap { $0.settings(environment) }
         guard !servers.isEmpty else { return nil }
         let all = MCPServers(servers) { [logger] server, problem in
             logger.warning("an MCP server cannot be used", metadata: ["server": "\(server)", "error": "\(problem)"])
         }
-        // Asked while the process starts, so that the first turn need not wait.
-        all.look()
         return MCPToolbox(all)
+    }
+
+    /// A user's skills, with what is wrong with them.
+    public var skills: WorkspaceSkills {
+        WorkspaceSkills(workspaces: workspaces, toolbox: toolbox) { [self] in
+            .standard(adding: moreTools(), logger: logger)
+        }
     }
 
     /// What the settings add to the tools that need nothing but a workspace.
