@@ -36,13 +36,22 @@ public struct ConversationMessage: Sendable, Hashable {
     public var createdAt: Date?
     /// The job that brought it, where known.
     public var jobID: String?
+    /// Of a turn that has no whole answer: it is under way, is tried again, or has ended without one.
+    public var isInterrupted: Bool
+    /// Why the turn ended without its whole answer: `cancelled`, `timeout` or another code.
+    public var stopped: String?
 
-    public init(id: String, role: String, content: String, createdAt: Date?, jobID: String?) {
+    public init(
+        id: String, role: String, content: String, createdAt: Date?, jobID: String?, isInterrupted: Bool = false,
+        stopped: String? = nil
+    ) {
         self.id = id
         self.role = role
         self.content = content
         self.createdAt = createdAt
         self.jobID = jobID
+        self.isInterrupted = isInterrupted
+        self.stopped = stopped
     }
 }
 

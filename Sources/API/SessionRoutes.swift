@@ -179,6 +179,7 @@ extension ConversationMessage {
         [
             "id": .string(id), "role": .string(role), "content": .string(content),
             "created_at": JSON(createdAt.map(RFC3339.string)), "job_id": JSON(jobID),
+            "interrupted": .bool(isInterrupted), "stopped": JSON(stopped),
         ]
     }
 }

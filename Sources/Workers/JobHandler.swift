@@ -13,14 +13,16 @@ public protocol JobHandler: Sendable {
     /// `cancellation` is set, and must not keep `record`, which belongs to the calling thread.
     func run(_ job: ClaimedJob, record: RunRecord, cancellation: CancellationFlag) -> JobOutcome
 
-    /// Removes what `run` has already put where others see it. Called on the worker's thread when it is decided that the job
-    /// fails or is cancelled, before its final line; a crash between the two brings the job back.
+    /// Removes what `run` has already put where others see it, and leaves there what others see of a job without a
+    /// result. Called on the worker's thread when it is decided that the job fails or is cancelled, before its final
+    /// line; a crash between the two brings the job back.
+    /// - Parameter failure: nil: the job is cancelled.
     /// - Returns: whether the final line must carry no result, as nothing is left of it.
-    func discardResult(of job: ClaimedJob) -> Bool
+    func discardResult(of job: ClaimedJob, because failure: JobFailure?) -> Bool
 }
 
 extension JobHandler {
-    public func discardResult(of job: ClaimedJob) -> Bool { false }
+    public func discardResult(of job: ClaimedJob, because failure: JobFailure?) -> Bool { false }
 }
 
 public struct JobPolicy: Sendable {

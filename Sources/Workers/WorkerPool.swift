@@ -235,11 +235,11 @@ public final class WorkerPool: Sendable {
     private func withoutResult(_ ending: Ending, _ job: ClaimedJob) -> Ending {
         switch ending {
         case .complete, .retry, .release, .hold: return ending
-        case .bury:
-            _ = handler.discardResult(of: job)
+        case .bury(let failure, _):
+            _ = handler.discardResult(of: job, because: failure)
             return ending
         case .cancel(_, let usage):
-            return handler.discardResult(of: job) ? .cancel(result: nil, usage: usage) : ending
+            return handler.discardResult(of: job, because: nil) ? .cancel(result: nil, usage: usage) : ending
         }
     }
 

@@ -157,6 +157,20 @@ struct SessionStoreTests {
         #expect(try store.messages(.standard, limit: 9).map(\.message.content) == told)
     }
 
+    @Test("A file of an older version has an early question a second time, with its turn: it is shown once, in its place", arguments: [
+        false, true,
+    ])
+    func doubledQuestion(isRetry: Bool) throws {
+        let question = SessionEntry(
+            id: "j1:q", jobID: "j1", message: .user("look it up"), time: AgentHouse.noon, isInterrupted: true)
+        let answer = SessionEntry(id: "j2:answer", jobID: "j2", message: .assistant("found"), time: AgentHouse.noon)
+        let between = isRetry ? Self.turn("j3", "other") : [answer]
+        try store.append(.standard, [question] + between + Self.turn("j1", "look it up"))
+        let told = isRetry ? ["other", "re: other", "look it up", "re: look it up"] : ["look it up", "found", "re: look it up"]
+        #expect(try store.messages(.standard, limit: 9).map(\.message.content) == told)
+        #expect(try store.messages(.standard, limit: 9).allSatisfy { !$0.isInterrupted })
+    }
+
     @Test("A replay begins with a user's message and every call has one result", arguments: 0..<40)
     func replayWindow(seed: UInt64) {
         var random = SeededGenerator(seed: seed)

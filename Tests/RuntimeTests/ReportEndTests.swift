@@ -108,10 +108,10 @@ import TextFormats
         let id = try bench.submit(format)
         try bench.upToTheEnd(id) { claim, router in
             #expect(try bench.files.count == 2)
-            #expect(router.discardResult(of: claim.job))
+            #expect(router.discardResult(of: claim.job, because: nil))
             #expect(try bench.files.isEmpty)
             // Again, as after a crash between the removal and the final line.
-            #expect(router.discardResult(of: claim.job))
+            #expect(router.discardResult(of: claim.job, because: nil))
             try claim.cancel(usage: nil)
         }
         #expect(try bench.services.client.view(id)?.state == .cancelled)

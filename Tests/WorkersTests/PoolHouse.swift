@@ -77,7 +77,7 @@ struct ScriptedHandler: JobHandler {
 
     func policy(for job: ClaimedJob) -> JobPolicy { policy(job) }
 
-    func discardResult(of job: ClaimedJob) -> Bool { discard(job) }
+    func discardResult(of job: ClaimedJob, because failure: JobFailure?) -> Bool { discard(job) }
 
     func run(_ job: ClaimedJob, record: RunRecord, cancellation: CancellationFlag) -> JobOutcome {
         script(job, record, cancellation)

@@ -3,7 +3,7 @@
 
 final class StreamedText {
     private let events: any TurnEvents
-    private var text = ""
+    private(set) var text = ""
 
     init(_ events: any TurnEvents) { self.events = events }
 

@@ -16,12 +16,29 @@ struct TurnRecord {
     }
 
     /// Appends the user's own words and the messages that last, in one durable write.
-    func keep(_ items: [TurnStateMachine.Item], isInterrupted: Bool) throws(AgentError) {
-        try store?.append(turn.session, entries(items, isInterrupted: isInterrupted))
+    func keep(_ items: [TurnStateMachine.Item]) throws(AgentError) {
+        try store?.append(turn.session, entries(items, isInterrupted: false))
     }
 
-    /// Appends the user's own words alone, before something can answer them that does not wait for the turn. The whole turn
-    /// takes their place later (`SessionFile`).
+    /// The same of a turn that was cut short.
+    /// - Parameters:
+    ///   - streamed: the beginning of an answer that did not come to its end.
+    ///   - code: why there is no answer and will be none; nil where the job is tried again.
+    func keepInterrupted(
+        _ items: [TurnStateMachine.Item], streamed: String, because code: String?
+    ) throws(AgentError) {
+        var entries = entries(items, isInterrupted: true)
+        if let code {
+            let time = items.last?.time ?? turn.now
+            let turn = StoppedTurn(job: turn.jobID, question: turn.userMessage, language: turn.language, time: time)
+            let hasAnswer = entries.last.map { $0.message.role == .assistant && $0.message.toolCalls.isEmpty } ?? false
+            if !hasAnswer { entries.append(turn.lastWords(after: streamed, because: code)) }
+        }
+        try store?.append(turn.session, entries)
+    }
+
+    /// Appends the user's own words alone, before something can answer them that does not wait for the turn. The turn
+    /// follows later (`SessionOrder`).
     func keepQuestion() throws(AgentError) {
         let entry = SessionEntry(
             id: turn.jobID + SessionOrder.earlyQuestion, jobID: turn.jobID, message: .user(turn.userMessage), time: turn.now,

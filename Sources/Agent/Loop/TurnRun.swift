@@ -31,6 +31,8 @@ struct TurnRun {
     private var percent = 0
     /// The text of this run's model calls, as it was told to those who watch.
     private var told = ""
+    /// What was streamed of an answer that did not come to its end.
+    private var unfinished = ""
 
     init(
         turn: Turn, tools: ToolRegistry, services: AgentServices, journal: any RunJournal, events: any TurnEvents,
@@ -111,10 +113,12 @@ struct TurnRun {
         }
         let response: ChatResponse
         let words = StreamedText(events)
+        unfinished = ""
         do {
             response = try turn.model.provider.complete(
                 request, cancellation: cancellation, onDelta: turn.streams ? { words.add($0) } : nil)
         } catch {
+            unfinished = words.text
             // The provider says "cancelled" for every reason; the token knows which one it was.
             if let stop = stopIfAsked() { return stop }
             return .failed(try counted(error, allowance, step: call.step))
@@ -277,7 +281,7 @@ struct TurnRun {
     private func finish(_ text: String) throws(AgentError) -> TurnResult {
         // A cancel that came after the last answer still counts: the final line is not written yet.
         if case .stopRequested(let reason)? = stopIfAsked(), reason == .cancelled { throw reason.error }
-        try record.keep(machine.items, isInterrupted: false)
+        try record.keep(machine.items)
         return TurnResult(
             text: text, usage: machine.usage, steps: machine.steps, model: machine.model ?? turn.model.fullName,
             quotes: quotes.all, finishReason: machine.finishReason)
@@ -288,8 +292,10 @@ struct TurnRun {
         // Answers the calls that have no result; a machine that is finished already stays as it is.
         _ = machine.handle(.stopRequested(.cancelled))
         if !error.isPause {
+            let isFinal = error.code == StoppedTurn.cancelledCode || !error.isRetryable || turn.isLastAttempt
             do {
-                try record.keep(machine.items, isInterrupted: true)
+                try record.keepInterrupted(
+                    machine.items, streamed: machine.beginning + unfinished, because: isFinal ? error.code : nil)
             } catch {
                 logger.error("an interrupted turn is missing in its session", metadata: ["error": "\(error)"])
             }

@@ -12,6 +12,8 @@ struct SessionIndex: Sendable {
         var isQuestion: Bool
         var isInterrupted: Bool
         var time: Date
+        /// As `SessionEntry.stopped`, known for all messages of the turn.
+        var stopped: String?
         /// Of the line in the file, without its end; in bytes.
         var line: Range<Int>
     }
@@ -49,6 +51,10 @@ struct SessionIndex: Sendable {
             offset += bytes.count
         }
         places = SessionOrder.arranged(places)
+        let stops = Dictionary(
+            places.compactMap { place in place.stopped.map { (place.jobID, $0) } }, uniquingKeysWith: { _, last in last })
+        guard !stops.isEmpty else { return }
+        for index in places.indices where places[index].isInterrupted { places[index].stopped = stops[places[index].jobID] }
     }
 
     private mutating func read(_ bytes: [UInt8], at line: Range<Int>) {
@@ -64,7 +70,7 @@ struct SessionIndex: Sendable {
             places.append(
                 Place(
                     id: entry.id, jobID: entry.jobID, isQuestion: entry.isQuestion, isInterrupted: entry.isInterrupted,
-                    time: entry.time, line: line))
+                    time: entry.time, stopped: entry.stopped, line: line))
         } else {
             badLines += 1
         }
@@ -94,9 +100,10 @@ public struct SessionPage: Sendable {
             } catch {
                 throw AgentError.storage(error, while: "reading a session")
             }
-            guard let entry = SessionIndex.json(bytes).flatMap(SessionEntry.init(json:)), entry.id == place.id else {
+            guard var entry = SessionIndex.json(bytes).flatMap(SessionEntry.init(json:)), entry.id == place.id else {
                 throw AgentError(code: "storage", detail: "the session was changed while it was read", isRetryable: true)
             }
+            (entry.isInterrupted, entry.stopped) = (place.isInterrupted, place.stopped)
             entries.append(entry)
         }
         return entries

@@ -1,5 +1,5 @@
-// The order in which a conversation's messages are shown, and the choice of the lines that count: one rule for entries in memory and for
-// places in a file. Pure; any thread. Never fails.
+// The order in which a conversation's messages are shown, and the choice of the lines that count: one rule for
+// entries in memory and for places in a file. Pure; any thread. Never fails.
 
 import Providers
 
@@ -9,7 +9,7 @@ protocol SessionItem {
     var jobID: String { get }
     /// The user's words.
     var isQuestion: Bool { get }
-    var isInterrupted: Bool { get }
+    var isInterrupted: Bool { get set }
 }
 
 extension SessionEntry: SessionItem {
@@ -17,31 +17,63 @@ extension SessionEntry: SessionItem {
 }
 
 enum SessionOrder {
-    /// Ends the id of a question that was written before its turn was over.
+    /// Ends the id of a question that was written before its turn was over. The turn's own entries then carry no
+    /// question.
     static let earlyQuestion = ":q"
+
+    static func isEarly(_ id: String) -> Bool { id.hasSuffix(earlyQuestion) }
 
     /// Each id once, without what a later whole turn of the same job replaces.
     static func arranged<Item: SessionItem>(_ items: [Item]) -> [Item] {
         let whole = Set(items.filter { !$0.isInterrupted }.map(\.jobID))
+        let last = Dictionary(items.map { ($0.jobID, $0.id) }, uniquingKeysWith: { _, last in last })
         var seen: Set<String> = []
-        return questionsFirst(items).filter { item in
-            seen.insert(item.id).inserted && !(item.isInterrupted && whole.contains(item.jobID))
+        return questionsFirst(items).compactMap { item in
+            guard seen.insert(item.id).inserted else { return nil }
+            // Last words that a later attempt of the job went beyond.
+            if StoppedTurn.isStop(item.id, of: item.jobID), last[item.jobID] != item.id { return nil }
+            guard item.isInterrupted, whole.contains(item.jobID) else { return item }
+            guard isEarly(item.id) else { return nil }
+            var question = item
+            question.isInterrupted = false
+            return question
         }
     }
 
-    /// A question that was written early stands where it was written, in front of what came in answer to it meanwhile; its
-    /// early form goes when the turn is there, whole or interrupted.
-    private static func questionsFirst<Item: SessionItem>(_ items: [Item]) -> [Item] {
-        var items = items
-        for place in items.indices where items[place].id.hasSuffix(earlyQuestion) {
-            let job = items[place].jobID
-            let later = items.indices.last {
-                $0 > place && items[$0].jobID == job && items[$0].isQuestion && !items[$0].id.hasSuffix(earlyQuestion)
-            }
-            if let later { items.swapAt(place, later) }
+    /// A question that was written early stays where it was written, in front of the answers of other jobs that came
+    /// meanwhile. A turn that came after other questions, since an operator retried its job, is shown where it came.
+    /// Files of older versions have the question a second time, with the turn: its early form goes.
+    private static func questionsFirst<Item: SessionItem>(_ all: [Item]) -> [Item] {
+        var items = all
+        let early = all.indices.filter { isEarly(all[$0].id) }
+        guard !early.isEmpty else { return items }
+        let jobs = Set(early.map { all[$0].jobID })
+        var places: [String: [Int]] = [:]
+        for (place, item) in all.enumerated() where jobs.contains(item.jobID) && !isEarly(item.id) {
+            places[item.jobID, default: []].append(place)
         }
-        let told = Set(items.filter { $0.isQuestion && !$0.id.hasSuffix(earlyQuestion) }.map(\.jobID))
-        items.removeAll { $0.id.hasSuffix(earlyQuestion) && told.contains($0.jobID) }
-        return items
+        var gone: Set<Int> = []
+        var moved: [Int: Item] = [:]
+        for place in early {
+            let job = all[place].jobID
+            let own = (places[job] ?? []).filter { $0 > place }
+            let second = own.last { all[$0].isQuestion }
+            guard let turn = second ?? own.first(where: { !all[$0].isInterrupted }) else { continue }
+            let isOvertaken = all[place..<turn].contains { $0.isQuestion && $0.jobID != job }
+            if second == nil, !isOvertaken { continue }
+            gone.insert(place)
+            guard let second else {
+                moved[turn] = all[place]
+                continue
+            }
+            if !isOvertaken {
+                items.swapAt(place, second)
+                gone.remove(place)
+                gone.insert(second)
+            }
+        }
+        return items.indices.flatMap { place in
+            (moved[place].map { [$0] } ?? []) + (gone.contains(place) ? [] : [items[place]])
+        }
     }
 }

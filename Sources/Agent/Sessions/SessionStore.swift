@@ -34,15 +34,22 @@ public final class SessionStore: Sendable {
     /// - Parameter job: entries of this job are left out: it is about to make them (again).
     func replay(_ session: SessionID, excluding job: String) throws(AgentError) -> Replay {
         guard let bytes = try read(path(session)) else { return Replay() }
-        guard bytes.count < Self.maxBytes else {
-            throw AgentError(
-                code: "session_full",
-                detail: "the session \"\(session)\" holds \(bytes.count >> 20) MiB; begin a new one, or delete it",
-                isRetryable: false)
-        }
+        guard bytes.count < Self.maxBytes else { throw Self.full(session, bytes.count) }
         let file = SessionFile(bytes, lastLines: Self.replayLines)
         let older = file.current.filter { $0.jobID != job }
-        return Replay(messages: ReplayWindow.messages(older), summary: file.summary, badLines: file.badLines)
+        return Replay(messages: ReplayWindow.messages(StoppedTurn.closed(older)), summary: file.summary, badLines: file.badLines)
+    }
+
+    /// - Throws: `session_full` where no further turn may be written.
+    func requireRoom(_ session: SessionID) throws(AgentError) {
+        let size: Int
+        do throws(FileError) {
+            size = try directory.status(path(session)).size
+        } catch {
+            if error.code == .notFound { return }
+            throw AgentError.storage(error, while: "looking at the session")
+        }
+        if size >= Self.maxBytes { throw Self.full(session, size) }
     }
 
     /// Messages in order, oldest first.
@@ -105,22 +112,39 @@ public final class SessionStore: Sendable {
 
     /// Appends what is not there yet, in one durable write; appending the same entries again changes nothing.
     /// Commit point: the fsync of the append.
-    public func append(_ session: SessionID, _ entries: [SessionEntry]) throws(AgentError) {
+    /// - Parameter isDurable: false where a power cut may take the entries away again.
+    public func append(
+        _ session: SessionID, _ entries: [SessionEntry], isDurable: Bool = true
+    ) throws(AgentError) {
         guard let first = entries.first else { return }
         try locked("appending to the session") { () throws(AgentError) in
             let bytes = try trimmed(session)
             var present: Set<String> = []
             for job in Set(entries.map(\.jobID)) { present.formUnion(SessionFile.ids(of: job, in: bytes)) }
-            let new = entries.filter { !present.contains($0.id) }
-            guard !new.isEmpty else { return }
+            let new = entries.filter { entry in
+                let isThere = entry.isQuestion && present.contains(entry.jobID + SessionOrder.earlyQuestion)
+                return !isThere && !present.contains(entry.id)
+            }
+            guard !new.isEmpty else {
+                // A question that was written early may not be on the disk yet.
+                if isDurable, entries.contains(where: \.isInterrupted) { try write([], to: session) }
+                return
+            }
             var lines = new.map(\.json)
             if bytes.isEmpty {
                 let title = entries.first { $0.message.role == .user }.flatMap { Self.title(from: $0.message.content) }
                 let meta = SessionFile.metaLine(session: session.rawValue, createdAt: first.time, title: title)
                 lines.insert(meta, at: 0)
             }
-            try write(lines, to: session)
+            // The name of a new file is synced with its first lines; later appends sync the file alone.
+            try write(lines, to: session, isDurable: isDurable || bytes.isEmpty)
         }
+    }
+
+    /// All messages of one job, in order; none where there is no such session.
+    func entries(_ session: SessionID, of job: String) throws(AgentError) -> [SessionEntry] {
+        guard let bytes = try read(path(session)) else { return [] }
+        return SessionFile(bytes).entries.filter { $0.jobID == job }
     }
 
     /// - Parameter title: cut to 80 characters; empty to have none.
@@ -265,10 +289,10 @@ public final class SessionStore: Sendable {
         return Array(bytes[..<size])
     }
 
-    private func write(_ lines: [JSON], to session: SessionID) throws(AgentError) {
+    private func write(_ lines: [JSON], to session: SessionID, isDurable: Bool = true) throws(AgentError) {
         let bytes = lines.flatMap { $0.bytes() + [UInt8(ascii: "\n")] }
         do {
-            try directory.append(path(session), bytes, durable: true)
+            try directory.append(path(session), bytes, durable: isDurable)
         } catch {
             throw AgentError.storage(error, while: "writing the session")
         }
@@ -292,6 +316,12 @@ public final class SessionStore: Sendable {
 
     private static func notFound(_ session: SessionID) -> AgentError {
         AgentError(code: "session_not_found", detail: "there is no session \"\(session)\"", isRetryable: false)
+    }
+
+    private static func full(_ session: SessionID, _ bytes: Int) -> AgentError {
+        AgentError(
+            code: "session_full", detail: "the session \"\(session)\" holds \(bytes >> 20) MiB; begin a new one, or delete it",
+            isRetryable: false)
     }
 
     private static func title(from text: String) -> String? {

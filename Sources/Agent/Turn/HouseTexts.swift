@@ -50,6 +50,28 @@ struct HouseTexts: Sendable {
             : "(The answer breaks off here: the conversation fills the model's context window. /new begins a new one.)"
     }
 
+    /// Behind the beginning of an answer. The model reads these four, too, in later turns.
+    var stoppedHere: String {
+        isChinese ? "（用户在此停止了回答；除非用户要求，不再继续。）" : "(Stopped here by the user; not to be continued unless asked.)"
+    }
+
+    /// In place of an answer.
+    var stoppedUnanswered: String {
+        isChinese ? "（用户已停止这个请求，不再回答。）" : "(Stopped by the user before an answer; not to be answered any more.)"
+    }
+
+    /// Behind the beginning of an answer.
+    var failedHere: String {
+        isChinese ? "（请求没有完成，回答到此中断。）" : "(The answer breaks off here: the request could not be completed.)"
+    }
+
+    /// In place of an answer.
+    var failedUnanswered: String {
+        isChinese
+            ? "（这个请求没有完成，没有回答；除非用户再次提出，不再处理。）"
+            : "(This request could not be completed and has no answer; not to be taken up unless asked again.)"
+    }
+
     var filteredAnswer: String {
         isChinese
             ? "抱歉，模型服务商的内容过滤拦截了这次回答。请换一种说法再试；如果每次都这样，用 /new 开始新的对话。"

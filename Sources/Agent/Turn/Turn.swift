@@ -34,6 +34,8 @@ public struct Turn: Sendable {
     public var ephemeralSession: Bool
     /// The job was started by another turn's `spawn`.
     public var isSpawned = false
+    /// Whether the job is not tried again when this turn fails.
+    public var isLastAttempt = false
     /// What the application in front of the user asks of this answer; kept nowhere. Empty: nothing.
     public var clientInstructions = ""
     /// Whether the provider is asked to deliver the text piece by piece.

@@ -101,6 +101,9 @@ struct TurnStateMachine: Sendable {
     /// What follows the user's message in the next request.
     var transcript: [ChatMessage] { items.map(\.message) }
 
+    /// The beginning of an answer whose continuation is due; empty when there is none.
+    var beginning: String { items.last.map { !$0.isLasting } == true ? parts.joined() : "" }
+
     mutating func handle(_ event: Event) -> Action {
         switch (state, event) {
         case (.finished, _):

@@ -26,9 +26,15 @@ struct ChatJobHandler: Sendable {
             if command == .new { memory.look(at: session, of: setting.request.userID, in: setting.workspace, logger) }
             return outcome
         }
+        let words = words(of: job, setting)
+        do throws(AgentError) {
+            try words.open(in: session, of: setting.workspace)
+        } catch {
+            return .failed(JobFailure(code: error.code, detail: error.detail, isRetryable: error.isRetryable), usage: nil)
+        }
         let plan = TurnRunner.Plan(
-            kind: .chat, session: session, message: setting.request.message ?? "",
-            language: setting.request.language ?? setting.config.preferences.language, isEphemeral: false)
+            kind: .chat, session: session, message: setting.request.message ?? "", language: language(setting),
+            isEphemeral: false)
         switch runner.run(plan, job, setting, record, cancellation, logger) {
         case .outcome(let outcome):
             if case .failed(let failure, _) = outcome, !failure.isRetryable {
@@ -46,6 +52,28 @@ struct ChatJobHandler: Sendable {
             ]
             if result.finishReason != .stop { members["finish_reason"] = .string(result.finishReason.rawValue) }
             return .completed(result: .object(members), usage: result.usage.json)
+        }
+    }
+
+    private func language(_ setting: JobSetting) -> String {
+        setting.request.language ?? setting.config.preferences.language
+    }
+
+    private func words(of job: ClaimedJob, _ setting: JobSetting) -> StoppedTurn {
+        StoppedTurn(
+            job: job.id.description, question: setting.request.message ?? "", language: language(setting), time: runner.now())
+    }
+
+    /// The user's words and a note stay in the session of a chat that has ended without an answer. Doing it again changes nothing.
+    /// - Parameter failure: nil: the job was cancelled.
+    func leaveWords(_ job: ClaimedJob, _ setting: JobSetting, because failure: JobFailure?, _ logger: Logger) {
+        guard setting.request.command == nil else { return }
+        do throws(AgentError) {
+            try words(of: job, setting).close(
+                setting.request.sessionID ?? .standard, of: setting.workspace,
+                because: failure?.code ?? StoppedTurn.cancelledCode)
+        } catch {
+            logger.warning("a chat without an answer is missing in its session", metadata: ["error": "\(error.detail)"])
         }
     }
 

@@ -78,13 +78,19 @@ public struct JobRouter: JobHandler {
         }
     }
 
-    public func discardResult(of job: ClaimedJob) -> Bool {
+    public func discardResult(of job: ClaimedJob, because failure: JobFailure?) -> Bool {
         // A job file that cannot be read never ran.
-        guard let kind = try? AdmittedJob(payload: job.payload, now: now()).request.kind, kind == .report else {
+        guard let kind = try? AdmittedJob(payload: job.payload, now: now()).request.kind else { return false }
+        switch kind {
+        case .report:
+            report.discard(job, workspaces: workspaces, logger)
+            return true
+        case .chat:
+            // A job whose user is gone or damaged has no session to leave words in.
+            if let setting = try? open(job) { chat.leaveWords(job, setting, because: failure, logger) }
             return false
+        case .heartbeat: return false
         }
-        report.discard(job, workspaces: workspaces, logger)
-        return true
     }
 
     /// Name and content must agree, and the user must be the person the job was admitted for.

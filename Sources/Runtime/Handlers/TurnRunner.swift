@@ -60,6 +60,7 @@ struct TurnRunner: Sendable {
             model: model, limits: limits, now: now(), timeZone: setting.config.timeZone, language: plan.language,
             ephemeralSession: plan.isEphemeral)
         turn.isSpawned = setting.source == .agent
+        turn.isLastAttempt = job.attempt + 1 >= setting.request.maxAttempts
         turn.clientInstructions = ClientInstructions.text(in: setting.request.metadata)
         let account = TurnAccount(
             desk: budgets, job: turn.jobID, run: job.run, kind: plan.kind.rawValue, user: turn.user,

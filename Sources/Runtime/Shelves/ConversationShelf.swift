@@ -71,7 +71,7 @@ struct ConversationShelf: ConversationDirectory {
                 return try page.entries(range).map { entry in
                     ConversationMessage(
                         id: entry.id, role: entry.message.role.rawValue, content: entry.message.content,
-                        createdAt: entry.time, jobID: entry.jobID)
+                        createdAt: entry.time, jobID: entry.jobID, isInterrupted: entry.isInterrupted, stopped: entry.stopped)
                 }
             } catch {
                 throw TenantError(.storage, error.detail)
