@@ -44,7 +44,9 @@ let rooms: [Room] = [
     Room(name: "Workers", imports: ["TextFormats", "DurableFiles", "Spool"], products: [logging, metrics]),
     Room(name: "Tenants", imports: ["TextFormats", "DurableFiles"], products: [crypto]),
     Room(name: "Identity", imports: ["TextFormats", "DurableFiles", "Tenants"], products: [crypto, cryptoExtras]),
-    Room(name: "Providers", imports: ["TextFormats", "HTTPTransport"], products: [logging]),
+    Room(
+        name: "Providers", imports: ["TextFormats", "HTTPTransport"], products: [logging],
+        resources: [.embedInCode("Assets/model-windows.json")]),
     Room(name: "MCP", imports: ["TextFormats", "HTTPTransport", "Subprocesses"]),
     Room(name: "MarketData", imports: ["TextFormats", "WebText", "HTTPTransport", "DurableFiles"]),
     Room(

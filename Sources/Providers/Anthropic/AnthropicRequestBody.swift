@@ -43,7 +43,7 @@ struct AnthropicRequestBody {
         }
         if let user = request.user { body["metadata"] = ["user_id": .string(user)] }
         if request.stream { body["stream"] = true }
-        return .object(body)
+        return .object(request.extra.map { MergePatch.merged(body, with: $0) } ?? body)
     }
 
     /// A model that thinks must find its own thoughts in front of the calls it made since the user last spoke. Where

@@ -71,6 +71,9 @@ public struct ChatMessage: Sendable, Hashable {
     /// What the provider that made this message wants back with it unchanged (signed thinking blocks). Opaque to all
     /// others; a provider of another type ignores it.
     public var providerState: JSON?
+    /// Bytes at the beginning of the text that later requests repeat exactly; nil: all of it. Not stored. A provider whose
+    /// cache is told where to end a prefix ends it there.
+    public var stableBytes: Int?
 
     public init(
         role: ChatRole, content: String, toolCalls: [ToolCall] = [], toolCallID: String? = nil, name: String? = nil,

@@ -34,13 +34,20 @@ public struct ResolvedModel: Sendable {
     public var fullName: String
     /// What bounds a call, for this model and each model that may answer in its place. Empty: calls use nothing.
     public var terms: [ModelTerms]
+    /// Of the model that is asked first; a fallback model gets a request of its own size.
+    public var window: ModelWindow
 
-    /// - Parameter terms: nil: no price, and an answer that nothing bounds.
-    public init(provider: any ChatProvider, model: String, fullName: String, terms: [ModelTerms]? = nil) {
+    /// - Parameters:
+    ///   - terms: nil: no price, and an answer that nothing bounds.
+    ///   - window: nil: nothing bounds it (scripts, and rules that are no language model).
+    public init(
+        provider: any ChatProvider, model: String, fullName: String, terms: [ModelTerms]? = nil, window: ModelWindow? = nil
+    ) {
         self.provider = provider
         self.model = model
         self.fullName = fullName
         self.terms = terms ?? [ModelTerms(fullName: fullName)]
+        self.window = window ?? ModelWindow.unbounded
     }
 
     /// The most tokens and US dollars that a call can use, whichever model of the chain answers.

@@ -1,4 +1,5 @@
 // One call of a model. A pure value: the provider that carries it out decides how it looks on the wire.
+import TextFormats
 
 /// Whether the model may call tools in this call.
 public enum ToolChoice: String, Sendable, Hashable {
@@ -29,6 +30,10 @@ public struct ChatRequest: Sendable, Hashable {
     public var user: String?
     /// What the step may still ask for; nil: no bound.
     public var allowance: RequestAllowance?
+    /// Merged into the body on the wire (`ModelOptions.extra`).
+    public var extra: JSONObject?
+    /// Makes the request fit another model's window; nil: it is sent as it is.
+    public var fitting: RequestFitting?
 
     public init(
         model: String, messages: [ChatMessage], tools: [ToolDefinition] = [], toolChoice: ToolChoice = .auto,

@@ -38,8 +38,8 @@ public final class ProviderFactory: Sendable {
             }
             accounts[one.name] = AccountProvider(
                 base, maxConcurrent: one.maxConcurrent, rates: one.rates, prices: prices,
-                answerTokens: one.answerTokens, thinkingTokens: one.thinkingTokens, retries: retries,
-                logger: logger, now: now)
+                answerTokens: one.answerTokens(of:), thinkingTokens: one.thinkingTokens, options: one.options(of:),
+                retries: retries, logger: logger, now: now)
         }
         self.accounts = accounts
         self.settings = Dictionary(settings.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
@@ -87,7 +87,16 @@ public final class ProviderFactory: Sendable {
             }
         }
         guard links.count > 1, let chain = FallbackProvider(links, logger: logger) else { return first }
-        return ResolvedModel(provider: chain, model: first.model, fullName: first.fullName, terms: links.flatMap(\.terms))
+        return ResolvedModel(
+            provider: chain, model: first.model, fullName: first.fullName, terms: links.flatMap(\.terms), window: first.window)
+    }
+
+    /// The window of a model by its full name; nil for the default model. Does not fail: of a name that no account has, nothing
+    /// is known, and the job fails with a clear error when it runs.
+    public func window(of model: String?) -> ModelWindow {
+        let (account, name) = Self.split(model ?? defaultModel)
+        guard account != Self.offlineName, let settings = settings[account], let name else { return .unbounded }
+        return settings.window(of: name)
     }
 
     /// The account whose limits a model's calls share, as the spool's file names want it: [a-z0-9_-]{1,16}. Different
@@ -157,7 +166,8 @@ public final class ProviderFactory: Sendable {
         }
         let terms = (provider as? AccountProvider)?.terms(model)
         return ResolvedModel(
-            provider: provider, model: model, fullName: "\(account)/\(model)", terms: terms.map { [$0] })
+            provider: provider, model: model, fullName: "\(account)/\(model)", terms: terms.map { [$0] },
+            window: settings.window(of: model))
     }
 
     private func unknown(_ name: String, _ account: String, hasModel: Bool) -> String {

@@ -27,6 +27,9 @@ public struct ProviderSettings: Sendable {
     /// The answers of this account's models begin inside their reasoning, with a closing tag alone (`ReasoningFilter`). Other
     /// models are recognised at their first such answer.
     public var startsInReasoning = false
+    /// For all models of the account, and for some by their names.
+    public var options = ModelOptions()
+    public var models: [String: ModelOptions] = [:]
     /// Sent with every call.
     public var extraHeaders: [(name: String, value: String)]
 
@@ -59,9 +62,37 @@ public struct ProviderSettings: Sendable {
         }
     }
 
+    /// What holds for one model.
+    public func options(of model: String) -> ModelOptions { models[model]?.over(options) ?? options }
+
     /// Tokens of an answer where a request names no bound.
-    var answerTokens: Int {
-        type == .anthropic ? AnthropicRequestBody.defaultMaxTokens : CallBound.unboundedAnswer
+    func answerTokens(of model: String) -> Int {
+        options(of: model).maxOutputTokens
+            ?? (type == .anthropic ? AnthropicRequestBody.defaultMaxTokens : CallBound.unboundedAnswer)
+    }
+
+    /// The configured window, else the known one; a server that is Ollama holds what its default is, whatever its models can.
+    public func window(of model: String) -> ModelWindow {
+        let options = options(of: model)
+        func window(_ tokens: Int, _ source: ModelWindow.Source) -> ModelWindow {
+            ModelWindow(
+                tokens: tokens, source: source, answer: options.maxOutputTokens,
+                usualAnswer: type == .anthropic ? AnthropicRequestBody.defaultMaxTokens : nil, thinking: thinkingTokens)
+        }
+        if type == .offline { return .unbounded }
+        if let tokens = options.contextWindow { return window(tokens, .configured) }
+        if isOllama { return window(ModelWindow.ollama, .ollamaDefault) }
+        guard let known = KnownModel.named(model) else { return window(ModelWindow.unknownModel, .assumed) }
+        return window(known.contextWindow, .known(page: known.source, date: known.date))
+    }
+
+    private static let ollamaPort = ":11434"
+
+    /// Recognised by the account's name and by the port that Ollama listens at unless told otherwise.
+    public var isOllama: Bool {
+        guard type == .openai else { return false }
+        let authority = effectiveBaseURL.split(separator: "/", maxSplits: 2).dropFirst().first ?? ""
+        return name == "ollama" || authority.hasSuffix(Self.ollamaPort)
     }
 
     /// A model on this machine usually wants no key; everything else does.

@@ -27,7 +27,7 @@ struct OpenAIRequestBody {
             body["stream"] = true
             if !dialect.omitsStreamOptions { body["stream_options"] = ["include_usage": true] }
         }
-        return .object(body)
+        return .object(request.extra.map { MergePatch.merged(body, with: $0) } ?? body)
     }
 
     /// Calls whose reasoning is not known, and their results, as text: some servers refuse calls without it. Such calls come

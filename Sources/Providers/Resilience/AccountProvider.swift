@@ -13,16 +13,19 @@ final class AccountProvider: ChatProvider {
     private let breaker: CircuitBreaker
     private let assumedPause = Mutex(AssumedPause())
     private let prices: [String: ModelPrice]
-    private let answerTokens: Int
+    private let answerTokens: @Sendable (String) -> Int
     private let thinkingTokens: Int
+    private let options: @Sendable (String) -> ModelOptions
     private let now: @Sendable () -> Date
 
     /// - Parameters:
     ///   - prices: by `provider/model`.
-    ///   - answerTokens, thinkingTokens: as `ModelTerms` has them.
+    ///   - answerTokens, thinkingTokens: as `ModelTerms` has them; the first by the model's name.
+    ///   - options: what the operator has set for a model.
     init(
         _ base: any ChatProvider, maxConcurrent: Int, rates: AccountRates = AccountRates(), prices: [String: ModelPrice],
-        answerTokens: Int = CallBound.unboundedAnswer, thinkingTokens: Int = 0,
+        answerTokens: @escaping @Sendable (String) -> Int = { _ in CallBound.unboundedAnswer }, thinkingTokens: Int = 0,
+        options: @escaping @Sendable (String) -> ModelOptions = { _ in ModelOptions() },
         retries: RetryPolicy, logger: Logger, now: @escaping @Sendable () -> Date
     ) {
         name = base.name
@@ -36,12 +39,14 @@ final class AccountProvider: ChatProvider {
         self.prices = prices
         self.answerTokens = answerTokens
         self.thinkingTokens = thinkingTokens
+        self.options = options
         self.now = now
     }
 
     func complete(
         _ request: ChatRequest, cancellation: CancellationToken?, onDelta: ((String) -> Void)?
     ) throws(ProviderError) -> ChatResponse {
+        let request = options(request.model).applied(to: request)
         var response: ChatResponse
         do throws(ProviderError) {
             response = try breaker.run(model: request.model) { pass throws(ProviderError) in
@@ -68,7 +73,7 @@ final class AccountProvider: ChatProvider {
     func terms(_ model: String) -> ModelTerms {
         let fullName = "\(name)/\(model)"
         return ModelTerms(
-            fullName: fullName, price: prices[fullName], answerTokens: answerTokens, thinkingTokens: thinkingTokens)
+            fullName: fullName, price: prices[fullName], answerTokens: answerTokens(model), thinkingTokens: thinkingTokens)
     }
 
     /// A rate limit always says how long to wait: what it asked for, or what is assumed.

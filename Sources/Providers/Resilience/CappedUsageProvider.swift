@@ -8,15 +8,15 @@ final class CappedUsageProvider: ChatProvider {
     private static let rememberedModels = 256
 
     private let base: any ChatProvider
-    private let answerTokens: Int
+    private let answerTokens: @Sendable (String) -> Int
     private let thinkingTokens: Int
     private let logger: Logger
     private let exaggerating = Mutex<Set<String>>([])
 
     /// - Parameters:
-    ///   - answerTokens: of an answer where the request names no bound.
+    ///   - answerTokens: of a model's answer where the request names no bound.
     ///   - thinkingTokens: of thought on top of the answer.
-    init(_ base: any ChatProvider, answerTokens: Int, thinkingTokens: Int, logger: Logger) {
+    init(_ base: any ChatProvider, answerTokens: @escaping @Sendable (String) -> Int, thinkingTokens: Int, logger: Logger) {
         self.base = base
         self.answerTokens = answerTokens
         self.thinkingTokens = thinkingTokens
@@ -29,7 +29,7 @@ final class CappedUsageProvider: ChatProvider {
         _ request: ChatRequest, cancellation: CancellationToken?, onDelta: ((String) -> Void)?
     ) throws(ProviderError) -> ChatResponse {
         var response = try base.complete(request, cancellation: cancellation, onDelta: onDelta)
-        let bound = CallBound(request, answer: answerTokens, thinking: thinkingTokens)
+        let bound = CallBound(request, answer: answerTokens(request.model), thinking: thinkingTokens)
         let told = response.usage
         response.usage = bound.capping(told, answer: response.message)
         if response.usage.isLess(than: told) { warn(request.model, told, response.usage) }

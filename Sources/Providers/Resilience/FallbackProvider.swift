@@ -25,7 +25,11 @@ public struct FallbackProvider: ChatProvider {
     ) throws(ProviderError) -> ChatResponse {
         var errors: [ProviderError] = []
         for (index, link) in links.enumerated() {
-            var request = request
+            guard var request = fitted(request, link, isFirst: index == 0) else {
+                logger.warning(
+                    "a fallback model is left out: its window is too small", metadata: ["model": "\(link.fullName)"])
+                continue
+            }
             request.model = link.model
             request.allowance?.reserve(links.count - 1 - index)
             do throws(ProviderError) {
@@ -43,6 +47,12 @@ public struct FallbackProvider: ChatProvider {
             }
         }
         throw Self.joined(errors)
+    }
+
+    /// - Returns: nil where not even the question fits.
+    private func fitted(_ request: ChatRequest, _ link: ResolvedModel, isFirst: Bool) -> ChatRequest? {
+        guard !isFirst, let fitting = request.fitting else { return request }
+        return fitting.fit(request, link.window)
     }
 
     private static func mayHelp(after error: ProviderError) -> Bool {

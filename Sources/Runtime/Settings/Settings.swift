@@ -64,6 +64,9 @@ public struct Settings: Sendable {
         /// For the type `anthropic`; 0: off.
         public var thinkingTokens = 0
         public var startsInReasoning = false
+        /// For all models of the account, and for some by their names.
+        public var options = ModelOptions()
+        public var models: [String: ModelOptions] = [:]
 
         public init(
             type: ProviderType, baseURL: String? = nil, apiKeyEnvironment: String? = nil, apiKeyFile: String? = nil,

@@ -181,6 +181,8 @@ public struct SettingsReader: Sendable {
             }
             entry.startsInReasoning = reasoning == "unopened"
         }
+        try entry.options.read(&reader)
+        entry.models = try ModelOptions.models(&reader)
         try reader.finish()
         if entry.thinkingTokens > 0 {
             guard type == .anthropic else { throw reader.error("thinking_tokens", "is for the type anthropic only") }
@@ -288,6 +290,8 @@ public struct SettingsReader: Sendable {
                 keySource: variable ?? entry.apiKeyFile ?? entry.apiKeyEnvironment,
                 maxConcurrent: entry.maxConcurrent, rates: entry.rates, thinkingTokens: entry.thinkingTokens)
             account.startsInReasoning = entry.startsInReasoning
+            account.options = entry.options
+            account.models = entry.models
             return account
         }
     }
