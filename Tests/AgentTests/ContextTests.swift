@@ -69,53 +69,6 @@ struct ContextTests {
         #expect(prompt.problems.contains { $0.hasPrefix("SOUL.md") })
     }
 
-    /// A conversation of `turns` turns with tool results of `length` characters.
-    static func conversation(_ turns: Int, length: Int) -> [ChatMessage] {
-        (0..<turns).flatMap { turn in
-            [
-                ChatMessage.user("question \(turn)"),
-                .assistant("", toolCalls: [ToolCall(id: "t\(turn)", name: "quotes", arguments: "{}")]),
-                .tool(String(repeating: "x", count: length), callID: "t\(turn)", name: "quotes"),
-                .assistant("answer \(turn)"),
-            ]
-        }
-    }
-
-    @Test("Compaction keeps prompt and question, separates no call from its result, and fits", arguments: 0..<30)
-    func compaction(seed: UInt64) {
-        var random = SeededGenerator(seed: seed)
-        let history = Self.conversation(
-            Int.random(in: 0...30, using: &random), length: Int.random(in: 0...4_000, using: &random))
-        let question = ChatMessage.user("the question")
-        let rounds = Self.conversation(
-            Int.random(in: 0...6, using: &random), length: Int.random(in: 0...8_000, using: &random)
-        ).filter { $0.role != .user }
-        let budget = ContextBudget(tokens: Int.random(in: 3_000...30_000, using: &random))
-        let system = ChatMessage.system("prompt")
-        let fitted = budget.fit(system: system, history: history, turn: [question] + rounds)
-        #expect(fitted.first == system)
-        #expect(fitted.contains(question))
-        #expect(Pairing.isWhole(fitted))
-        #expect(fitted[1].role == .user)
-        #expect(fitted.reduce(0) { $0 + TokenEstimate.tokens($1) } <= budget.tokens)
-        #expect(fitted.suffix(rounds.count).map(\.role) == rounds.map(\.role))
-        #expect(budget.fit(system: system, history: history, turn: [question] + rounds) == fitted)
-    }
-
-    @Test("What fits is left alone; old results go before old turns")
-    func compactionOrder() {
-        let history = Self.conversation(4, length: 4_000)
-        let turn = [ChatMessage.user("now")]
-        let system = ChatMessage.system("prompt")
-        let wide = ContextBudget(tokens: 5_000).fit(system: system, history: history, turn: turn)
-        #expect(wide == [system] + history + turn)
-        let tight = ContextBudget(tokens: 3_000).fit(system: system, history: history, turn: turn)
-        #expect(tight.count == 2 + history.count)
-        #expect(tight.filter { $0.content == ContextBudget.marker }.count == 2)
-        let tiny = ContextBudget(tokens: 100).fit(system: system, history: history, turn: turn)
-        #expect(tiny.count < tight.count && tiny.last == turn[0])
-    }
-
     @Test(
         "A file that is no skill says why",
         arguments: [

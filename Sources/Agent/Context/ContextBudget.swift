@@ -1,93 +1,178 @@
-// Makes a request fit the model's context: old tool results become markers, then the oldest turns go, whole, at the
-// user's messages, then what is left of long results is cut. The system prompt and the current question always stay.
-// A call and its result are never separated. Pure: the same input gives the same bytes.
+// Makes conversation and turn fit the room of a request. What goes first is the oldest: results and arguments become
+// markers, then whole exchanges go. Question, newest exchange and newest round of calls stay as long as anything else can
+// go. A call and its result are never separated. Pure: the same input gives the same bytes.
+//
+// The shortening moves in steps, so that the beginning of a conversation stays the same over many turns and providers can
+// cache it: the conversation is cut into blocks of a quarter of the room, counted from its beginning. At level n the
+// messages of the blocks before n are in short form, and the exchanges of the blocks before n - 2 are left out. The lowest
+// level that fits is taken; a conversation that grows by a block moves it by one.
 import Providers
 
 struct ContextBudget: Sendable, Hashable {
-    /// Kept free for what the estimate misses, in tokens.
-    static let safetyTokens = 1_024
-    /// Kept free for the answer where no bound is configured, in tokens.
-    static let usualAnswerTokens = 4_096
-    /// Compaction goes below the budget by this much, in percent of it, so that not every call compacts anew.
-    static let targetPercent = 85
-    /// What a long result of the current round keeps, in characters, when nothing else helps.
+    private static let blocks = 4
+    /// Tokens of a block at least.
+    private static let leastBlock = 64
+    /// Blocks that stay in short form before their exchanges go.
+    private static let shortBlocks = 2
+    /// What a long result of the newest round keeps, in characters, when nothing else helps.
     static let lastResortCharacters = 1_000
-    static let marker = "[an earlier result, removed to save space; call the tool again if it is needed]"
 
-    /// For system prompt, history and turn, in estimated tokens.
-    let tokens: Int
-
-    /// - Parameters:
-    ///   - toolTokens: what the definitions of the tools take.
-    ///   - squeeze: how often the provider found the request too long: each time half is used.
-    init(limits: TurnLimits, toolTokens: Int, squeeze: Int) {
-        let answer = limits.outputTokens ?? Self.usualAnswerTokens
-        let whole = limits.contextTokens >> min(max(squeeze, 0), 16)
-        tokens = max(0, whole - answer - Self.safetyTokens - toolTokens)
+    struct Fitted: Sendable, Hashable {
+        var messages: [ChatMessage]
+        /// Messages of older exchanges that are left out.
+        var hidden: Int
+        /// Whether it has room at all.
+        var fits: Bool
     }
 
-    init(tokens: Int) { self.tokens = tokens }
+    /// For conversation and turn, in estimated tokens.
+    let tokens: Int
 
     /// - Parameters:
     ///   - history: older turns, beginning with a user's message.
     ///   - turn: the current one: the question, then what followed.
-    func fit(system: ChatMessage, history: [ChatMessage], turn: [ChatMessage]) -> [ChatMessage] {
-        var packing = Packing(system: system, history: history, turn: turn)
-        guard packing.size > tokens else { return packing.messages }
-        let target = tokens * Self.targetPercent / 100
-        packing.markOldResults(target)
-        packing.dropOldestTurns(target)
-        packing.cutLongResults(target)
-        return packing.messages
+    func fit(history: [ChatMessage], turn: [ChatMessage]) -> Fitted {
+        var packing = Packing(history: history, turn: turn, blockTokens: max(Self.leastBlock, tokens / Self.blocks))
+        for level in 0...packing.highestLevel + Self.shortBlocks + 1 {
+            packing.take(level, droppingBefore: level - Self.shortBlocks)
+            if packing.size <= tokens { return packing.fitted(true) }
+        }
+        for step in Packing.lastResorts {
+            step(&packing, tokens)
+            if packing.size <= tokens { return packing.fitted(true) }
+        }
+        return packing.fitted(false)
+    }
+}
+
+/// The messages of one request on their way to a size.
+private struct Packing {
+    private struct Piece {
+        var message: ChatMessage
+        var size: Int
+        var whole: ChatMessage
+        var wholeSize: Int
+        var short: ChatMessage
+        var shortSize: Int
+        /// Which block of the conversation it begins in, and which one its exchange ends in.
+        var block: Int
+        var lastBlock: Int
+        var isHistory: Bool
+        /// Of the newest exchange, whose words stay.
+        var isNewest: Bool
+        /// Of the newest round of the turn, which the model has not answered yet.
+        var isLastRound: Bool
+        var isDropped = false
     }
 
-    private struct Packing {
-        let system: ChatMessage
-        var history: [ChatMessage]
-        var turn: [ChatMessage]
-        /// Estimated tokens of all messages.
-        private(set) var size: Int
+    private var pieces: [Piece] = []
+    private(set) var size = 0
+    private(set) var highestLevel = 0
 
-        init(system: ChatMessage, history: [ChatMessage], turn: [ChatMessage]) {
-            self.system = system
-            self.history = history
-            self.turn = turn
-            size = ([system] + history + turn).reduce(0) { $0 + TokenEstimate.tokens($1) }
+    init(history: [ChatMessage], turn: [ChatMessage], blockTokens: Int) {
+        var position = 0
+        func piece(_ message: ChatMessage, isHistory: Bool, isLastRound: Bool) -> Piece {
+            let short = ShortForms.message(message)
+            let size = TokenEstimate.tokens(message)
+            defer { position += size }
+            return Piece(
+                message: message, size: size, whole: message, wholeSize: size, short: short,
+                shortSize: TokenEstimate.tokens(short), block: position / blockTokens, lastBlock: 0, isHistory: isHistory,
+                isNewest: false, isLastRound: isLastRound)
         }
+        let newest = history.lastIndex { $0.role == .user } ?? 0
+        for (index, message) in history.enumerated() {
+            var one = piece(message, isHistory: true, isLastRound: false)
+            one.isNewest = index >= newest
+            pieces.append(one)
+        }
+        let lastRound = turn.lastIndex { $0.role == .assistant && !$0.toolCalls.isEmpty } ?? turn.endIndex
+        for (index, message) in turn.enumerated() {
+            pieces.append(piece(message, isHistory: false, isLastRound: index >= lastRound))
+        }
+        markExchangeEnds()
+        size = pieces.reduce(0) { $0 + $1.size }
+        highestLevel = pieces.last?.block ?? 0
+    }
 
-        var messages: [ChatMessage] { [system] + history + turn }
+    private mutating func markExchangeEnds() {
+        var last = 0
+        for index in pieces.indices.reversed() {
+            let isEnd = index + 1 == pieces.count || pieces[index + 1].message.role == .user
+            if isEnd { last = pieces[index].block }
+            pieces[index].lastBlock = last
+        }
+    }
 
-        /// Results before the current round, the oldest first.
-        mutating func markOldResults(_ target: Int) {
-            for index in history.indices where size > target { shorten(\.history, index, to: ContextBudget.marker) }
-            let lastRound = turn.lastIndex { $0.role == .assistant && !$0.toolCalls.isEmpty } ?? turn.startIndex
-            for index in turn.indices.prefix(upTo: lastRound) where size > target {
-                shorten(\.turn, index, to: ContextBudget.marker)
+    func fitted(_ fits: Bool) -> ContextBudget.Fitted {
+        let hidden = pieces.count { $0.isDropped && !$0.isNewest }
+        return .init(messages: pieces.filter { !$0.isDropped }.map(\.message), hidden: hidden, fits: fits)
+    }
+
+    /// - Parameters:
+    ///   - level: pieces of earlier blocks are in short form.
+    ///   - block: exchanges that end before it are left out.
+    mutating func take(_ level: Int, droppingBefore block: Int) {
+        for index in pieces.indices {
+            let piece = pieces[index]
+            if piece.isHistory, !piece.isNewest, piece.lastBlock < block {
+                drop(index)
+            } else if piece.block < level, !piece.isLastRound {
+                set(index, piece.short, piece.shortSize)
             }
         }
+    }
 
-        mutating func dropOldestTurns(_ target: Int) {
-            while size > target, !history.isEmpty {
-                let end = history.dropFirst().firstIndex { $0.role == .user } ?? history.endIndex
-                size -= history[..<end].reduce(0) { $0 + TokenEstimate.tokens($1) }
-                history.removeSubrange(..<end)
+    /// What is done, one after the other, when question, newest exchange and newest round alone are too long.
+    static let lastResorts: [@Sendable (inout Packing, Int) -> Void] = [
+        { packing, limit in packing.cutLastRound(limit, to: ContextBudget.lastResortCharacters) },
+        { packing, limit in
+            for index in packing.pieces.indices where packing.size > limit && packing.pieces[index].isLastRound {
+                let piece = packing.pieces[index]
+                if piece.message.role == .assistant { packing.set(index, piece.short, piece.shortSize) }
             }
-        }
-
-        mutating func cutLongResults(_ target: Int) {
-            for index in turn.indices where size > target {
-                let kept = turn[index].content.prefix(ContextBudget.lastResortCharacters)
-                shorten(\.turn, index, to: kept + "\n[cut to save space; ask for a smaller part]")
+        },
+        { packing, _ in
+            // The newest exchange keeps its question and its answer.
+            for index in packing.pieces.indices where packing.pieces[index].isNewest {
+                let message = packing.pieces[index].message
+                if message.role == .tool || !message.toolCalls.isEmpty { packing.drop(index) }
             }
-        }
+        },
+        { packing, limit in packing.dropOldRounds(limit) },
+        { packing, _ in
+            for index in packing.pieces.indices where packing.pieces[index].isHistory { packing.drop(index) }
+        },
+        { packing, limit in packing.cutLastRound(limit, to: ContextBudget.lastResortCharacters / 10) },
+    ]
 
-        private mutating func shorten(
-            _ messages: WritableKeyPath<Packing, [ChatMessage]>, _ index: Int, to text: String
-        ) {
-            let message = self[keyPath: messages][index]
-            guard message.role == .tool, text.utf8.count < message.content.utf8.count else { return }
-            self[keyPath: messages][index].content = text
-            size += TokenEstimate.tokens(text) - TokenEstimate.tokens(message.content)
+    private mutating func cutLastRound(_ limit: Int, to characters: Int) {
+        for index in pieces.indices where size > limit && pieces[index].isLastRound {
+            let cut = ShortForms.beginning(pieces[index].message, characters: characters)
+            set(index, cut, TokenEstimate.tokens(cut))
         }
+    }
+
+    /// Rounds of the turn before the newest one, the oldest first: calls with their results.
+    private mutating func dropOldRounds(_ limit: Int) {
+        for index in pieces.indices where !pieces[index].isHistory && !pieces[index].isLastRound {
+            let message = pieces[index].message
+            let isCall = message.role == .assistant && !message.toolCalls.isEmpty
+            if isCall, size <= limit { return }
+            if isCall || message.role == .tool { drop(index) }
+        }
+    }
+
+    private mutating func set(_ index: Int, _ message: ChatMessage, _ newSize: Int) {
+        guard !pieces[index].isDropped, newSize < pieces[index].size else { return }
+        size += newSize - pieces[index].size
+        pieces[index].message = message
+        pieces[index].size = newSize
+    }
+
+    private mutating func drop(_ index: Int) {
+        guard !pieces[index].isDropped else { return }
+        size -= pieces[index].size
+        pieces[index].isDropped = true
     }
 }

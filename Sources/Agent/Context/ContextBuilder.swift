@@ -12,14 +12,16 @@ struct ContextBuilder {
     static let maxFileCharacters = 16_000
     static let maxMemoryCharacters = 16_000
     static let maxSummaryCharacters = 8_000
-    private static let separator = "\n\n---\n\n"
 
     struct Prompt: Sendable, Hashable {
-        var text: String
+        var sections: PromptSections
         /// What was left out and why, for the log.
         var problems: [String]
         /// The skills the message asked for with `$name`, to stand after the user's words; empty when there are none.
         var askedFor = ""
+
+        /// With nothing cut.
+        var text: String { sections.text }
     }
 
     let directory: SealedDirectory
@@ -40,27 +42,29 @@ struct ContextBuilder {
         let skills = SkillSections(skills: shelf?.skills ?? BuiltInSkills.all, tools: tools, faults: shelf?.faults ?? [])
         problems += (shelf?.problems ?? []).map { "skill \($0)" }
         let history = try readable("") { () throws(FileError) in try HistoryDigest(directory: directory).text() }
-        let sections: [String] = [
-            Self.identity(persona),
-            try file(Workspace.agents, &problems), try file(Workspace.soul, &problems),
-            try file(Workspace.user, &problems),
-            Self.toolContract,
-            titled("# Memory", try text(Workspace.memory, limit: Self.maxMemoryCharacters, &problems)),
-            titled("# Active Skills", skills.alwaysOn),
-            titled("# Skills", skills.list),
-            titled("# Recent History", history),
-            titled("# Earlier in this conversation", Self.cut(sessionSummary ?? "", to: Self.maxSummaryCharacters)),
-        ]
+        let memory = try text(Workspace.memory, limit: Self.maxMemoryCharacters, &problems)
+        let summary = Self.cut(sessionSummary ?? "", to: Self.maxSummaryCharacters)
+        let sections = PromptSections([
+            .init(part: nil, title: "", text: Self.identity(persona)),
+            try file(Workspace.agents, .agents, &problems), try file(Workspace.soul, .soul, &problems),
+            try file(Workspace.user, .user, &problems),
+            .init(part: nil, title: "", text: Self.toolContract),
+            .init(part: .memory, title: "# Memory", text: memory),
+            .init(part: .activeSkills, title: "# Active Skills", text: skills.alwaysOn),
+            .init(part: .skillList, title: "# Skills", text: skills.list),
+            .init(part: .history, title: "# Recent History", text: history),
+            .init(part: .summary, title: "# Earlier in this conversation", text: summary),
+        ])
         return Prompt(
-            text: sections.filter { !$0.isEmpty }.joined(separator: Self.separator), problems: problems,
+            sections: sections, problems: problems,
             askedFor: skills.askedFor(
                 shelf?.askedFor(in: message) ?? [], broken: shelf?.brokenAskedFor(in: message) ?? []))
     }
 
-    /// The user's words and after them what changes each turn.
-    static func userMessage(_ turn: Turn) -> String {
+    /// What follows the user's words, with the separator in front.
+    static func context(_ turn: Turn) -> String {
         """
-        \(turn.userMessage)
+
 
         ---
         [context]
@@ -68,8 +72,20 @@ struct ContextBuilder {
         user: \(turn.user)
         language: \(turn.language)
         watchlist: \(turn.config.watchlist.json.text())
-        """ + (turn.clientInstructions.isEmpty ? "" : "\n\n[instructions of the application]\n\(turn.clientInstructions)")
+        """
     }
+
+    /// What the application in front of the user asks of this answer.
+    static func instructions(_ turn: Turn) -> String {
+        turn.clientInstructions.isEmpty ? "" : "\n\n[instructions of the application]\n\(turn.clientInstructions)"
+    }
+
+    /// Estimated tokens of a turn that are there before the user's words: the parts that always stay, and the context.
+    static let leastTokens =
+        TokenEstimate.tokens(identity(Persona())) + TokenEstimate.tokens(toolContract) + leastContextTokens
+
+    /// For the context behind the words, and the separators.
+    private static let leastContextTokens = 128
 
     // MARK: - Fixed sections
 
@@ -99,11 +115,11 @@ struct ContextBuilder {
 
     // MARK: - Sections from files
 
-    private func file(_ path: String, _ problems: inout [String]) throws(FileError) -> String {
-        titled("# \(path)", try text(path, limit: Self.maxFileCharacters, &problems))
+    private func file(
+        _ path: String, _ part: PromptSections.Part, _ problems: inout [String]
+    ) throws(FileError) -> PromptSections.Section {
+        .init(part: part, title: "# \(path)", text: try text(path, limit: Self.maxFileCharacters, &problems))
     }
-
-    private func titled(_ title: String, _ text: String) -> String { text.isEmpty ? "" : "\(title)\n\n\(text)" }
 
     private func text(_ path: String, limit: Int, _ problems: inout [String]) throws(FileError) -> String {
         let bytes: [UInt8]

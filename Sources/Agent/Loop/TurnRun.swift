@@ -20,12 +20,7 @@ struct TurnRun {
     private let logger: Logger
     private let record: TurnRecord
 
-    private let definitions: [ToolDefinition]
-    /// Estimated once: they are the same for every call of the turn.
-    private let toolTokens: Int
-    private let system: ChatMessage
-    private let history: [ChatMessage]
-    private let question: ChatMessage
+    private let prompt: TurnPrompt
     private var machine: TurnStateMachine
     private var quotes = TurnQuotes()
     private var percent = 0
@@ -47,21 +42,17 @@ struct TurnRun {
         self.budget = budget
         self.logger = logger
         record = TurnRecord(turn: turn)
-        definitions = tools.definitions(for: turn.kind)
-        toolTokens = TokenEstimate.tokens(definitions)
         let replay = try record.replay()
-        history = replay.messages
-        let prompt: ContextBuilder.Prompt
+        let built: ContextBuilder.Prompt
         do {
-            prompt = try ContextBuilder(workspace: turn.workspace).systemPrompt(
+            built = try ContextBuilder(workspace: turn.workspace).systemPrompt(
                 persona: turn.config.persona, sessionSummary: replay.summary, tools: tools.names(for: turn.kind),
                 message: turn.userMessage)
-            Self.report(prompt.problems, badLines: replay.badLines, logger)
-            system = .system(prompt.text)
         } catch {
             throw AgentError.storage(error, while: "reading the workspace for the prompt")
         }
-        question = .user(ContextBuilder.userMessage(turn) + prompt.askedFor)
+        Self.report(built.problems, badLines: replay.badLines, logger)
+        prompt = TurnPrompt(turn: turn, built, definitions: tools.definitions(for: turn.kind), replay)
         machine = TurnStateMachine(
             limits: turn.limits, toolNames: tools.names(for: turn.kind),
             texts: HouseTexts(language: turn.language, userMessage: turn.userMessage, kind: turn.kind))
@@ -104,7 +95,7 @@ struct TurnRun {
     private mutating func answer(to call: ModelCall) throws(AgentError) -> TurnStateMachine.Event {
         if let recorded = journal.modelResponse(step: call.step) { return try replayed(recorded, step: call.step) }
         if let stop = stopIfAsked() { return stop }
-        var request = request(for: call)
+        guard var request = request(for: call) else { throw AgentError.contextLengthExceeded(turn.model) }
         let allowance = allowance(step: call.step)
         request.allowance = allowance
         if let budget {
@@ -177,15 +168,19 @@ struct TurnRun {
         return .responded(response, at: time)
     }
 
-    private func request(for call: ModelCall) -> ChatRequest {
-        let budget = ContextBudget(limits: turn.limits, toolTokens: toolTokens, squeeze: call.squeeze)
+    /// - Returns: nil where not even the question has room.
+    private func request(for call: ModelCall) -> ChatRequest? {
         let left = turn.limits.deadline.map { $0.timeIntervalSince(services.now()) } ?? .infinity
-        return ChatRequest(
-            model: turn.model.model,
-            messages: budget.fit(system: system, history: history, turn: [question] + machine.transcript),
-            tools: definitions, toolChoice: call.mayUseTools ? .auto : .none, maxTokens: turn.limits.outputTokens,
-            stream: turn.streams, timeout: max(1, min(turn.limits.modelCallSeconds, left)),
-            idleTimeout: turn.limits.idleSeconds, user: Self.mark(of: turn))
+        let plain = ChatRequest(
+            model: turn.model.model, messages: [], toolChoice: call.mayUseTools ? .auto : .none, stream: turn.streams,
+            timeout: max(1, min(turn.limits.modelCallSeconds, left)), idleTimeout: turn.limits.idleSeconds,
+            user: Self.mark(of: turn))
+        let (prompt, transcript) = (prompt, machine.transcript)
+        var request = prompt.fill(plain, for: turn.model.window, transcript: transcript, squeeze: call.squeeze)
+        request?.fitting = RequestFitting { _, window in
+            prompt.fill(plain, for: window, transcript: transcript, squeeze: call.squeeze)
+        }
+        return request
     }
 
     /// The same for all requests of a user, and nobody can tell from it who that is.

@@ -5,8 +5,8 @@ import Providers
 /// Why a turn, or an operation on a session or on memory, did not succeed.
 public struct AgentError: Error, Sendable, CustomStringConvertible {
     /// Stable snake_case. From this room: `cancelled`, `timeout`, `drained`, `storage`, `lock_timeout`, `journal`, `journal_corrupt`,
-    /// `session_not_found`, `session_full`, `message_not_found`, `memory_full`, `invalid_text`, `internal_state`; besides
-    /// these the provider's own codes (`rate_limited`, `quota`, `authentication`, …).
+    /// `context_length_exceeded`, `session_not_found`, `session_full`, `message_not_found`, `memory_full`, `invalid_text`,
+    /// `internal_state`; besides these the provider's own codes (`rate_limited`, `quota`, `authentication`, …).
     public var code: String
     /// What happened and what to do about it.
     public var detail: String
@@ -43,6 +43,15 @@ public struct AgentError: Error, Sendable, CustomStringConvertible {
     public static let budgetBusy = AgentError(
         code: "budget_busy", detail: "calls under way may use up what is left of the budget; the job waits for them",
         isRetryable: true)
+
+    /// Not even the question has room in the model's window.
+    static func contextLengthExceeded(_ model: ResolvedModel) -> AgentError {
+        AgentError(
+            code: "context_length_exceeded",
+            detail: "the message has no room in the window of \(model.fullName) (\(model.window.tokens) tokens, the answer and "
+                + "the assistant's own instructions included): shorten it, or put it into a file of the workspace",
+            isRetryable: false)
+    }
 
     /// The job goes on later from where its journal ends: nothing of it belongs into the session yet.
     var isPause: Bool { code == TurnStop.drain.error.code || code == Self.budgetBusy.code }

@@ -79,10 +79,9 @@ public struct TurnLimits: Sendable, Hashable {
     public var contextSqueezes = 2
     /// Characters of one tool result; the rest is spilled to a file.
     public var toolResultCharacters = 16_000
-    /// Estimated tokens of a request, answer included.
-    public var contextTokens = 64_000
-    /// Tokens of one answer, also what is kept free for it in the context; nil leaves the bound to the provider.
-    public var outputTokens: Int?
+    /// Estimated tokens of a request, without its answer, where the operator has set no `context_window`: what a turn costs
+    /// has a bound, however large the model's window is.
+    public var contextTokens = 60_000
     /// Wall clock of one model call, in seconds.
     public var modelCallSeconds: Double = 120
     /// Silence of a streaming provider, in seconds.
