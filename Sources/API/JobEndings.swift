@@ -40,7 +40,7 @@ extension ProblemDetails {
         switch code {
         case JobError.Kind.budgetTokens.rawValue, JobError.Kind.budgetCost.rawValue: status = 429
         case JobError.Kind.userSuspended.rawValue, JobError.Kind.modelNotAllowed.rawValue: status = 403
-        case JobError.Kind.modelUnpriced.rawValue: status = 422
+        case JobError.Kind.modelUnpriced.rawValue, JobError.Kind.contextLengthExceeded.rawValue: status = 422
         default: status = 502
         }
         return ProblemDetails(

@@ -73,7 +73,7 @@ extension ProblemDetails {
         let status: Int
         switch error.kind {
         case .invalidJSON: status = 400
-        case .invalidJob, .idempotencyConflict, .modelUnpriced: status = 422
+        case .invalidJob, .idempotencyConflict, .modelUnpriced, .contextLengthExceeded: status = 422
         case .tooLarge: status = 413
         case .userNotFound, .notFound: status = 404
         case .sessionBusy, .conflict, .invalidState: status = 409

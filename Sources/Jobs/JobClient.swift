@@ -84,8 +84,8 @@ public final class JobClient: Sendable {
     ///     job's kind.
     /// - Throws: `user_not_found`, `session_busy`, `conflict`, `idempotency_conflict`, `user_queue_full`, `queue_full`,
     ///   `rate_limited`, `budget_tokens`, `budget_cost`, `user_suspended`, `model_not_allowed`, `model_unpriced`,
-    ///   `storage`, `outcome_unknown`. Nothing is created then, except that after the last two a key may stand for an
-    ///   id: sending the same again completes it.
+    ///   `context_length_exceeded`, `storage`, `outcome_unknown`. Nothing is created then, except that after the last two a
+    ///   key may stand for an id: sending the same again completes it.
     ///   - proposedID: the id of the job where neither the request nor its idempotency key names one; an earlier try with
     ///     it may have got as far as any step.
     public func submit(

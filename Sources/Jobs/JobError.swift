@@ -37,6 +37,8 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
         case modelNotAllowed = "model_not_allowed"
         /// A limit in money holds, and the model has no price.
         case modelUnpriced = "model_unpriced"
+        /// The message has no room in the window of the job's model.
+        case contextLengthExceeded = "context_length_exceeded"
         /// No such job.
         case notFound = "not_found"
         /// The job is not in a state that allows this.
@@ -92,7 +94,8 @@ public struct JobError: Error, Sendable, CustomStringConvertible {
             .configCorrupt:
             return true
         case .invalidJSON, .invalidJob, .tooLarge, .userNotFound, .sessionBusy, .conflict, .idempotencyConflict,
-            .notFound, .invalidState, .corrupt, .userSuspended, .modelNotAllowed, .modelUnpriced:
+            .notFound, .invalidState, .corrupt, .userSuspended, .modelNotAllowed, .modelUnpriced,
+            .contextLengthExceeded:
             return false
         }
     }
@@ -103,7 +106,7 @@ extension JobError {
     var isOfOneUser: Bool {
         switch kind {
         case .userQueueFull, .rateLimited, .budgetTokens, .budgetCost, .userSuspended, .modelNotAllowed, .modelUnpriced,
-            .configCorrupt:
+            .configCorrupt, .contextLengthExceeded:
             return true
         default: return false
         }

@@ -85,7 +85,7 @@ extension CommandFailure {
             .configCorrupt:
             status = .unavailable
         case .userNotFound, .sessionBusy, .conflict, .idempotencyConflict, .notFound, .invalidState, .corrupt,
-            .userSuspended, .modelNotAllowed, .modelUnpriced:
+            .userSuspended, .modelNotAllowed, .modelUnpriced, .contextLengthExceeded:
             status = .failed
         }
         // For the shell the field of an unknown user is noise.

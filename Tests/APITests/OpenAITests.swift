@@ -28,6 +28,29 @@ import WireTypes
         try await fixture.serve { http in try await body(fixture, http) }
     }
 
+    @Test("a message without room in the window is refused before the queue, in each interface's own words")
+    func tooLong() async throws {
+        try await served { fixture, http in
+            for path in ["/chat", "/jobs", "/v1/chat/completions", "/v1/responses"] {
+                let isOpenAI = path.hasPrefix("/v1")
+                var body: JSONObject = ["user_id": "alice", "message": "TOO LONG"]
+                if path == "/jobs" { body["kind"] = "chat" }
+                if isOpenAI {
+                    body = ["model": "nanobot", "user": "alice"]
+                    body[path.hasSuffix("responses") ? "input" : "messages"] = [["role": "user", "content": "TOO LONG"]]
+                }
+                let reply = try await http.send("POST", path, json: .object(body))
+                #expect(reply.status == (isOpenAI ? 400 : 422), "\(path)")
+                let problem = try isOpenAI ? reply.json["error"] : reply.json
+                #expect(problem?["code"] == "context_length_exceeded", "\(path)")
+                let field = path.hasSuffix("responses") ? "input" : isOpenAI ? "messages" : "message"
+                #expect(problem?[isOpenAI ? "param" : "field"]?.string == field, "\(path)")
+                if isOpenAI { #expect(problem?["type"] == "invalid_request_error") }
+            }
+            #expect(try fixture.jobs.list(JobFilter(), limit: 9, after: nil).isEmpty)
+        }
+    }
+
     private func newest(_ fixture: ServiceFixture) async throws -> JobID {
         for _ in 0..<100_000 {
             if let view = try fixture.jobs.list(JobFilter(state: .queued), limit: 1, after: nil).first {

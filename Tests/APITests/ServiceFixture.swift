@@ -44,7 +44,12 @@ final class ServiceFixture: Sendable {
         spool = try JobSpool(root: home.path + "/spool")
         workspaces = WorkspaceManager(root: home.path + "/workspaces", defaultTimeZone: "UTC")
         configs = UserConfigManager(workspaces: workspaces)
-        jobs = JobClient(spool: spool, workspaces: workspaces, configs: configs)
+        // As the service refuses what has no room in a window.
+        let options = JobClientOptions(refusal: { request, _ in
+            request.message?.hasPrefix("TOO LONG") == true
+                ? JobError(.contextLengthExceeded, "shorten it", field: "message") : nil
+        })
+        jobs = JobClient(spool: spool, workspaces: workspaces, configs: configs, options: options)
         var rules = BudgetDesk.Rules()
         rules.plans["free"] = UsageLimits(tokensPerDay: 100, models: ["openai/*"])
         budgets = BudgetDesk(workspaces: workspaces, configs: configs, rules: rules, now: { Date() })

@@ -38,7 +38,7 @@ extension NanobotServices {
         [
             Diagnosis("settings", .ok, "config.json and the environment are read"),
             folders, space, timeZones, descriptors, secrets, model,
-        ] + priceDiagnoses + accountDiagnoses + [exec].compactMap { $0 } + users + [service].compactMap { $0 }
+        ] + windowDiagnoses + priceDiagnoses + accountDiagnoses + [exec].compactMap { $0 } + users + [service].compactMap { $0 }
     }
 
     /// Users whose files have to be repaired by hand, one line each; one line when there are none.

@@ -73,6 +73,8 @@ public final class NanobotServices: Sendable {
                 holdKey: { factory.holdKey(for: $0.model) },
                 refusal: { (request, source) throws(JobError) in
                     let model = request.model ?? settings.model
+                    let window = factory.window(of: model)
+                    if let refusal = WindowRefusal.refusal(of: request, model: model, in: window) { return refusal }
                     return try budgets.refusal(of: request, model: model, source: source, now: now())
                 }, holds: { holds.current() }),
             now: now)
