@@ -19,7 +19,7 @@ struct JobEndings: Sendable {
             return ProblemDetails(status: 409, code: "job_cancelled", detail: "the job was cancelled", jobID: id)
         }
         let code = view.error?.code ?? "failed"
-        var problem = ProblemDetails.jobFailed(code, view.error?.detail ?? "the job failed", jobID: id)
+        var problem = ProblemDetails.jobFailed(code, view.error?.userDetail ?? "the job failed", jobID: id)
         if problem.status == 429 { problem.retryAfter = await secondsUntilReset(code, view.userID) }
         return problem
     }

@@ -25,10 +25,10 @@ struct JobRoutes: RouteGroup {
             Route(.get, "/jobs", for: .owner) { request, context in
                 let user = try request.query("user_id").map(Self.queryUser)
                 if let user { try context.admit(user) }
-                return try await list(request, user: user ?? context.caller.user)
+                return try await list(request, user: user ?? context.caller.user, for: context.caller)
             },
             Route(.get, "/users/{user_id}/jobs", for: .owner) { request, context in
-                try await list(request, user: try context.pathUser())
+                try await list(request, user: try context.pathUser(), for: context.caller)
             },
             Route(.post, "/jobs", for: .owner) { request, context in try await submit(request, context) },
             Route(.get, "/jobs/{job_id}", for: .owner) { request, context in
@@ -37,10 +37,11 @@ struct JobRoutes: RouteGroup {
                 if let job = services.jobs.known(id), context.caller.reaches(job.view.userID),
                     wait == 0 || job.view.state.isFinal
                 {
-                    return .tagged(job.json, mediaType: "application/json", tag: job.tag, for: request)
+                    let text = context.caller.user == nil ? job.forOperator : job.forUser
+                    return .tagged(text.json, mediaType: "application/json", tag: text.tag, for: request)
                 }
                 let view = try await waiter.view(id, waiting: wait, context: context)
-                return .tagged(view.json.bytes(), mediaType: "application/json", for: request)
+                return .tagged(view.json(for: context.caller).bytes(), mediaType: "application/json", for: request)
             },
             Route(.post, "/jobs/{job_id}/cancel", for: .owner) { request, context in
                 try await request.noBody()
@@ -48,14 +49,14 @@ struct JobRoutes: RouteGroup {
                 return .json(
                     try await bridge.run(for: waiter.owner(of: id, asked: context.caller)) { [jobs = services.jobs] in
                         try jobs.cancel(id)
-                    }.json)
+                    }.json(for: context.caller))
             },
             Route(.post, "/jobs/{job_id}/retry", for: .owner) { request, context in
                 try await request.noBody()
                 let id = try await ownJob(context)
                 let owner = waiter.owner(of: id, asked: context.caller)
                 let view = try await bridge.run(for: owner) { [jobs = services.jobs] in try jobs.retry(id) }
-                return .accepted(view.json, location: "/jobs/\(id)")
+                return .accepted(view.json(for: context.caller), location: "/jobs/\(id)")
             },
             Route(.get, "/jobs/{job_id}/events", for: .owner) { request, context in try await events(request, context) },
         ]
@@ -73,7 +74,7 @@ struct JobRoutes: RouteGroup {
     }
 
     /// Newest first.
-    private func list(_ request: Request, user: UserID?) async throws -> Response {
+    private func list(_ request: Request, user: UserID?, for caller: Caller) async throws -> Response {
         let page = try Page(request)
         let state = try request.queryChoice("state", of: JobState.self)
         let kind = try request.queryChoice("kind", of: JobKind.self)
@@ -86,7 +87,7 @@ struct JobRoutes: RouteGroup {
             return try services.jobs.list(
                 JobFilter(state: state, user: user, kind: kind), limit: page.fetchCount, after: after)
         }
-        return page.reply(views.map { (cursor: "\($0.id)", json: $0.json) }, to: request)
+        return page.reply(views.map { (cursor: "\($0.id)", json: $0.json(for: caller)) }, to: request)
     }
 
     private func submit(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -168,7 +169,7 @@ struct JobRoutes: RouteGroup {
     /// The stream, from the start or from Last-Event-ID.
     private func events(_ request: Request, _ context: APIContext) async throws -> Response {
         let id = try context.pathJob()
-        _ = try await waiter.view(id, for: context.caller)
+        let view = try await waiter.view(id, for: context.caller)
         // An id that is none of ours cannot fit: the replay says so with `reset`.
         let last = request.headers[.lastEventID] ?? request.query("last_event_id")
         let position = last.map { StreamPosition($0) ?? StreamPosition(epoch: "unknown", offset: 1) }
@@ -176,6 +177,12 @@ struct JobRoutes: RouteGroup {
             // A browser's EventSource reconnects for ever unless it is told that there is nothing to come.
             return .noContent
         }
-        return try streams.response(for: id, from: position, context: context)
+        return try streams.response(
+            for: id, from: position, context: context, format: HouseFormat(jobID: "\(id)", language: view.language))
     }
+}
+
+extension JobView {
+    /// The operator's words about an error are for administrators.
+    func json(for caller: Caller) -> JSON { caller.user == nil ? operatorJSON : json }
 }

@@ -80,7 +80,7 @@ struct ReportRoutes: RouteGroup {
         let report = ReportView(
             reportID: "\(view.id)", userID: "\(view.userID)", status: view.state.rawValue, progress: view.progress,
             content: found?.text, format: found?.format.rawValue,
-            errorMessage: isLost ? "the report's file is no longer there" : view.error?.detail,
+            errorMessage: isLost ? "the report's file is no longer there" : view.error?.userDetail,
             createdAt: view.createdAt, completedAt: view.completedAt)
         var headers: HTTPFields = [.vary: "Accept"]
         if !view.state.isFinal { headers[.retryAfter] = "1" }

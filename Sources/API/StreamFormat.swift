@@ -16,17 +16,21 @@ protocol StreamFormat: Sendable {
 struct HouseFormat: StreamFormat {
     private let jobID: String
     private let notices: [String]
+    private let language: String?
     private var translator: StreamTranslator
 
-    /// - Parameter notices: what the answer to the submission says beside the job; the first event has them.
-    init(jobID: String, notices: [String] = []) {
+    /// - Parameters:
+    ///   - notices: what the answer to the submission says beside the job; the first event has them.
+    ///   - language: of the user's errors, where the stream does not begin with the job's first line.
+    init(jobID: String, notices: [String] = [], language: String? = nil) {
         self.jobID = jobID
         self.notices = notices
-        translator = StreamTranslator(jobID: jobID, notices: notices)
+        self.language = language
+        translator = StreamTranslator(jobID: jobID, notices: notices, language: language)
     }
 
     mutating func reset() -> String {
-        translator = StreamTranslator(jobID: jobID, notices: notices)
+        translator = StreamTranslator(jobID: jobID, notices: notices, language: language)
         return StreamEvent(.reset, ["job_id": .string(jobID)]).wireText(id: nil)
     }
 

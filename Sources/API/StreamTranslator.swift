@@ -1,5 +1,6 @@
 // From lines of a job's status file to events of its stream. A pure state machine: lines in, events out.
 
+import Jobs
 import Spool
 import TextFormats
 import WireTypes
@@ -14,10 +15,13 @@ struct StreamTranslator {
     private var lastStatus: JSONObject?
     /// Go with the first status that is sent.
     private let notices: [String]
+    /// Of the user's errors. The job's first line names it.
+    private var language: String?
 
-    init(jobID: String, notices: [String] = []) {
+    init(jobID: String, notices: [String] = [], language: String? = nil) {
         self.jobID = jobID
         self.notices = notices
+        self.language = language
     }
 
     /// The events of one line, in order; none for lines of the journal, which are the agent's own.
@@ -44,6 +48,7 @@ struct StreamTranslator {
     }
 
     private mutating func status(of fields: JSONObject, isLast: Bool) -> [StreamEvent] {
+        if let language = fields["job"]?["language"]?.string { self.language = language }
         guard let state = fields["state"]?.string.flatMap(JobState.init(rawValue:)) else { return [] }
         var members: JSONObject = ["job_id": .string(jobID), "status": .string(state.rawValue)]
         for key in ["run", "epoch", "attempt", "progress", "note"] { members[key] = fields[key] }
@@ -74,11 +79,9 @@ struct StreamTranslator {
     }
 
     private func failure(of fields: JSONObject) -> StreamEvent {
-        StreamEvent(
-            .error,
-            [
-                "job_id": .string(jobID), "code": fields["error"]?["code"] ?? "failed",
-                "detail": fields["error"]?["detail"] ?? "the job failed",
-            ])
+        let code = fields["error"]?["code"]?.string ?? "failed"
+        let detail = UserErrorTexts.sentence(
+            code: code, detail: fields["error"]?["detail"]?.string ?? "", language: language ?? "en")
+        return StreamEvent(.error, ["job_id": .string(jobID), "code": .string(code), "detail": .string(detail)])
     }
 }

@@ -42,6 +42,7 @@ extension JobClient {
         if let payload, let job = try? AdmittedJob(payload: payload, now: now()) {
             var facts = job.request.facts
             facts["incarnation"] = .string(job.incarnation)
+            facts["language"] = .string(job.request.errorLanguage(preferred: "en"))
             if let view = Self.view(record, facts: facts) { return view }
         }
         guard let name = record.file.flatMap({ JobFileName($0) }), let user = try? UserID(name.user) else { return nil }

@@ -101,8 +101,10 @@ public final class JobClient: Sendable {
     func submit(
         _ request: JobRequest, source: JobSource, route: String?, proposedID: JobID? = nil, in batch: BatchRun?
     ) throws(JobError) -> SubmittedJob? {
-        let incarnation = try incarnation(of: request.userID)
-        var draft = JobDraft(request, incarnation: incarnation, source: source)
+        let config = try config(of: request.userID)
+        let incarnation = config.incarnation
+        var draft = JobDraft(
+            request, incarnation: incarnation, source: source, language: config.preferences.language)
         if let key = request.idempotencyKey {
             let name = IdempotencyKeys.name(
                 user: request.userID, incarnation: incarnation, route: route ?? request.kind.rawValue, key: key)
@@ -224,9 +226,9 @@ public final class JobClient: Sendable {
         try spoolCall(id) { () throws(SpoolError) in try spool.record(id) } != nil
     }
 
-    private func incarnation(of user: UserID) throws(JobError) -> String {
+    private func config(of user: UserID) throws(JobError) -> UserConfig {
         do {
-            return try configs.get(user).incarnation
+            return try configs.get(user)
         } catch {
             throw JobError(error)
         }

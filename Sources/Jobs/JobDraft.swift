@@ -10,12 +10,16 @@ struct JobDraft {
     private(set) var request: JobRequest
     let incarnation: String
     let source: JobSource
+    /// Of the user's errors.
+    let language: String
     /// Set while the request's idempotency key stands for no job yet.
     var keyName: String?
     /// The id to be given where nobody has named one.
     var proposedID: JobID?
 
-    init(_ request: JobRequest, incarnation: String, source: JobSource) {
+    /// - Parameter language: as the user's preferences say.
+    init(_ request: JobRequest, incarnation: String, source: JobSource, language: String) {
+        self.language = request.errorLanguage(preferred: language)
         self.request = request
         self.incarnation = incarnation
         self.source = source
@@ -59,11 +63,16 @@ struct JobDraft {
         facts["created_at"] = .string(RFC3339.string(now))
         facts["source"] = .string(source.rawValue)
         facts["incarnation"] = .string(incarnation)
+        facts["language"] = .string(language)
         return facts
     }
 }
 
 extension JobRequest {
+    func errorLanguage(preferred: String) -> String {
+        UserErrorTexts.language(message: kind == .chat ? message : nil, preferred: language ?? preferred)
+    }
+
     /// What lists and polls show without opening the job file.
     var facts: JSONObject {
         var facts: JSONObject = ["kind": .string(kind.rawValue), "user_id": .string(userID.rawValue)]

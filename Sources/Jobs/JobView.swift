@@ -26,6 +26,8 @@ public struct JobView: Sendable, Hashable {
     /// Why the response ends before its end: "length" or "content_filter"; nil: it is whole.
     public var finishReason: String?
     public var error: JobViewError?
+    /// The language of the user's errors.
+    public var language: String
     public var usage: JSON?
     /// What it is doing, in a few words.
     public var note: String?
@@ -55,7 +57,9 @@ public struct JobView: Sendable, Hashable {
         completedAt = record.completedAt
         response = record.result?["response"]?.string
         finishReason = record.result?["finish_reason"]?.string
-        error = record.error.map { JobViewError(code: $0.code, detail: $0.detail) }
+        let language = facts["language"]?.string ?? JobViewError.otherLanguage
+        self.language = language
+        error = record.error.map { JobViewError(code: $0.code, detail: $0.detail, language: language) }
         usage = record.usage
         note = record.note
         incarnation = facts["incarnation"]?.string ?? ""
@@ -86,15 +90,22 @@ public struct JobView: Sendable, Hashable {
         completedAt = date("completed_at")
         response = json["response"]?.string
         finishReason = json["finish_reason"]?.string
-        error = json["error"]?["code"]?.string.map { JobViewError(code: $0, detail: json["error"]?["detail"]?.string ?? "") }
+        error = json["error"].flatMap(JobViewError.init(json:))
         usage = json["usage"].flatMap { $0.isNull ? nil : $0 }
         note = nil
+        language = JobViewError.otherLanguage
         incarnation = ""
         isSpawned = false
         result = nil
     }
 
-    public var json: JSON {
+    /// As the job's user is shown it.
+    public var json: JSON { json(withOperatorDetail: false) }
+
+    /// As an administrator is shown it.
+    public var operatorJSON: JSON { json(withOperatorDetail: true) }
+
+    private func json(withOperatorDetail isFull: Bool) -> JSON {
         var members: JSONObject = [
             "job_id": .string(id.description), "kind": .string(kind.rawValue), "user_id": .string(userID.rawValue),
             "session_id": JSON(sessionID), "status": .string(state.rawValue), "progress": JSON(progress),
@@ -104,7 +115,7 @@ public struct JobView: Sendable, Hashable {
         ]
         if let reportID { members["report_id"] = .string(reportID) } else { members["response"] = JSON(response) }
         if let finishReason { members["finish_reason"] = .string(finishReason) }
-        members["error"] = error?.json ?? .null
+        members["error"] = error.map { isFull ? $0.operatorJSON : $0.json } ?? .null
         members["usage"] = usage ?? .null
         return .object(members)
     }
@@ -112,11 +123,35 @@ public struct JobView: Sendable, Hashable {
 
 /// Why a job did not succeed.
 public struct JobViewError: Sendable, Hashable {
+    /// Of a job whose user's language is not in its record.
+    static let otherLanguage = "en"
+
     /// Stable, snake_case.
     public var code: String
+    /// What happened and what to do about it, for operators; where another service withheld it, the user's sentence.
     public var detail: String
+    /// A plain sentence for the job's user.
+    public var userDetail: String
 
-    public var json: JSON { ["code": .string(code), "detail": .string(detail)] }
+    init(code: String, detail: String, language: String) {
+        self.code = code
+        self.detail = detail
+        userDetail = UserErrorTexts.sentence(code: code, detail: detail, language: language)
+    }
+
+    /// nil where there is no error.
+    init?(json: JSON) {
+        guard let code = json["code"]?.string else { return nil }
+        self.code = code
+        userDetail = json["detail"]?.string ?? ""
+        detail = json["operator_detail"]?.string ?? userDetail
+    }
+
+    var json: JSON { ["code": .string(code), "detail": .string(userDetail)] }
+
+    var operatorJSON: JSON {
+        ["code": .string(code), "detail": .string(userDetail), "operator_detail": .string(detail)]
+    }
 }
 
 /// Which jobs a list shall show; nil: all.

@@ -11,11 +11,26 @@ import TextFormats
 /// A job as it stands, ready to be sent.
 public struct KnownJob: Sendable {
     public var view: JobView
-    public var json: [UInt8]
-    /// With its quotes.
-    public var tag: String
+    /// As the job's user is shown it.
+    public var forUser: Text
+    /// As an administrator is shown it.
+    public var forOperator: Text
     /// The record it was read from.
     fileprivate var record: FileStatus
+
+    public var json: [UInt8] { forUser.json }
+    public var tag: String { forUser.tag }
+
+    public struct Text: Sendable {
+        public var json: [UInt8]
+        /// With its quotes.
+        public var tag: String
+
+        init(_ json: JSON) {
+            self.json = json.bytes()
+            tag = "\"\(Fingerprint.sha256Hex(self.json).prefix(32))\""
+        }
+    }
 }
 
 final class KnownJobs: Sendable {
@@ -46,9 +61,9 @@ final class KnownJobs: Sendable {
     /// - Parameter record: as it was before the view was read from it. Appending changes its size and its time.
     func keep(_ view: JobView, _ record: FileStatus?) {
         guard let record, status(view.id) == record else { return }
-        let json = view.json.bytes()
+        let text = KnownJob.Text(view.json)
         let entry = KnownJob(
-            view: view, json: json, tag: "\"\(Fingerprint.sha256Hex(json).prefix(32))\"", record: record)
+            view: view, forUser: text, forOperator: view.error == nil ? text : KnownJob.Text(view.operatorJSON), record: record)
         entries.withLock { entries in
             if entries.count >= Self.maximum { entries.removeAll() }
             entries[view.id] = entry

@@ -29,8 +29,10 @@ public struct Job: Sendable {
     public var completedAt: Date?
     /// A chat's answer.
     public var response: String?
-    /// Why it failed, or was tried again.
+    /// Why it failed, or was tried again, in a sentence for the job's user.
     public var error: (code: String, detail: String)?
+    /// The same for operators; nil with a user's own token.
+    public var operatorDetail: String?
     public var json: JSON
 
     init(_ json: JSON) throws(ClientFailure) {
@@ -54,6 +56,7 @@ public struct Job: Sendable {
         completedAt = date("completed_at")
         response = json["response"]?.string
         if let code = json["error"]?["code"]?.string { error = (code, json["error"]?["detail"]?.string ?? "") }
+        operatorDetail = json["error"]?["operator_detail"]?.string
     }
 }
 

@@ -95,7 +95,7 @@ struct EachJob {
                 failures.append(failure)
             }
         }
-        if common.json { try Terminal.output.json(.array(done.map(\.json))) }
+        if common.json { try Terminal.output.json(.array(done.map(\.operatorJSON))) }
         guard let first = failures.first else { return }
         guard failures.count > 1 else { throw first }
         for failure in failures { Terminal.errors.note(common.json ? failure.json.text() : failure.line) }

@@ -50,7 +50,8 @@ struct JobResult {
 
     /// The job's JSON; a finished report with its text.
     private func complete(_ view: JobView) throws -> JSON {
-        guard view.state == .completed, let id = view.reportID, var members = view.json.object else { return view.json }
+        guard view.state == .completed, let id = view.reportID else { return view.operatorJSON }
+        var members = view.json.object ?? [:]
         let (report, text) = try services.workspaces.open(view.userID).readReport(id)
         members["format"] = .string(report.format.rawValue)
         members["content"] = .string(text)

@@ -51,7 +51,7 @@ struct ListJobs: ParsableCommand {
         // Opened to say that there is no such user; the settings are of no interest.
         if let user { _ = try services.workspaces.open(user) }
         let jobs = try services.client.list(JobFilter(state: state, user: user, kind: kind), limit: limit, after: after)
-        try common.answer(.array(jobs.map(\.json)), ListJobs.table(jobs))
+        try common.answer(.array(jobs.map(\.operatorJSON)), ListJobs.table(jobs))
         if jobs.isEmpty { common.remark("no such jobs") }
         if jobs.count == limit, let last = jobs.last, Terminal.output.isInteractive {
             common.remark("there may be more: --after \(last.id)")

@@ -56,7 +56,7 @@ struct RemoteJobs {
             let text = report?.content ?? job.response ?? ""
             if !common.json { try Terminal.output.line(text.hasSuffix("\n") ? String(text.dropLast()) : text) }
         case .failed:
-            let why = job.error.map { "\($0.code): \($0.detail)" } ?? "no reason was recorded"
+            let why = job.error.map { "\($0.code): \(job.operatorDetail ?? $0.detail)" } ?? "no reason was recorded"
             throw CommandFailure("job_failed", "job \(id) failed: \(why) (`\(common.command("retry \(id)"))` tries again)")
         default: throw CommandFailure("job_cancelled", "job \(id) was cancelled")
         }
@@ -82,7 +82,7 @@ struct RemoteJobs {
         let shown = try view(job)
         if !events { try common.answer(job.json, JobText.lines(shown, record: nil)) }
         guard follow, job.status != .completed else { return }
-        let why = job.error.map { " (\($0.code): \($0.detail))" } ?? ""
+        let why = job.error.map { " (\($0.code): \(job.operatorDetail ?? $0.detail))" } ?? ""
         throw CommandFailure("job_\(job.status.rawValue)", "job \(id) is \(job.status.rawValue)\(why)")
     }
 

@@ -120,7 +120,7 @@ struct ScheduleCommand: ParsableCommand {
             let services = try common.open()
             let id = try services.scheduler.runNow(try UserID(named.user), named.id)
             // Without its record the id alone is the answer.
-            let view = try services.client.view(id)?.json ?? ["job_id": .string(id.description)]
+            let view = try services.client.view(id)?.operatorJSON ?? ["job_id": .string(id.description)]
             try common.answer(view, [id.description])
         }
     }

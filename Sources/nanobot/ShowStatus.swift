@@ -45,10 +45,10 @@ struct ShowStatus: ParsableCommand {
         var stream = EventLines(client: services.client, common: common, id: id)
         guard follow else {
             if events { return try stream.printNew() }
-            return try common.answer(view.json, JobText.lines(view, record: services.spool.statusPath(view.id)))
+            return try common.answer(view.operatorJSON, JobText.lines(view, record: services.spool.statusPath(view.id)))
         }
         let last = try followed(id, services, &stream)
-        if common.json, !events { try Terminal.output.json(last.json) }
+        if common.json, !events { try Terminal.output.json(last.operatorJSON) }
         guard last.state == .completed else {
             let why = last.error.map { " (\($0.code): \($0.detail))" } ?? ""
             throw CommandFailure("job_\(last.state.rawValue)", "job \(id) is \(last.state.rawValue)\(why)")

@@ -37,7 +37,10 @@ struct QueryTests {
         try claim.bury(JobFailure(code: "quota", detail: "no money", isRetryable: false))
         let view = try #require(try house.client.view(job.id))
         #expect(view.reportID == job.id.description && view.json["response"] == nil)
-        #expect(view.state == .failed && view.json["error"] == ["code": "quota", "detail": "no money"])
+        #expect(view.state == .failed && view.error?.code == "quota")
+        let sentence = UserErrorTexts.sentence(code: "quota", detail: "", language: "zh")
+        #expect(view.json["error"] == ["code": "quota", "detail": .string(sentence)])
+        #expect(view.operatorJSON["error"]?["operator_detail"] == "no money")
     }
 
     /// Seven jobs of two days in all states, oldest first.

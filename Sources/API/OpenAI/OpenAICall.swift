@@ -130,8 +130,10 @@ struct OpenAICall {
                 detail: "model: \"\(Self.houseModel)\", or a name of GET /v1/models", field: "model")
         }
         guard name != Self.houseModel, let refusal = models.refusal(name) else { return name }
+        // How a provider is to be configured is for administrators.
+        let why = caller.caller.user == nil ? refusal : "no model \"\(name.prefix(200))\" can be used here"
         throw ProblemDetails(
-            status: 404, code: "model_not_found", detail: "\(refusal); GET /v1/models lists what there is",
+            status: 404, code: "model_not_found", detail: "\(why); GET /v1/models lists what there is",
             field: "model")
     }
 

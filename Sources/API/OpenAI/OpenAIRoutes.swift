@@ -258,7 +258,7 @@ extension OpenAIAnswer {
         text = view.response ?? ""
         finishReason = view.finishReason ?? "stop"
         usage = view.usage ?? .null
-        error = view.error.map { ($0.code, $0.detail) }
+        error = view.error.map { ($0.code, $0.userDetail) }
     }
 }
 

@@ -38,7 +38,8 @@ struct ChatJobHandler: Sendable {
         switch runner.run(plan, job, setting, record, cancellation, logger) {
         case .outcome(let outcome):
             if case .failed(let failure, _) = outcome, !failure.isRetryable {
-                _ = bringBack("The task could not be done (\(failure.code)): \(failure.detail)", job, setting, logger)
+                let why = UserErrorTexts.sentence(code: failure.code, detail: failure.detail, language: language(setting))
+                _ = bringBack("The task could not be done (\(failure.code)): \(why)", job, setting, logger)
             }
             return outcome
         case .result(let result):
