@@ -1,6 +1,6 @@
 // A server behind one address: each message is a POST, answered with JSON or with a stream of events. The session's id goes
 // along once the server has named one. Any thread, one exchange at a time.
-// Source: Model Context Protocol, revision 2025-06-18, "Transports: Streamable HTTP".
+// Source: Model Context Protocol, revision 2025-11-25, "Transports: Streamable HTTP".
 import HTTPTransport
 import TextFormats
 
@@ -29,7 +29,7 @@ final class HTTPChannel: MCPChannel {
         let body: [UInt8]
         do throws(MCPError) {
             body = try post(request, seconds: seconds, cancellation: cancellation) { message in
-                if message["method"] == nil, message["id"]?.int == id {
+                if MCPReading.answers(message, id) {
                     found = message
                     return true
                 }
@@ -44,10 +44,11 @@ final class HTTPChannel: MCPChannel {
             throw error
         }
         if let found { return found }
-        if let message = try? JSON.parse(body, limits: JSON.Limits(maxBytes: MCPBounds.message)),
-            message["id"]?.int == id
-        {
-            return message
+        switch MCPReading(body) {
+        case .messages(let messages):
+            if let answer = messages.first(where: { MCPReading.answers($0, id) }) { return answer }
+        case .unreadable(let reason): throw unreadable(reason)
+        case .noise: break
         }
         throw MCPError(.protocolError, "\(server) did not answer the request", mayHaveRun: true)
     }
@@ -97,12 +98,13 @@ final class HTTPChannel: MCPChannel {
                         return
                     }
                     for event in try parser.feed(bytes) {
+                        switch MCPReading(Array(event.data.utf8)) {
                         // An event that is no message is skipped, as a line of a log would be.
-                        guard let message = try? JSON.parse(Array(event.data.utf8)) else { continue }
-                        if take(message) {
-                            isFound = true
-                            throw Found()
+                        case .noise: continue
+                        case .unreadable(let reason): throw self.unreadable(reason)
+                        case .messages(let messages): isFound = messages.reduce(isFound) { take($1) || $0 }
                         }
+                        if isFound { throw Found() }
                     }
                 })
             guard response.isSuccess else { throw TransportError(.aborted, "", cause: refusal(of: response)) }
@@ -112,6 +114,10 @@ final class HTTPChannel: MCPChannel {
             throw translated(error)
         }
         return body
+    }
+
+    private func unreadable(_ reason: String) -> MCPError {
+        MCPError(.protocolError, "\(server) sent an answer that is no JSON: \(reason)", mayHaveRun: true)
     }
 
     /// Who was turned away at the door (4xx, a redirect, a session that is not known any more) did nothing inside.

@@ -3,7 +3,7 @@ import TextFormats
 
 enum MCPMessage {
     /// Revisions that are spoken, the one that is asked for first.
-    static let versions = ["2025-06-18", "2025-03-26", "2024-11-05"]
+    static let versions = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
 
     static func request(_ id: Int, _ method: String, _ parameters: JSON) -> JSON {
         ["jsonrpc": "2.0", "id": JSON(id), "method": .string(method), "params": parameters]
@@ -14,7 +14,7 @@ enum MCPMessage {
     static func cancelled(_ id: Int) -> JSON {
         [
             "jsonrpc": "2.0", "method": "notifications/cancelled",
-            "params": ["requestId": JSON(id), "reason": "nobody waits for it any more"],
+            "params": ["requestId": JSON(id), "reason": "the caller waits no longer"],
         ]
     }
 

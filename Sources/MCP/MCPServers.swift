@@ -13,6 +13,32 @@ public final class MCPServers: Sendable {
         public var tool: MCPToolInfo
     }
 
+    /// Tools that are configured and not offered.
+    public struct Absence: Sendable, Hashable {
+        public enum Reason: Sendable, Hashable {
+            /// The server has not said yet which tools it has.
+            case starting
+            /// It has never answered, and the last try failed.
+            case unusable
+            /// It is there, and this tool cannot be offered.
+            case leftOut
+        }
+
+        public var server: String
+        public var reason: Reason
+        /// As the server calls them. Empty: all it has, of which nothing is known.
+        public var tools: [String]
+        /// May hold the server's own words, so it is for the operator.
+        public var detail: String
+
+        public init(server: String, reason: Reason, tools: [String], detail: String) {
+            self.server = server
+            self.reason = reason
+            self.tools = tools
+            self.detail = detail
+        }
+    }
+
     private struct Connection {
         var session: MCPSession
         var uses = 0
@@ -22,6 +48,7 @@ public final class MCPServers: Sendable {
     private struct State {
         /// nil: never answered so far.
         var tools: [String: [MCPToolInfo]] = [:]
+        var missing: [String: [MCPMissingTool]] = [:]
         /// Servers whose list is to be read again; until that is done the old one holds.
         var stale: Set<String> = []
         var problems: [String: String] = [:]
@@ -32,6 +59,7 @@ public final class MCPServers: Sendable {
         var connections: [String: [String: Connection]] = [:]
     }
 
+    public static let startSeconds = MCPSession.handshakeSeconds
     /// Seconds until a server that failed is asked again, doubled each time.
     private static let firstWait = 10.0
     private static let longestWait = 600.0
@@ -39,17 +67,24 @@ public final class MCPServers: Sendable {
     private static let everybody = ""
 
     private let settings: [MCPServerSettings]
+    private let startSeconds: Double
     private let client: HTTPClient
     private let onProblem: @Sendable (String, String) -> Void
     private let state = Mutex(State())
     private let looked = NSCondition()
+    /// Ends what servers are asked when nobody wants their answer any more.
+    private let ending = CancellationToken()
 
-    /// - Parameter onProblem: a server cannot be used, or a call failed; called on any thread.
+    /// - Parameters:
+    ///   - startSeconds: what a server may take to greet us.
+    ///   - onProblem: a server or some of its tools cannot be used, or a call failed; called on any thread.
     public init(
-        _ settings: [MCPServerSettings], client: HTTPClient = HTTPClient(policy: .anywhere),
+        _ settings: [MCPServerSettings], startSeconds: Double = MCPServers.startSeconds,
+        client: HTTPClient = HTTPClient(policy: .anywhere),
         onProblem: @escaping @Sendable (_ server: String, _ problem: String) -> Void = { _, _ in }
     ) {
         self.settings = settings
+        self.startSeconds = startSeconds
         self.client = client
         self.onProblem = onProblem
     }
@@ -99,7 +134,27 @@ public final class MCPServers: Sendable {
         }
     }
 
-    /// By server: how many tools it has, or why it cannot be used.
+    /// What is configured and not offered at the moment.
+    public func absences() -> [Absence] {
+        state.withLock { state in
+            settings.flatMap { server -> [Absence] in
+                let named = (server.enabledTools ?? []).sorted()
+                guard state.tools[server.name] != nil else {
+                    let problem = state.problems[server.name]
+                    return [
+                        Absence(
+                            server: server.name, reason: problem == nil ? .starting : .unusable, tools: named,
+                            detail: problem ?? "it has not answered yet")
+                    ]
+                }
+                return (state.missing[server.name] ?? []).map {
+                    Absence(server: server.name, reason: .leftOut, tools: $0.name.isEmpty ? [] : [$0.name], detail: $0.reason)
+                }
+            }
+        }
+    }
+
+    /// By server: how many tools it has, and why it or some of them cannot be used.
     public func report() -> [(server: String, tools: Int?, problem: String?)] {
         state.withLock { state in
             settings.map { ($0.name, state.tools[$0.name]?.count, state.problems[$0.name]) }
@@ -107,17 +162,15 @@ public final class MCPServers: Sendable {
     }
 
     private func ask(_ server: MCPServerSettings) {
-        var found: [MCPToolInfo]?
+        var found: MCPToolList?
         var problem: String?
         do throws(MCPError) {
-            let session = try connect(server)
-            let secrets = server.secrets()
-            found = try session.tools().filter { server.enabledTools?.contains($0.name) ?? true }.map { tool in
-                var tool = tool
-                tool.description = secrets.hide(tool.description)
-                tool.inputSchema = secrets.hide(tool.inputSchema)
-                return tool
-            }
+            let session = try connect(server, cancellation: ending)
+            var list = try session.tools(cancellation: ending)
+            if let names = server.enabledTools { list.keep(only: names) }
+            list = list.hidden(by: server.secrets())
+            problem = list.problem
+            found = list
             if server.isShared {
                 keep(session, of: server, user: Self.everybody)
             } else {
@@ -126,11 +179,14 @@ public final class MCPServers: Sendable {
         } catch {
             problem = error.hidden(by: server.secrets()).description
         }
-        state.withLock { state in
+        let isNews = state.withLock { state in
             state.isLooking.remove(server.name)
+            // Of a list that is read again the same is not said again.
+            let isNews = found == nil || state.problems[server.name] != problem
             state.problems[server.name] = problem
             if let found {
-                state.tools[server.name] = found
+                state.tools[server.name] = found.tools
+                state.missing[server.name] = found.missing
                 state.failures[server.name] = nil
             } else {
                 // An old list is better than none, and is asked for again.
@@ -140,8 +196,9 @@ public final class MCPServers: Sendable {
                 let wait = min(Self.longestWait, Self.firstWait * pow(2, Double(min(failures, 10))))
                 state.nextLook[server.name] = Self.now + wait
             }
+            return isNews
         }
-        if let problem { onProblem(server.name, problem) }
+        if let problem, isNews, !ending.isCancelled { onProblem(server.name, problem) }
         looked.withLock { looked.broadcast() }
     }
 
@@ -194,8 +251,9 @@ public final class MCPServers: Sendable {
             || settings.first { $0.name == offer.server }?.idempotentTools.contains(offer.tool.name) ?? false
     }
 
-    /// Ends all connections.
+    /// Ends all connections, for good.
     public func close() {
+        ending.cancel()
         let sessions = state.withLock { state in
             defer { state.connections = [:] }
             return state.connections.values.flatMap { $0.values.map(\.session) }
@@ -213,7 +271,7 @@ public final class MCPServers: Sendable {
         case .command(let command): channel = try StdioChannel(server: server.name, command: command)
         case .address(let address): channel = HTTPChannel(server: server.name, address: address, client: client)
         }
-        return try MCPSession(server: server.name, channel: channel, cancellation: cancellation)
+        return try MCPSession(server: server.name, channel: channel, seconds: startSeconds, cancellation: cancellation)
     }
 
     private func take(

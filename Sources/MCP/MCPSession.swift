@@ -5,17 +5,6 @@ import HTTPTransport
 import Synchronization
 import TextFormats
 
-/// A tool as its server describes it.
-public struct MCPToolInfo: Sendable, Hashable {
-    public var name: String
-    public var description: String
-    /// JSON Schema.
-    public var inputSchema: JSON
-    /// It changes nothing, says the server.
-    public var isReadOnly: Bool
-    public var isIdempotent: Bool
-}
-
 /// What a call came to.
 public struct MCPCallResult: Sendable, Hashable {
     /// Texts joined; other contents as a note each.
@@ -26,13 +15,11 @@ public struct MCPCallResult: Sendable, Hashable {
 
 /// `@unchecked Sendable`: `channel` and `lastID` are used while `lock` is held.
 final class MCPSession: @unchecked Sendable {
+    /// Seconds of the handshake, and of one page of the list.
     static let handshakeSeconds = 15.0
     /// Seconds between looks at the cancellation while others are served.
     private static let tick = 0.05
     private static let maxPages = 50
-    private static let maxTools = 200
-    /// Bytes of one tool's schema.
-    private static let maxSchema = 32 << 10
 
     private let server: String
     private let channel: any MCPChannel
@@ -50,14 +37,17 @@ final class MCPSession: @unchecked Sendable {
     }
 
     /// Carries out the handshake.
-    init(server: String, channel: any MCPChannel, cancellation: CancellationToken? = nil) throws(MCPError) {
+    /// - Parameter seconds: of the handshake; a server that has to fetch something first needs more.
+    init(
+        server: String, channel: any MCPChannel, seconds: Double = handshakeSeconds, cancellation: CancellationToken? = nil
+    ) throws(MCPError) {
         self.server = server
         self.channel = channel
         do throws(MCPError) {
             lastID += 1
             let answer = try Self.result(
                 of: channel.exchange(
-                    MCPMessage.initialize(lastID), id: lastID, seconds: Self.handshakeSeconds,
+                    MCPMessage.initialize(lastID), id: lastID, seconds: seconds,
                     cancellation: cancellation,
                     other: MCPMessage.answer), server)
             guard let version = answer["protocolVersion"]?.string, MCPMessage.versions.contains(version) else {
@@ -93,8 +83,8 @@ final class MCPSession: @unchecked Sendable {
         lock.withLock { channel.close() }
     }
 
-    func tools(cancellation: CancellationToken? = nil) throws(MCPError) -> [MCPToolInfo] {
-        var found: [MCPToolInfo] = []
+    func tools(cancellation: CancellationToken? = nil) throws(MCPError) -> MCPToolList {
+        var found = MCPToolList()
         var cursor: String?
         var seen: Set<String> = []
         for _ in 0..<Self.maxPages {
@@ -104,15 +94,12 @@ final class MCPSession: @unchecked Sendable {
                 page = try request("tools/list", parameters, seconds: Self.handshakeSeconds, cancellation)
             } catch {
                 guard error.code == .refused, !hasTools else { throw error }
-                return []
+                return found
             }
             guard let tools = page["tools"]?.array else {
                 throw MCPError(.protocolError, "\(server) lists no tools")
             }
-            found += tools.compactMap(Self.tool)
-            guard found.count <= Self.maxTools else {
-                throw MCPError(.protocolError, "\(server) has more than \(Self.maxTools) tools")
-            }
+            for tool in tools { found.add(tool) }
             guard let next = page["nextCursor"]?.string, !next.isEmpty else { return found }
             guard seen.insert(next).inserted else {
                 throw MCPError(.protocolError, "\(server) lists its tools in a circle")
@@ -175,28 +162,6 @@ final class MCPSession: @unchecked Sendable {
             throw MCPError(.protocolError, "\(server) answered with neither result nor error")
         }
         throw MCPError(.refused, String((error["message"]?.string ?? error.text()).prefix(2_000)), mayHaveRun: true)
-    }
-
-    private static func tool(_ json: JSON) -> MCPToolInfo? {
-        guard let name = json["name"]?.string, (1...128).contains(name.count) else { return nil }
-        guard let schema = schema(json["inputSchema"]) else { return nil }
-        let hints = json["annotations"]
-        let isReadOnly = hints?["readOnlyHint"]?.bool ?? false
-        return MCPToolInfo(
-            name: name, description: json["description"]?.string ?? json["title"]?.string ?? "", inputSchema: schema,
-            isReadOnly: isReadOnly, isIdempotent: isReadOnly || hints?["idempotentHint"]?.bool ?? false)
-    }
-
-    /// One schema a model's interface does not take makes it refuse every request.
-    /// - Returns: nil for what is no schema of an object, or too large to be sent with every request.
-    private static func schema(_ json: JSON?) -> JSON? {
-        var members = json?.object ?? [:]
-        guard members["type"]?.string ?? "object" == "object" else { return nil }
-        members["type"] = "object"
-        if members["properties"]?.object == nil { members["properties"] = [:] }
-        let schema = JSON.object(members)
-        guard schema.bytes().count <= maxSchema else { return nil }
-        return schema
     }
 
     private static func text(_ part: JSON) -> String {

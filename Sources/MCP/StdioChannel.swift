@@ -1,5 +1,5 @@
 // A server as a child process: one JSON message a line. The child is ended when the channel goes.
-// Source: Model Context Protocol, revision 2025-06-18, "Transports: stdio".
+// Source: Model Context Protocol, revision 2025-11-25, "Transports: stdio".
 import Foundation
 import HTTPTransport
 import Subprocesses
@@ -26,17 +26,26 @@ final class StdioChannel: MCPChannel {
         let deadline = ProcessInfo.processInfo.systemUptime + seconds
         let isStopped = { cancellation?.isCancelled ?? false }
         try translated(id) { () throws(TalkingError) in try send(request, deadline, isStopped) }
+        var lines = MCPLines()
         while true {
             let line = try translated(id) { () throws(TalkingError) in
                 try process.line(until: deadline, maxBytes: MCPBounds.message, isStopped: isStopped)
             }
-            // Some servers print to their output what belongs into a log.
-            guard let message = try? JSON.parse(line, limits: JSON.Limits(maxBytes: MCPBounds.message)),
-                message.object != nil
-            else { continue }
-            if message["method"] == nil, message["id"]?.int == id { return message }
-            guard let answer = other(message) else { continue }
-            try translated(id) { () throws(TalkingError) in try send(answer, deadline, isStopped) }
+            var found: JSON?
+            switch lines.take(line) {
+            case .noise: continue
+            case .unreadable(let reason):
+                throw MCPError(.protocolError, "\(server) sent an answer that is no JSON: \(reason)", mayHaveRun: true)
+            case .messages(let messages):
+                for message in messages {
+                    if MCPReading.answers(message, id) {
+                        found = message
+                    } else if let answer = other(message) {
+                        try translated(id) { () throws(TalkingError) in try send(answer, deadline, isStopped) }
+                    }
+                }
+            }
+            if let found { return found }
         }
     }
 

@@ -16,9 +16,9 @@ extension JSON {
         public var maxBytes: Int
         public var maxDepth: Int
         public var maxMembers: Int
-        /// Takes what other people's software writes: the last of two members of one name, NaN and Infinity as null, half a
-        /// surrogate pair and bytes that are no UTF-8 as U+FFFD, a comma behind the last element, line breaks and other control
-        /// characters inside a string. Never for what is stored or signed.
+        /// Takes what other people's software writes: the last of two members of one name, NaN, Infinity and numbers out of
+        /// range as null, half a surrogate pair and bytes that are no UTF-8 as U+FFFD, a comma behind the last element, line
+        /// breaks and other control characters inside a string. Never for what is stored or signed.
         public var isLenient = false
         /// Half a surrogate pair becomes a mark instead of U+FFFD: its other half may stand in the next text (`PartialText`).
         /// Counts where `isLenient` is set.
@@ -137,6 +137,7 @@ private struct JSONParser {
         case UInt8(ascii: "\""): return .string(try string())
         case UInt8(ascii: "t"): return try word("true", .bool(true))
         case UInt8(ascii: "f"): return try word("false", .bool(false))
+        case UInt8(ascii: "n") where limits.isLenient && isAhead(UInt8(ascii: "a")): return try word("nan", .null)
         case UInt8(ascii: "n"): return try word("null", .null)
         case nil: throw fault("the text ends where a value should stand")
         case UInt8(ascii: "N") where limits.isLenient: return try word("NaN", .null)
@@ -398,7 +399,10 @@ extension JSONParser {
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if isWhole, let value = Int64(text) { return .int(value) }
-        guard let value = Double(text), value.isFinite else { throw fault("the number is out of range", at: start) }
+        guard let value = Double(text), value.isFinite else {
+            if limits.isLenient { return .null }
+            throw fault("the number is out of range", at: start)
+        }
         return .double(value)
     }
 }

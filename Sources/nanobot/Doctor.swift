@@ -12,6 +12,7 @@ struct Doctor: ParsableCommand {
             Looks at the settings, the spool's file system and its space, time zones, the
             limit on open files, the rights of files that hold secrets, the model and its
             accounts (each is asked for an answer, without its key), the box for commands,
+            MCP servers (each is started or asked for its tools),
             damaged files of users, and whether the service answers.
             Exit 1 if something has failed. `nanobot check` verifies the jobs themselves.
 

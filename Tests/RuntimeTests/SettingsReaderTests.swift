@@ -64,6 +64,7 @@ import TextFormats
         (#"{"tools": {"mcp_servers": {"a": {"command": "/x", "url": "http://x"}}}}"#, "tools.mcp_servers.a.command"),
         (#"{"tools": {"mcp_servers": {"a": {"url": "ftp://x"}}}}"#, "tools.mcp_servers.a.url"),
         (#"{"tools": {"mcp_servers": {"a": {"comand": "/x"}}}}"#, "did you mean \"command\""),
+        (#"{"tools": {"mcp_wait_s": 121}}"#, "tools.mcp_wait_s"), (#"{"tools": {"mcp_wait_s": "5"}}"#, "tools.mcp_wait_s"),
         (#"{"data_sources": {"m": {"kind": "quotes"}}}"#, "data_sources.m.url"),
         (#"{"data_sources": {"m": {"kind": "quotes", "url": "http://{symbol}.x/"}}}"#, "data_sources.m.url"),
         (#"{"data_sources": {"m": {"kind": "quotes", "url": "http://x", "fields": {"cost": "c"}}}}"#, "data_sources.m.fields.cost"),

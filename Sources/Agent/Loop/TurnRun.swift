@@ -43,7 +43,7 @@ struct TurnRun {
         self.logger = logger
         record = TurnRecord(turn: turn)
         let replay = try record.replay()
-        let built: ContextBuilder.Prompt
+        var built: ContextBuilder.Prompt
         do {
             built = try ContextBuilder(workspace: turn.workspace).systemPrompt(
                 persona: turn.config.persona, sessionSummary: replay.summary, tools: tools.names(for: turn.kind),
@@ -51,6 +51,7 @@ struct TurnRun {
         } catch {
             throw AgentError.storage(error, while: "reading the workspace for the prompt")
         }
+        built.askedFor += tools.missing
         Self.report(built.problems, badLines: replay.badLines, logger)
         prompt = TurnPrompt(turn: turn, built, definitions: tools.definitions(for: turn.kind), replay)
         machine = TurnStateMachine(

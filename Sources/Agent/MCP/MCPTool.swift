@@ -89,30 +89,3 @@ struct MCPTool: Tool {
         return prefix + String(clean.prefix(room)) + "_" + String(repeating: "0", count: 8 - digits.count) + digits
     }
 }
-
-/// The tools of all servers, as they are at the moment.
-public struct MCPToolbox: Sendable {
-    /// What the names of all servers' tools begin with.
-    public static let prefix = "mcp_"
-    /// Seconds a turn waits for servers that have never said what they have.
-    private static let patience = 10.0
-    /// Of all servers together: models' interfaces take 128, ours included.
-    private static let maxTools = 100
-    private let servers: MCPServers
-
-    public init(_ servers: MCPServers) { self.servers = servers }
-
-    /// Of two with one name the first is kept.
-    /// - Parameter cancellation: ends the wait for servers.
-    func tools(_ cancellation: CancellationToken? = nil) -> [any Tool] {
-        var names: Set<String> = []
-        let tools = servers.offers(waiting: Self.patience, cancellation: cancellation).map { MCPTool($0, servers) }
-        return Array(tools.filter { names.insert($0.name).inserted }.prefix(Self.maxTools))
-    }
-
-    /// Begins to ask the servers that have not said yet what they have.
-    public func look() { servers.look() }
-
-    /// The names models call the tools by.
-    public func names() -> Set<String> { Set(tools().map(\.name)) }
-}

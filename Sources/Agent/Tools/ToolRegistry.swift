@@ -11,12 +11,19 @@ public final class ToolRegistry: Sendable {
     private let own: [String: any Tool]
     /// Those of servers, which may come and go.
     private let toolbox: MCPToolbox?
+    /// What is said to the model of servers' tools that are missing; empty when none is.
+    let missing: String
     private let logger: Logger
 
     /// - Parameter tools: of two with one name the later wins.
-    public init(_ tools: [any Tool], toolbox: MCPToolbox? = nil, logger: Logger) {
+    public convenience init(_ tools: [any Tool], toolbox: MCPToolbox? = nil, logger: Logger) {
+        self.init(tools, toolbox: toolbox, missing: "", logger: logger)
+    }
+
+    private init(_ tools: [any Tool], toolbox: MCPToolbox?, missing: String, logger: Logger) {
         own = Dictionary(tools.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
         self.toolbox = toolbox
+        self.missing = missing
         self.logger = logger
     }
 
@@ -38,7 +45,8 @@ public final class ToolRegistry: Sendable {
     /// what it was offered is what it can call, and nothing it asks for waits for a server again.
     func settled(_ cancellation: CancellationToken? = nil) -> ToolRegistry {
         guard let toolbox else { return self }
-        return ToolRegistry(Array(all(with: toolbox.tools(cancellation)).values), logger: logger)
+        let now = toolbox.snapshot(cancellation, logger)
+        return ToolRegistry(Array(all(with: now.tools).values), toolbox: nil, missing: now.note, logger: logger)
     }
 
     /// What a turn of that kind may call, sorted by name so that the request's bytes are the same every time.
@@ -70,7 +78,7 @@ public final class ToolRegistry: Sendable {
     /// No server's tool takes the place of one of ours.
     private var all: [String: any Tool] {
         guard let toolbox else { return own }
-        return all(with: toolbox.tools())
+        return all(with: toolbox.snapshot(nil, logger).tools)
     }
 
     private func all(with tools: [any Tool]) -> [String: any Tool] {

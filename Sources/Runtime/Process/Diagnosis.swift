@@ -5,6 +5,7 @@ import Agent
 import DurableFiles
 import Foundation
 import HTTPTransport
+import MCP
 import Providers
 import Spool
 import Subprocesses
@@ -38,7 +39,8 @@ extension NanobotServices {
         [
             Diagnosis("settings", .ok, "config.json and the environment are read"),
             folders, space, timeZones, descriptors, secrets, model,
-        ] + windowDiagnoses + priceDiagnoses + accountDiagnoses + [exec].compactMap { $0 } + users + [service].compactMap { $0 }
+        ] + windowDiagnoses + priceDiagnoses + accountDiagnoses + [exec].compactMap { $0 } + mcpDiagnoses + users
+            + [service].compactMap { $0 }
     }
 
     /// Users whose files have to be repaired by hand, one line each; one line when there are none.
@@ -163,6 +165,21 @@ extension NanobotServices {
             return Diagnosis("exec", .failure, "the tool is not offered: \(problem)")
         }
         return Diagnosis("exec", .ok, "commands run in a box of bubblewrap")
+    }
+
+    /// Each server is started, or asked, for the list of its tools.
+    private var mcpDiagnoses: [Diagnosis] {
+        let configured = settings.mcpServers.compactMap { $0.settings(environment) }
+        let servers = MCPServers(configured, startSeconds: max(Self.patience, settings.mcpWait))
+        defer { servers.close() }
+        _ = servers.offers(waiting: max(Self.patience, settings.mcpWait) + 1)
+        return servers.report().map { server, tools, problem in
+            let name = "mcp \(server)"
+            guard let tools else {
+                return Diagnosis(name, .failure, problem ?? "it did not answer in time; its tools are missing")
+            }
+            return Diagnosis(name, problem == nil ? .ok : .warning, "\(tools) tools" + (problem.map { "; \($0)" } ?? ""))
+        }
     }
 
     private var service: Diagnosis? {

@@ -193,10 +193,11 @@ public final class NanobotServices: Sendable {
     ) -> MCPToolbox? {
         let servers = settings.mcpServers.compactMap { $0.settings(environment) }
         guard !servers.isEmpty else { return nil }
-        let all = MCPServers(servers) { [logger] server, problem in
-            logger.warning("an MCP server cannot be used", metadata: ["server": "\(server)", "error": "\(problem)"])
+        let all = MCPServers(servers, startSeconds: max(MCPServers.startSeconds, settings.mcpWait)) { server, problem in
+            logger.warning(
+                "an MCP server or a tool of it cannot be used", metadata: ["server": "\(server)", "error": "\(problem)"])
         }
-        return MCPToolbox(all)
+        return MCPToolbox(all, patience: settings.mcpWait)
     }
 
     /// A user's skills, with what is wrong with them.

@@ -1,5 +1,5 @@
-// The settings `tools.mcp_servers`, read strictly. Keys are looked up in the environment or their files when a server is
-// started or asked. Failure: FieldError that names the key.
+// The settings `tools.mcp_servers` and `tools.mcp_wait_s`, read strictly. Keys are looked up in the environment or their files
+// when a server is started or asked. Failure: FieldError that names the key.
 import DurableFiles
 import Foundation
 import MCP
@@ -8,10 +8,12 @@ import TextFormats
 enum MCPSettings {
     private static let maxServers = 32
 
-    /// - Parameters:
-    ///   - home: what relative key files are relative to.
-    ///   - environment: where keys are.
-    static func read(_ tools: inout ObjectReader) throws(FieldError) -> [MCPEntry] {
+    static func read(_ tools: inout ObjectReader, into settings: inout Settings) throws(FieldError) {
+        settings.mcpServers = try servers(&tools)
+        settings.mcpWait = try tools.int("mcp_wait_s", in: 0...120).map(Double.init) ?? settings.mcpWait
+    }
+
+    private static func servers(_ tools: inout ObjectReader) throws(FieldError) -> [MCPEntry] {
         guard let servers = try tools.object("mcp_servers") else { return [] }
         guard servers.members.count <= maxServers else {
             throw tools.error("mcp_servers", "has more than \(maxServers) servers")

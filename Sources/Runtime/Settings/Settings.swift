@@ -36,6 +36,8 @@ public struct Settings: Sendable {
     public var web = WebSettings()
     /// `tools.exec`; nil: off.
     public var exec: ExecOptions?
+    /// `tools.mcp_wait_s`: seconds a turn waits for MCP servers that have not said yet which tools they have.
+    var mcpWait = MCPToolbox.standardPatience
     /// `tools.mcp_servers`.
     public var mcpServers: [MCPEntry] = []
     /// `data_sources`.

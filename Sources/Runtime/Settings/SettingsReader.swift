@@ -106,7 +106,7 @@ public struct SettingsReader: Sendable {
         if var tools = try reader.object("tools") {
             settings.web = try WebSettings(&tools)
             settings.exec = try ExecSettings.read(&tools)
-            settings.mcpServers = try MCPSettings.read(&tools)
+            try MCPSettings.read(&tools, into: &settings)
             try tools.finish()
         }
         if let sources = try reader.object("data_sources") {
