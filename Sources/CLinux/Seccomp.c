@@ -4,6 +4,7 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
@@ -170,6 +171,9 @@ static void build(struct program *program) {
     // The network namespace bounds these; other families may reach the machine itself (AF_VSOCK) or rare kernel code.
     const unsigned families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
     decide(program, SYS_socket, 0, families, 4, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EAFNOSUPPORT);
+    // A lease makes nanobot's own opening of a file wait until the command gives it back.
+    const unsigned leases[] = {F_SETLEASE, F_NOTIFY};
+    decide(program, SYS_fcntl, 1, leases, 2, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
     const unsigned personalities[] = {0, 0xFFFFFFFF, 8, 0x20000, 0x20008};
     decide(program, SYS_personality, 0, personalities, 5, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM);
     end(program, SECCOMP_RET_ALLOW);

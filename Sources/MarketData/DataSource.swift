@@ -64,6 +64,13 @@ public struct DataSource: Sendable {
         return url.replacingOccurrences(of: Self.placeholder, with: encoded)
     }
 
+    /// Hides the credentials of one exchange: in its headers, and in the query of its address.
+    func secrets(_ headers: [(name: String, value: String)], _ address: String) -> SecretScrubber {
+        let query = URLComponents(string: address)?.queryItems ?? []
+        return SecretScrubber(
+            headers: (headers + query.map { ($0.name, $0.value ?? "") }).filter { SecretScrubber.isCredential(name: $0.name) })
+    }
+
     /// The records of a JSON answer, with our names of their columns; other forms as they are.
     func records(_ bytes: [UInt8]) throws(MarketDataError) -> [UInt8] {
         guard format == .json, isPerSymbol || !path.isEmpty || !fields.isEmpty else { return bytes }

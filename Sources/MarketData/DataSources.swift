@@ -4,6 +4,7 @@
 import Foundation
 import HTTPTransport
 import Synchronization
+import TextFormats
 import WebText
 
 public final class DataSources: Sendable {
@@ -196,6 +197,7 @@ public final class DataSources: Sendable {
         guard var headers = source.headers() else {
             return .failure(Self.problem(source, "its key is not set"), until: Self.now + Self.rest)
         }
+        let secrets = source.secrets(headers, address)
         if let tag = before?.tag { headers.append((name: "If-None-Match", value: tag)) }
         let seconds = min(source.timeout, deadline - Self.now)
         guard seconds > 0 else { return .failure(Self.problem(source, "there was no time left to ask it"), until: 0) }
@@ -208,7 +210,8 @@ public final class DataSources: Sendable {
                 return .answer(Answer(bytes: before.bytes, time: Self.now, tag: before.tag))
             }
             guard response.isSuccess else { return refused(source, response) }
-            var bytes = response.body
+            // A source that repeats its key would bring it into reports and conversations.
+            var bytes = secrets.hide(response.body)
             if source.format == .feed {
                 bytes = Array(TextDecoding.text(bytes, contentType: response.header("content-type")).utf8)
             }
@@ -220,7 +223,7 @@ public final class DataSources: Sendable {
             }
         } catch {
             let isOver = error.code == .cancelled
-            return .failure(Self.problem(source, error.detail), until: isOver ? 0 : Self.now + Self.rest)
+            return .failure(Self.problem(source, secrets.hide(error.detail)), until: isOver ? 0 : Self.now + Self.rest)
         }
     }
 

@@ -59,6 +59,13 @@ public struct SecretScrubber: Sendable {
         return ranges.isEmpty ? text : Self.replaced(ranges, in: bytes)
     }
 
+    /// The same for text in any encoding that keeps ASCII.
+    public func hide(_ bytes: [UInt8]) -> [UInt8] {
+        guard !patterns.isEmpty else { return bytes }
+        let ranges = patterns.ranges(in: bytes)
+        return ranges.isEmpty ? bytes : Self.replacing(ranges, in: bytes)
+    }
+
     /// Every string in `json`, names of members too.
     public func hide(_ json: JSON) -> JSON {
         guard !patterns.isEmpty else { return json }
@@ -69,13 +76,17 @@ public struct SecretScrubber: Sendable {
     }
 
     private static func replaced(_ ranges: [Range<Int>], in bytes: [UInt8]) -> String {
+        String(decoding: replacing(ranges, in: bytes), as: UTF8.self)
+    }
+
+    private static func replacing(_ ranges: [Range<Int>], in bytes: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         var place = 0
         for range in ranges {
             result += bytes[place..<range.lowerBound] + Array(mark.utf8)
             place = range.upperBound
         }
-        return String(decoding: result + bytes[place...], as: UTF8.self)
+        return result + bytes[place...]
     }
 
     // MARK: Words of a failure

@@ -182,6 +182,17 @@ struct WebToolTests {
         #expect(ToolTests.code(refused) == "web_search_failed" && server.requests.count == 1)
     }
 
+    @Test("A service that repeats its key in a result does not bring it into the conversation")
+    func echoedKey() throws {
+        let server = try LoopbackHTTPServer { _ in
+            .json("{\"results\":[{\"title\":\"of secret&#45;key\",\"url\":\"https://e.org/?k=secret-key\",\"content\":\"D\"}]}")
+        }
+        let options = WebSearchOptions(provider: .tavily, baseURL: server.url, key: { "secret-key" })
+        let answer = try Self.call(Self.registry(WebSearchTool(options: options)), "web_search", ["query": "x"])
+        let text = try #require(answer["results"]?.string.flatMap(UntrustedContent.unfenced))
+        #expect(text == "1. of [key]\n   https://e.org/?k=[key]\n   D")
+    }
+
     @Test("Without settings no web tool is offered")
     func absent() {
         let names = ToolRegistry.standard(logger: AgentHouse.logger).names(for: .chat)

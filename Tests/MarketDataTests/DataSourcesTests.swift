@@ -49,6 +49,20 @@ struct DataSourcesTests {
         #expect(server.requests.allSatisfy { $0.header("x-key") == "k" })
     }
 
+    @Test("a source that repeats its key, from a header or its address, does not bring it into a report")
+    func echoedKey() throws {
+        let server = try LoopbackHTTPServer { _ in
+            .json(#"[{"symbol": "AAPL", "price": 1.5, "name": "for header-key-1 and query-key-2", "currency": "USD"}]"#)
+        }
+        let sources = DataSources([
+            source(server.url + "/q?apikey=query-key-2") { $0.headers = { [(name: "X-API-Key", value: "header-key-1")] } }
+        ])
+        let (pieces, problems) = sources.quotes(["AAPL"])
+        #expect(problems.isEmpty)
+        let text = String(decoding: try #require(pieces.first).bytes, as: UTF8.self)
+        #expect(text.contains("for [key] and [key]") && text.contains("1.5"))
+    }
+
     @Test("one symbol's answer need not name it")
     func plain() throws {
         let server = try LoopbackHTTPServer { _ in

@@ -82,7 +82,10 @@ import TextFormats
         let request = try JobRequest.parse(["kind": "report", "user_id": "demo"], now: Date())
         let id = try bench.services.client.submit(request, source: .cli).id
         let name = try #require(try bench.services.spool.names(in: .queued).first)
-        guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+        guard case .claimed(let claim) = try bench.services.spool.claim(name) else {
+            Issue.record("the job could not be claimed")
+            return
+        }
         try bench.services.workspaces.delete(user)
         try bench.services.accounts.create(user)
         let outcome = bench.services.makeRouter().run(
@@ -117,7 +120,10 @@ import TextFormats
         for _ in 0..<2 {
             // The second time as after a crash between the answer and the final line.
             let name = try #require(try bench.services.spool.names(in: .queued).first)
-            guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+            guard case .claimed(let claim) = try bench.services.spool.claim(name) else {
+                Issue.record("the job could not be claimed")
+                return
+            }
             let outcome = bench.services.makeRouter().run(
                 claim.job, record: claim.record, cancellation: CancellationFlag())
             guard case .completed = outcome else {
@@ -243,7 +249,10 @@ import TextFormats
         }
         let running = try submit("one", "s")
         let name = try #require(try bench.services.spool.names(in: .queued).first)
-        guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+        guard case .claimed(let claim) = try bench.services.spool.claim(name) else {
+            Issue.record("the job could not be claimed")
+            return
+        }
         let waiting = try submit("two", "s")
         let elsewhere = try submit("three", "t")
         let stop = try submit("/stop", "s")
@@ -274,7 +283,10 @@ import TextFormats
         let id = try bench.services.client.submit(request, source: .api).id
         try used(1, "b")
         let name = try #require(try bench.services.spool.names(in: .queued).first { $0.id == id })
-        guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+        guard case .claimed(let claim) = try bench.services.spool.claim(name) else {
+            Issue.record("the job could not be claimed")
+            return
+        }
         let outcome = bench.services.makeRouter().run(
             claim.job, record: claim.record, cancellation: CancellationFlag())
         guard case .failed(let failure, _) = outcome else {
@@ -307,7 +319,10 @@ import TextFormats
         let before = layout.path(.queued, name)
         name.user = "other"
         try LinuxFileSystem().rename(before, layout.path(.queued, name))
-        guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+        guard case .claimed(let claim) = try bench.services.spool.claim(name) else {
+            Issue.record("the job could not be claimed")
+            return
+        }
         let outcome = bench.services.makeRouter().run(
             claim.job, record: claim.record, cancellation: CancellationFlag())
         guard case .failed(let failure, _) = outcome else {

@@ -133,6 +133,12 @@ struct BubblewrapTests {
             for family in (17, 38, 40):
                 try: socket.socket(family, 5 if family == 38 else 3 if family == 17 else 1); print('open: family', family)
                 except OSError as e: assert e.errno == 97, e
+            import fcntl, os
+            held = os.open('lease', os.O_RDONLY | os.O_CREAT)
+            for call in (1024, 1026):
+                try: fcntl.fcntl(held, call, 0); print('open: fcntl', call)
+                except PermissionError: pass
+            fcntl.fcntl(held, fcntl.F_GETFL)
             socket.socket(1); socket.socket(2)
             t = threading.Thread(target=print, args=('thread',)); t.start(); t.join()
             print(subprocess.check_output(['echo', 'child']).decode())

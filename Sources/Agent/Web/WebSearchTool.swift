@@ -104,7 +104,8 @@ public struct WebSearchTool: Tool {
         }
         guard response.isSuccess else { throw Self.failure(status: response.status) }
         do throws(JSONError) {
-            return try JSON.parse(response.body)
+            // A service that repeats its key in an answer would bring it into the conversation.
+            return try JSON.parse(SecretScrubber([key]).hide(response.body))
         } catch {
             throw ToolFailure(code: "web_search_failed", detail: "the search service's answer is no JSON")
         }
