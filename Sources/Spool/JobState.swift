@@ -52,12 +52,15 @@ public struct JobFailure: Sendable, Hashable {
     public var isRetryable: Bool
     /// Seconds the other side asked us to wait.
     public var retryAfter: Double?
+    /// The next try must begin before this time. Not kept on disk: whoever sets it says `isRetryable: false` after it.
+    public var retryUntil: Date?
 
-    public init(code: String, detail: String, isRetryable: Bool, retryAfter: Double? = nil) {
+    public init(code: String, detail: String, isRetryable: Bool, retryAfter: Double? = nil, retryUntil: Date? = nil) {
         self.code = code
         self.detail = detail
         self.isRetryable = isRetryable
         self.retryAfter = retryAfter
+        self.retryUntil = retryUntil
     }
 
     public static let expiredCode = "expired"

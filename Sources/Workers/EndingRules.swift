@@ -141,7 +141,9 @@ struct EndingRules: Sendable {
             return .hold(until: now + max(asked, shortestHold), failure)
         }
         guard attempt + 1 < policy.maxAttempts else { return .bury(failure, usage: usage) }
-        let delay = max(asked, backoff(attempt: attempt, random: random))
+        // At once rather than too late; what the other side asked for is kept in any case.
+        let left = failure.retryUntil.map { max(0, $0.timeIntervalSince(now) - 1) } ?? .infinity
+        let delay = max(asked, min(backoff(attempt: attempt, random: random), left))
         return .retry(failure, due: now + delay, usage: usage)
     }
 

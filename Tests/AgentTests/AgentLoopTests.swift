@@ -43,6 +43,33 @@ struct AgentLoopTests {
         #expect(entries[2].message.toolCallID == "c1")
     }
 
+    @Test(
+        "A step ends by the job's time, over all attempts",
+        arguments: [
+            (secondsAgo: 10.0, retryAfter: 0.0, mayBeTried: true), (57.0, 0.0, true), (58.5, 0.0, false), (10.0, 49.0, true),
+            (10.0, 50.0, false), (3_600.0, 0.0, false),
+        ])
+    func stepEnds(secondsAgo: Double, retryAfter: Double, mayBeTried: Bool) throws {
+        let house = try AgentHouse()
+        let alice = try house.addUser("alice")
+        let journal = MemoryJournal()
+        let since = house.services.now().addingTimeInterval(-secondsAgo)
+        try journal.recordRequests(step: 0, count: 2, since: since)
+        let model = ScriptedProvider([
+            .fail(ProviderError(code: .overloaded, detail: "full", retryAfter: retryAfter, isRetryable: true))
+        ])
+        var turn = try house.turn(alice, "hello", model: model)
+        turn.limits.stepSeconds = 60
+        let error = #expect(throws: AgentError.self) {
+            try house.loop.run(turn, journal: journal, events: MemoryEvents(), cancellation: CancellationToken())
+        }
+        #expect(error?.code == "overloaded" && error?.isRetryable == mayBeTried)
+        #expect(error?.retryUntil == since.addingTimeInterval(60))
+        // The request may not outlast the step; after a time without a process the step gets one whole try.
+        let timeout = try #require(model.requests.first).timeout
+        #expect(secondsAgo > 60 ? timeout > 60 : timeout <= 60 - secondsAgo)
+    }
+
     /// A model whose streamed words turn out to be reasoning.
     private struct TakingBackProvider: ChatProvider {
         let name = "taking-back"

@@ -77,6 +77,17 @@ struct TurnStateMachineTests {
             [.started, answer(""), answer(" \n"), answer(""), answer("late")],
             ["call 0", "call 1", "call 2", "call 3 no tools", "finish late"]
         ),
+        // A call without a name is told to the model once.
+        (
+            [.started, answer("", calls: [call(1, name: " ")]), .toolFinished(index: 0, result: "no name"),
+             answer("half", calls: [call(2, name: "")])],
+            ["call 0", "run -", "call 1", "finish half"]
+        ),
+        (
+            [.started, answer("", calls: [call(1, name: "")]), .toolFinished(index: 0, result: "no name"),
+             answer("", calls: [call(2)]), .toolFinished(index: 0, result: "b"), answer("done")],
+            ["call 0", "run -", "call 1", "run +", "call 2", "finish done"]
+        ),
         ([.started, .failed(ProviderError(code: .quota, detail: "no credit"))], ["call 0", "fail quota"]),
         ([.started, .failed(ProviderError(code: .cancelled, detail: ""))], ["call 0", "stop cancelled"]),
         (

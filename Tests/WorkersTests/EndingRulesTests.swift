@@ -70,6 +70,11 @@ import TextFormats
             testDescription: "a negative Retry-After counts as none", outcome: failed("overloaded", after: -5),
             label: "retried", code: "overloaded", due: 1),
         Row(
+            testDescription: "a step with little time left is tried again within it",
+            outcome: .failed(
+                JobFailure(code: "overloaded", detail: "", isRetryable: true, retryUntil: now + 3), usage: nil),
+            attempt: 3 - 1, label: "retried", code: "overloaded", due: 2),
+        Row(
             testDescription: "a rate limit holds the account", outcome: failed("rate_limited", after: 20),
             label: "held", code: "rate_limited", due: 20),
         Row(

@@ -28,6 +28,17 @@ struct TurnRun {
     private var told = ""
     /// What was streamed of an answer that did not come to its end.
     private var unfinished = ""
+    /// When the step is over whose model call has failed.
+    private var stepEnd: Date?
+
+    /// Seconds until a failed job is tried again, at the most: a step with less left has failed for good.
+    private static let shortestRetry = 2.0
+
+    /// When the first request of a step was made. Used by the turn's thread alone.
+    private final class StepStart {
+        var date: Date?
+        init(_ date: Date?) { self.date = date }
+    }
 
     init(
         turn: Turn, tools: ToolRegistry, services: AgentServices, journal: any RunJournal, events: any TurnEvents,
@@ -97,7 +108,8 @@ struct TurnRun {
         if let recorded = journal.modelResponse(step: call.step) { return try replayed(recorded, step: call.step) }
         if let stop = stopIfAsked() { return stop }
         guard var request = request(for: call) else { throw AgentError.contextLengthExceeded(turn.model) }
-        let allowance = allowance(step: call.step)
+        let start = StepStart(journal.firstRequest(step: call.step))
+        let allowance = allowance(step: call.step, start)
         request.allowance = allowance
         if let budget {
             budget.spent(machine.usage)
@@ -111,9 +123,11 @@ struct TurnRun {
                 request, cancellation: cancellation, onDelta: turn.streams ? { words.add($0) } : nil)
         } catch {
             unfinished = words.text
+            stepEnd = allowance.used > 0 ? end(of: start) : nil
+            let failure = Result { () throws(AgentError) in try counted(error, allowance, start, step: call.step) }
             // The provider says "cancelled" for every reason; the token knows which one it was.
             if let stop = stopIfAsked() { return stop }
-            return .failed(try counted(error, allowance, step: call.step))
+            return .failed(try failure.get())
         }
         told += words.corrected(to: response.message.content, after: told)
         let time = services.now()
@@ -121,21 +135,24 @@ struct TurnRun {
             let line: JSON = ["response": response.json, "at": .string(RFC3339.string(time))]
             try journal.recordModelResponse(step: call.step, line)
         }
+        stepEnd = nil
         advance(step: call.step)
         // The time as the journal gives it back, so that a resumed turn stores the same.
         return .responded(response, at: RFC3339.date(RFC3339.string(time)) ?? time)
     }
 
     /// What the step may still ask for, over all attempts of the job's run.
-    private func allowance(step: Int) -> RequestAllowance {
+    private func allowance(step: Int, _ start: StepStart) -> RequestAllowance {
         // Requests leave on the turn's own thread, which waits for them: the journal is used by that thread alone.
-        nonisolated(unsafe) let journal = journal
-        let logger = logger
+        nonisolated(unsafe) let (journal, start) = (journal, start)
+        let (logger, now) = (logger, services.now)
         return RequestAllowance(used: journal.requestsMade(step: step)) { count in
+            let since = start.date ?? now()
+            start.date = since
             // The first request needs no record before it leaves: if it fails, `counted` records it.
             guard count > 1 else { return }
             do {
-                try journal.recordRequests(step: step, count: count)
+                try journal.recordRequests(step: step, count: count, since: since)
             } catch {
                 logger.warning("a request is not recorded", metadata: ["error": "\(error)"])
             }
@@ -144,17 +161,36 @@ struct TurnRun {
 
     /// Records what a failed step has asked for. A step that may ask for nothing more has failed for good.
     private func counted(
-        _ error: ProviderError, _ allowance: RequestAllowance, step: Int
+        _ error: ProviderError, _ allowance: RequestAllowance, _ start: StepStart, step: Int
     ) throws(AgentError) -> ProviderError {
         if allowance.used != journal.requestsMade(step: step) {
             try recorded(while: "recording the requests of a step") {
-                try journal.recordRequests(step: step, count: allowance.used)
+                try journal.recordRequests(step: step, count: allowance.used, since: start.date ?? services.now())
             }
         }
         guard allowance.isEmpty, error.isRetryable else { return error }
         var error = error
         error.isRetryable = false
         error.detail += " (asked \(allowance.used) times, which is all that one answer may cost)"
+        return error
+    }
+
+    /// When a step is over that has made requests: nil while none of them counts.
+    private func end(of start: StepStart) -> Date? {
+        guard let seconds = turn.limits.stepSeconds else { return nil }
+        return start.date?.addingTimeInterval(seconds)
+    }
+
+    /// A step ends by the job's time, over all attempts: without time for another try its failure is the job's.
+    private func bounded(_ error: AgentError) -> AgentError {
+        guard error.isRetryable, !error.isPause, let stepEnd else { return error }
+        var error = error
+        error.retryUntil = stepEnd
+        let wait = max(Self.shortestRetry, error.retryAfter ?? 0)
+        // After a time without a process there may be less than none left: the step gets this one try.
+        guard services.now().addingTimeInterval(wait) >= stepEnd else { return error }
+        error.isRetryable = false
+        error.detail += " (one answer may take the job's timeout_s, over all tries)"
         return error
     }
 
@@ -171,7 +207,11 @@ struct TurnRun {
 
     /// - Returns: nil where not even the question has room.
     private func request(for call: ModelCall) -> ChatRequest? {
-        let left = turn.limits.deadline.map { $0.timeIntervalSince(services.now()) } ?? .infinity
+        let now = services.now()
+        let ends = [turn.limits.deadline, end(of: StepStart(journal.firstRequest(step: call.step)))].compactMap {
+            $0?.timeIntervalSince(now)
+        }
+        let left = ends.filter { $0 > 0 }.min() ?? .infinity
         let plain = ChatRequest(
             model: turn.model.model, messages: [], toolChoice: call.mayUseTools ? .auto : .none, stream: turn.streams,
             timeout: max(1, min(turn.limits.modelCallSeconds, left)), idleTimeout: turn.limits.idleSeconds,
@@ -285,6 +325,7 @@ struct TurnRun {
 
     /// Leaves the session in order after a failure and adds what the turn has cost.
     private mutating func closed(after error: AgentError) -> AgentError {
+        let error = bounded(error)
         // Answers the calls that have no result; a machine that is finished already stays as it is.
         _ = machine.handle(.stopRequested(.cancelled))
         if !error.isPause {

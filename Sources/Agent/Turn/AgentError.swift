@@ -1,5 +1,6 @@
 // The one error of this room. What is retryable is decided here, where it is made.
 import DurableFiles
+import Foundation
 import Providers
 
 /// Why a turn, or an operation on a session or on memory, did not succeed.
@@ -14,6 +15,8 @@ public struct AgentError: Error, Sendable, CustomStringConvertible {
     public var isRetryable: Bool
     /// Seconds the provider asked to wait.
     public var retryAfter: Double?
+    /// When the step that failed is over, whatever attempts the job has left.
+    public var retryUntil: Date?
     /// What the turn has cost so far, replayed calls included.
     public var usage: TokenUsage
     /// The error underneath, for the caller that made it (such as a journal's).

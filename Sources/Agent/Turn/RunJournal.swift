@@ -21,8 +21,10 @@ public protocol RunJournal: AnyObject {
     func recordModelResponse(step: Int, _ response: JSON) throws
     /// How many requests earlier attempts of this run have made for a step that has no answer yet.
     func requestsMade(step: Int) -> Int
-    /// The number of requests so far. Need not survive a power cut, only the process.
-    func recordRequests(step: Int, count: Int) throws
+    /// When the first of these requests was made; nil before it.
+    func firstRequest(step: Int) -> Date?
+    /// The number of requests so far, and when the first of them was made. Need not survive a power cut, only the process.
+    func recordRequests(step: Int, count: Int, since: Date) throws
     /// - Parameter callKey: `<step>:<index>`, unique within the job.
     func toolState(callKey: String) -> ToolState
     func recordIntent(callKey: String, name: String, arguments: String) throws

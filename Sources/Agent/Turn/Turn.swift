@@ -86,6 +86,8 @@ public struct TurnLimits: Sendable, Hashable {
     public var modelCallSeconds: Double = 120
     /// Silence of a streaming provider, in seconds.
     public var idleSeconds: Double = 90
+    /// Seconds from the first request of a step until the step has failed for good, over all attempts of the job.
+    public var stepSeconds: Double?
     /// When the whole job must be over.
     public var deadline: Date?
 

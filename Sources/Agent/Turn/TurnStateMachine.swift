@@ -85,6 +85,8 @@ struct TurnStateMachine: Sendable {
     var usedCallIDs: Set<String> = []
     private var rounds = 0
     private var emptyAnswers = 0
+    /// Answers whose calls all lack a name.
+    private var namelessAnswers = 0
     private var squeezes = 0
     /// Beginnings of an answer that was cut at the output limit.
     private var parts: [String] = []
@@ -136,6 +138,11 @@ struct TurnStateMachine: Sendable {
         steps += 1
         model = response.model
         if call.mayUseTools, !response.message.toolCalls.isEmpty {
+            if response.message.toolCalls.allSatisfy({ $0.name.allSatisfy(\.isWhitespace) }) {
+                namelessAnswers += 1
+                // The model was told once that its calls have no name. It would be told again and again.
+                if namelessAnswers > 1 { return finishNameless(response, at: time) }
+            }
             return beginRound(response, at: time, step: call.step)
         }
         let text = response.message.content
@@ -172,6 +179,11 @@ struct TurnStateMachine: Sendable {
             append(.user(texts.finalisation), at: time, isLasting: false)
         }
         return callModel()
+    }
+
+    private mutating func finishNameless(_ response: ChatResponse, at time: Date) -> Action {
+        let text = parts.joined() + response.message.content
+        return finish(text.allSatisfy(\.isWhitespace) ? texts.emptyAnswer : text, at: time)
     }
 
     private mutating func finish(_ text: String, _ reason: FinishReason = .stop, at time: Date) -> Action {

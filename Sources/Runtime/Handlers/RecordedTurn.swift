@@ -37,7 +37,8 @@ private final class RecordedJournal: RunJournal {
     func toolState(callKey: String) -> ToolState { results[callKey].map { .result($0) } ?? .none }
     func recordModelResponse(step: Int, _ response: JSON) throws { throw ReadOnly() }
     func requestsMade(step: Int) -> Int { 0 }
-    func recordRequests(step: Int, count: Int) throws { throw ReadOnly() }
+    func firstRequest(step: Int) -> Date? { nil }
+    func recordRequests(step: Int, count: Int, since: Date) throws { throw ReadOnly() }
     func recordIntent(callKey: String, name: String, arguments: String) throws { throw ReadOnly() }
     func recordResult(callKey: String, _ result: String) throws { throw ReadOnly() }
 }

@@ -15,7 +15,7 @@ final class SpoolJournal: RunJournal {
     private let run: Int
     private var models: [Int: JSON] = [:]
     private var tools: [String: ToolState] = [:]
-    private var requests: [Int: Int] = [:]
+    private var requests: [Int: (count: Int, since: Date?)] = [:]
 
     /// - Parameter run: of the job; what an earlier run asked for does not count in this one.
     init(_ record: RunRecord, run: Int) {
@@ -32,7 +32,7 @@ final class SpoolJournal: RunJournal {
                 if let step = line.fields["step"]?.int, let count = line.fields["requests"]?.int,
                     line.fields["run"]?.int == run
                 {
-                    requests[step] = count
+                    requests[step] = (count, line.fields["since"]?.string.flatMap(RFC3339.date))
                 }
             case .result:
                 if let key = line.fields["call"]?.string, let text = line.fields["result"]?.string {
@@ -49,12 +49,15 @@ final class SpoolJournal: RunJournal {
         models[step] = response
     }
 
-    func requestsMade(step: Int) -> Int { requests[step] ?? 0 }
+    func requestsMade(step: Int) -> Int { requests[step]?.count ?? 0 }
+    func firstRequest(step: Int) -> Date? { requests[step].flatMap { $0.count > 0 ? $0.since : nil } }
 
-    func recordRequests(step: Int, count: Int) throws {
+    func recordRequests(step: Int, count: Int, since: Date) throws {
         try record.journal(
-            .intent, ["step": JSON(step), "requests": JSON(count), "run": JSON(run)], isRepeatable: true)
-        requests[step] = count
+            .intent,
+            ["step": JSON(step), "requests": JSON(count), "since": .string(RFC3339.string(since)), "run": JSON(run)],
+            isRepeatable: true)
+        requests[step] = (count, since)
     }
 
     func toolState(callKey: String) -> ToolState { tools[callKey] ?? .none }

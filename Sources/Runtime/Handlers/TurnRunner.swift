@@ -52,6 +52,7 @@ struct TurnRunner: Sendable {
         }
         var limits = TurnLimits(deadline: setting.deadline)
         if let rounds = plan.toolRounds { limits.toolRounds = rounds }
+        limits.stepSeconds = Double(setting.request.timeout)
         // A call that delivers may take all the time the job has; one that does not is ended by its silence.
         limits.modelCallSeconds = max(limits.modelCallSeconds, Double(setting.request.timeout))
         var turn = Turn(
@@ -90,7 +91,8 @@ struct TurnRunner: Sendable {
         logger.warning("turn failed", metadata: ["code": "\(error.code)", "detail": "\(error.detail)"])
         return .failed(
             JobFailure(
-                code: error.code, detail: error.detail, isRetryable: error.isRetryable, retryAfter: error.retryAfter),
+                code: error.code, detail: error.detail, isRetryable: error.isRetryable, retryAfter: error.retryAfter,
+                retryUntil: error.retryUntil),
             usage: usage)
     }
 }

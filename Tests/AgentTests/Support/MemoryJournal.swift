@@ -1,6 +1,7 @@
 // A journal in memory that outlives "processes": after a set number of records it calls `onLimit`, which a test uses to
 // stop the turn there; or it fails instead of recording.
 import Agent
+import Foundation
 import TextFormats
 
 final class MemoryJournal: RunJournal {
@@ -27,7 +28,14 @@ final class MemoryJournal: RunJournal {
 
     func requestsMade(step: Int) -> Int { requests[step] ?? 0 }
 
-    func recordRequests(step: Int, count: Int) throws { requests[step] = count }
+    private(set) var beginnings: [Int: Date] = [:]
+
+    func firstRequest(step: Int) -> Date? { requestsMade(step: step) > 0 ? beginnings[step] : nil }
+
+    func recordRequests(step: Int, count: Int, since: Date) throws {
+        requests[step] = count
+        beginnings[step] = since
+    }
 
     func toolState(callKey: String) -> ToolState {
         if let result = results[callKey] { return .result(result) }
