@@ -169,7 +169,7 @@ struct AgentLoopTests {
             let request = try #require(model.requests.first)
             #expect(request.model == "model")
             #expect(request.messages.map(\.role) == [.system, .user, .assistant, .user])
-            #expect(request.messages[1].content == "first")
+            #expect(request.messages[1].content.hasPrefix("first\n\n---\n[context]\n"))
             let lines = request.messages[3].content.components(separatedBy: "\n")
             #expect(lines.prefix(4) == ["second", "", "---", "[context]"])
             #expect(lines[4] == "time: \(RFC3339.string(AgentHouse.noon)) (Asia/Shanghai)")

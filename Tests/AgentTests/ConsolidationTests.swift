@@ -34,23 +34,84 @@ struct ConsolidationTests {
         }
     }
 
-    @Test("what no request carries any more is due, in whole turns, and once")
+    @Test("the older part is due in whole turns, and once; until the history has it, requests carry it")
     func backlog() throws {
         #expect(try store.backlog(session) == nil)
-        try say(0..<34)
+        try say(0..<39)
         #expect(try store.backlog(session) == nil)
-        try say(34..<35)
+        try say(39..<40)
         let due = try #require(try store.backlog(session))
-        #expect(due.entries.map(\.id) == (0..<14).flatMap { ["j\($0):0", "j\($0):1"] })
+        #expect(due.entries.map(\.id) == (0..<29).flatMap { ["j\($0):0", "j\($0):1"] } + ["j29:0", "j29:1"])
         #expect(!due.isClosed)
-        try store.markConsolidated(session, through: "j13:1", summary: "So far.", at: Date())
-        #expect(try store.backlog(session) == nil)
-        #expect(try store.replay(session, excluding: "").summary == "So far.")
-        try say(35..<50)
-        #expect(try store.backlog(session)?.entries.first?.id == "j14:0")
+        try say(40..<43)
+        #expect(try store.replay(session, excluding: "").messages.count == 86, "no word has left the prompt yet")
+        let made = try #require(try store.backlog(session, through: "j29:1"))
+        #expect(made.entries == due.entries)
+        try store.markConsolidated(session, through: "j29:1", summary: "So far.", at: Date())
+        #expect(try store.backlog(session) == nil && store.backlog(session, through: "j29:1") == nil)
+        let replay = try store.replay(session, excluding: "")
+        #expect(replay.summary == "So far." && replay.messages.count == 26)
+        #expect(replay.messages.first?.content == "question 30")
+        try say(43..<70)
+        #expect(try store.backlog(session)?.entries.first?.id == "j30:0")
         #expect(try store.backlog(session)?.summary == "So far.")
-        #expect(try store.backlog(session)?.upTo("j15:1")?.entries.count == 4)
-        #expect(try store.backlog(session)?.upTo("j48:1") == nil)
+        #expect(try store.backlog(session, through: "j31:1")?.entries.count == 4)
+        #expect(try store.backlog(session, through: "j99:1") == nil)
+    }
+
+    @Test("long messages are due by their tokens, in a narrow window sooner, and the newest exchange stays")
+    func backlogByTokens() throws {
+        for turn in 0..<6 {
+            let text = String(repeating: "a long answer of many words. ", count: 100)
+            try store.append(
+                session,
+                [
+                    SessionEntry(id: "j\(turn):0", jobID: "j\(turn)", message: .user("question \(turn)"), time: Date()),
+                    SessionEntry(id: "j\(turn):1", jobID: "j\(turn)", message: .assistant(text), time: Date()),
+                ])
+        }
+        #expect(try store.backlog(session) == nil)
+        #expect(try store.backlog(session, BacklogRule(room: 27_000)) == nil)
+        let narrow = try #require(try store.backlog(session, BacklogRule(room: 3_000)))
+        #expect(narrow.entries.first?.id == "j0:0" && narrow.last?.id == "j4:1")
+        try store.markConsolidated(session, through: "j4:1", summary: "x", at: Date())
+        #expect(try store.backlog(session, BacklogRule(room: 3_000)) == nil)
+    }
+
+    @Test("a replay begins at the same message for many turns, also where nothing is ever summarised")
+    func unread() throws {
+        var lines: [[UInt8]] = [SessionFile.metaLine(session: "default", createdAt: Date(), title: nil).bytes()]
+        for turn in 0..<1_400 {
+            for (index, message) in [ChatMessage.user("q\(turn)"), .assistant("a\(turn)")].enumerated() {
+                let entry = SessionEntry(id: "j\(turn):\(index)", jobID: "j\(turn)", message: message, time: Date())
+                lines.append(entry.json.bytes())
+            }
+        }
+        func replay(_ count: Int) -> SessionFile { SessionFile(replaying: Array(lines[..<count].joined(separator: [0x0A])) + [0x0A]) }
+        #expect(replay(2_001).unreadLines <= 500)
+        let starts = stride(from: 2_101, to: 2_801, by: 2).map { replay($0).unreadLines }
+        #expect(Set(starts).count <= 3 && starts == starts.sorted() && (starts.last ?? 0) > 0)
+    }
+
+    @Test("the history leaves out what the conversation's own summary says, and keeps it for other conversations")
+    func digest() throws {
+        let log = HistoryLog(workspace: workspace)
+        func add(_ id: String, _ session: SessionID, _ content: String) throws {
+            try log.append(HistoryEntry(id: id, session: session, from: Date(), to: Date(), content: content, isRaw: false))
+        }
+        let other = try SessionID("other")
+        try add("a", session, "First part.\n\nSecond paragraph.")
+        try add("b", session, "Newest part.")
+        try add("c", other, "Of another talk.")
+        let digest = HistoryDigest(directory: workspace.directory)
+        let summary = Consolidation.joined(Consolidation.joined(nil, "First part.\n\nSecond paragraph."), "Newest part.")
+        let own = try digest.text(besides: summary, of: session)
+        #expect(!own.contains("part.") && !own.contains("paragraph") && own.contains("Of another talk."))
+        #expect(try digest.text(besides: summary, of: other).contains("First part."))
+        let long = String(repeating: "y", count: 3_990)
+        let cut = Consolidation.joined("First part.\n\nSecond paragraph.", long)
+        #expect(cut == long)
+        #expect(try digest.text(besides: cut, of: session).contains("First part."), "what the summary lost is in the history")
     }
 
     @Test("a conversation that was begun anew is due as a whole, and its summary is not the next one's")

@@ -55,6 +55,38 @@ struct AnthropicProviderTests {
         #expect(body(request) == expected)
     }
 
+    /// The places of the marks: "system 0", "2.1" for the second block of the third message.
+    private func marks(_ json: JSON) -> [String] {
+        func marked(_ blocks: JSON?, _ name: String) -> [String] {
+            (blocks?.array ?? []).enumerated().filter { $0.element["cache_control"] != nil }.map { "\(name)\($0.offset)" }
+        }
+        let messages = (json["messages"]?.array ?? []).enumerated().flatMap { marked($0.element["content"], "\($0.offset).") }
+        return marked(json["tools"], "tools ") + marked(json["system"], "system ") + messages
+    }
+
+    @Test("marks end where later requests repeat: before what is said once, and before more blocks than a mark looks back over")
+    func marks() {
+        var system = ChatMessage.system("stable and changing")
+        system.stableBytes = 7
+        var question = ChatMessage.user("words, said once")
+        question.stableBytes = 6
+        let tools = [ToolDefinition(name: "one", description: "D1", parameters: ["type": "object"])]
+        let calls = (0..<12).map { ToolCall(id: "c\($0)", name: "one", arguments: "{}") }
+        let results = calls.map { ChatMessage.tool("r", callID: $0.id, name: "one") }
+        func marks(_ messages: [ChatMessage]) -> [String] {
+            self.marks(body(ChatRequest(model: "m", messages: [system] + messages, tools: tools)))
+        }
+        let before: [ChatMessage] = [.user("U"), .assistant("A")]
+        #expect(marks(before + [.user("V")]) == ["system 0", "system 1", "2.0"])
+        #expect(marks(before + [question]) == ["system 0", "system 1", "2.0", "2.1"])
+        let round = [question, .assistant("", toolCalls: calls)] + results
+        #expect(marks(before + round) == ["system 0", "system 1", "2.0", "4.11"])
+        let long = [ChatMessage.user("V"), .assistant("", toolCalls: calls)] + results
+        #expect(marks(before + long) == ["system 0", "system 1", "2.0", "4.11"])
+        let blocks = body(ChatRequest(model: "m", messages: [system, question]))
+        #expect(blocks["system"]?[0]?["text"] == "stable " && blocks["messages"]?[0]?["content"]?[1]?["text"] == " said once")
+    }
+
     @Test("keeps definitions for the calls of the history when none may be called", arguments: [true, false])
     func noTools(offered: Bool) {
         let definition = ToolDefinition(name: "quotes", description: "D", parameters: ["type": "object"])

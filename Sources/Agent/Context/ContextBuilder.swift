@@ -30,10 +30,11 @@ struct ContextBuilder {
 
     /// - Throws: only when the disk fails; what a user put there wrongly is left out and named.
     /// - Parameters:
+    ///   - session: the conversation, whose summary is not told twice.
     ///   - tools: what the turn may call: skills that need others are listed as unavailable.
     ///   - message: the user's words, which may ask for skills; nothing else of them enters.
     func systemPrompt(
-        persona: Persona, sessionSummary: String?, tools: Set<String>, message: String = ""
+        persona: Persona, session: SessionID = .standard, sessionSummary: String?, tools: Set<String>, message: String = ""
     ) throws(FileError) -> Prompt {
         var problems: [String] = []
         let shelf = try readable(nil) { () throws(FileError) -> SkillShelf? in
@@ -41,7 +42,9 @@ struct ContextBuilder {
         }
         let skills = SkillSections(skills: shelf?.skills ?? BuiltInSkills.all, tools: tools, faults: shelf?.faults ?? [])
         problems += (shelf?.problems ?? []).map { "skill \($0)" }
-        let history = try readable("") { () throws(FileError) in try HistoryDigest(directory: directory).text() }
+        let history = try readable("") { () throws(FileError) in
+            try HistoryDigest(directory: directory).text(besides: sessionSummary, of: session)
+        }
         let memory = try text(Workspace.memory, limit: Self.maxMemoryCharacters, &problems)
         let summary = Self.cut(sessionSummary ?? "", to: Self.maxSummaryCharacters)
         let sections = PromptSections([
@@ -61,18 +64,30 @@ struct ContextBuilder {
                 shelf?.askedFor(in: message) ?? [], broken: shelf?.brokenAskedFor(in: message) ?? []))
     }
 
-    /// What follows the user's words, with the separator in front.
-    static func context(_ turn: Turn) -> String {
-        """
+    /// Characters of a watchlist that every message carries.
+    private static let shortWatchlist = 400
+    /// A longer one is told again after so many messages of the user.
+    private static let watchlistEvery = 12
+
+    /// What follows the user's words, with the separator in front. It is stored with the words and repeated in later requests.
+    /// - Parameter history: the conversation so far, as the model sees it.
+    static func context(_ turn: Turn, after history: [ChatMessage] = []) -> String {
+        let watchlist = "watchlist: \(turn.config.watchlist.json.text())"
+        let before = history.filter { $0.role == .user }.suffix(watchlistEvery).map(\.content)
+        // Rules that are no language model read the newest message alone.
+        let isKnown =
+            watchlist.count > shortWatchlist && !turn.model.terms.isEmpty
+            && before.last(where: { $0.contains("\nwatchlist: {") })?.contains("\n" + watchlist) == true
+        return """
 
 
-        ---
-        [context]
-        time: \(RFC3339.string(turn.now)) (\(turn.timeZone))
-        user: \(turn.user)
-        language: \(turn.language)
-        watchlist: \(turn.config.watchlist.json.text())
-        """
+            ---
+            [context]
+            time: \(RFC3339.string(turn.now)) (\(turn.timeZone))
+            user: \(turn.user)
+            language: \(turn.language)
+            \(isKnown ? "watchlist: as told before" : watchlist)
+            """
     }
 
     /// What the application in front of the user asks of this answer.

@@ -27,17 +27,28 @@ struct TurnPrompt: Sendable {
     /// Messages in front of `history` that are in no summary.
     private let hiddenBefore: Int
 
-    init(turn: Turn, _ prompt: ContextBuilder.Prompt, definitions: [ToolDefinition], _ replay: SessionStore.Replay) {
+    /// - Parameter context: what stands behind the user's words, in this request and in all later ones.
+    init(
+        turn: Turn, _ prompt: ContextBuilder.Prompt, context: String, definitions: [ToolDefinition],
+        _ replay: SessionStore.Replay
+    ) {
         sections = prompt.sections
         self.definitions = definitions
         history = replay.messages
-        let words = turn.userMessage + ContextBuilder.context(turn)
+        let words = turn.userMessage + context
         let instructions = ContextBuilder.instructions(turn)
-        plainQuestion = .user(words + instructions)
-        question = .user(words + instructions + prompt.askedFor)
+        plainQuestion = Self.question(words, once: instructions)
+        question = Self.question(words, once: instructions + prompt.askedFor)
         mostTokens = turn.limits.contextTokens
         sessionPath = "\(Workspace.sessions)/\(turn.session.fileName)"
-        hiddenBefore = 0
+        hiddenBefore = replay.hidden
+    }
+
+    /// - Parameter once: what no later request repeats.
+    private static func question(_ words: String, once: String) -> ChatMessage {
+        var message = ChatMessage.user(words + once)
+        if !once.isEmpty { message.stableBytes = words.utf8.count }
+        return message
     }
 
     /// - Parameters:

@@ -7,6 +7,8 @@ import TextFormats
 
 struct TurnRecord {
     let turn: Turn
+    /// What is sent behind the user's words.
+    var context: String?
 
     private var store: SessionStore? { turn.ephemeralSession ? nil : SessionStore(workspace: turn.workspace) }
 
@@ -34,6 +36,7 @@ struct TurnRecord {
             let hasAnswer = entries.last.map { $0.message.role == .assistant && $0.message.toolCalls.isEmpty } ?? false
             if !hasAnswer { entries.append(turn.lastWords(after: streamed, because: code)) }
         }
+        if entries.count > 1 { entries[1].context = context }
         try store?.append(turn.session, entries)
     }
 
@@ -51,9 +54,11 @@ struct TurnRecord {
         let answers = items.filter(\.isLasting).map { (message: Self.stored($0.message), time: $0.time) }
         let mark = isInterrupted ? "i" : ""
         return ([question] + answers).enumerated().map { index, item in
-            SessionEntry(
+            var entry = SessionEntry(
                 id: "\(turn.jobID):\(mark)\(index)", jobID: turn.jobID, message: item.message, time: item.time,
                 isInterrupted: isInterrupted)
+            if index == 1 { entry.context = context }
+            return entry
         }
     }
 

@@ -18,7 +18,7 @@ struct TurnRun {
     private let cancellation: CancellationToken
     private let budget: (any TurnBudget)?
     private let logger: Logger
-    private let record: TurnRecord
+    private var record: TurnRecord
 
     private let prompt: TurnPrompt
     private var machine: TurnStateMachine
@@ -57,14 +57,16 @@ struct TurnRun {
         var built: ContextBuilder.Prompt
         do {
             built = try ContextBuilder(workspace: turn.workspace).systemPrompt(
-                persona: turn.config.persona, sessionSummary: replay.summary, tools: tools.names(for: turn.kind),
-                message: turn.userMessage)
+                persona: turn.config.persona, session: turn.session, sessionSummary: replay.summary,
+                tools: tools.names(for: turn.kind), message: turn.userMessage)
         } catch {
             throw AgentError.storage(error, while: "reading the workspace for the prompt")
         }
         built.askedFor += tools.missing
         Self.report(built.problems, badLines: replay.badLines, logger)
-        prompt = TurnPrompt(turn: turn, built, definitions: tools.definitions(for: turn.kind), replay)
+        let context = ContextBuilder.context(turn, after: replay.messages)
+        record.context = context
+        prompt = TurnPrompt(turn: turn, built, context: context, definitions: tools.definitions(for: turn.kind), replay)
         machine = TurnStateMachine(
             limits: turn.limits, toolNames: tools.names(for: turn.kind),
             texts: HouseTexts(language: turn.language, userMessage: turn.userMessage, kind: turn.kind))

@@ -1,6 +1,7 @@
 // The newest entries of memory/history.jsonl (consolidated history) as a section of the prompt. Reads only the file's
 // end; lines that cannot be read are left out. Any thread.
 import DurableFiles
+import Foundation
 import Tenants
 import TextFormats
 
@@ -13,14 +14,20 @@ struct HistoryDigest {
     let directory: SealedDirectory
 
     /// "- 2026-11-23 09:12: …" lines, oldest first; empty when there is no history.
-    func text() throws(FileError) -> String {
+    /// - Parameters:
+    ///   - summary: what the prompt has of the conversation already: those paragraphs are left out here.
+    ///   - session: that conversation.
+    func text(besides summary: String? = nil, of session: SessionID = .standard) throws(FileError) -> String {
         let bytes = try tail()
         var lines: [String] = []
         var used = 0
         for line in bytes.split(separator: UInt8(ascii: "\n")).reversed() {
             // A line somebody damaged must not keep the others from being read.
-            guard let json = try? JSON.parse(Array(line)), let content = json["content"]?.string, !content.isEmpty
-            else { continue }
+            guard let json = try? JSON.parse(Array(line)), var content = json["content"]?.string else { continue }
+            if let summary, json["session"]?.string == session.rawValue {
+                content = content.components(separatedBy: "\n\n").filter { !summary.contains($0) }.joined(separator: "\n\n")
+            }
+            guard !content.isEmpty else { continue }
             let time = json["timestamp"]?.string.map { "\($0): " } ?? ""
             let entry = "- \(time)\(content)"
             used += entry.count + 1

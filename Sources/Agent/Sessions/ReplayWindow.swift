@@ -1,18 +1,19 @@
-// Which part of a stored conversation goes back to the model, in a form every provider accepts: it begins with a user's
-// message, and every tool call has exactly one result. Pure.
+// The stored conversation in a form every provider accepts: it begins with a user's message, and every tool call has exactly
+// one result. Nothing is left out for its length here: what leaves the prompt leaves with its summary (`SessionBacklog`), or
+// where a window has no room (`ContextBudget`). Pure.
 import Providers
 
 enum ReplayWindow {
-    /// Messages of older turns a request carries at most, before compaction.
-    static let maxMessages = 50
-
-    static func messages(_ entries: [SessionEntry], limit: Int = maxMessages) -> [ChatMessage] {
-        let all = entries.map(\.message).filter { $0.role != .system }
-        let window = all.suffix(limit)
-        if let start = window.firstIndex(where: { $0.role == .user }) { return paired(all[start...]) }
-        // One turn is longer than the window: its question and its end.
-        guard let question = all.lastIndex(where: { $0.role == .user }) else { return [] }
-        return paired([all[question]] + all[(question + 1)...].suffix(limit - 1))
+    static func messages(_ entries: [SessionEntry]) -> [ChatMessage] {
+        var contexts: [String: String] = [:]
+        for entry in entries { if let context = entry.context { contexts[entry.jobID] = context } }
+        let all = entries.filter { $0.message.role != .system }.map { entry in
+            var message = entry.message
+            if entry.isQuestion, let context = contexts[entry.jobID] { message.content += context }
+            return message
+        }
+        guard let start = all.firstIndex(where: { $0.role == .user }) else { return [] }
+        return paired(all[start...])
     }
 
     /// Drops results that answer no call before them and fills in those that are missing.

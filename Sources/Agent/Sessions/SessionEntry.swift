@@ -15,6 +15,9 @@ public struct SessionEntry: Sendable, Hashable {
     /// Why the job ended without its whole answer: `cancelled`, `timeout` or another code. In the file only the
     /// turn's last words carry the code (`StoppedTurn`); a `SessionPage` gives it to all messages of the turn.
     public var stopped: String?
+    /// What was sent behind the question of this entry's turn (time, language, watchlist): later requests repeat it, so that
+    /// what a provider has cached stays true. On the first message behind the question; no part of what was said.
+    public var context: String?
 
     public init(
         id: String, jobID: String, message: ChatMessage, time: Date, isInterrupted: Bool = false, stopped: String? = nil
@@ -27,7 +30,7 @@ public struct SessionEntry: Sendable, Hashable {
         self.stopped = stopped
     }
 
-    /// {"id", "role", "content", tool_calls?, tool_call_id?, name?, "timestamp", "job_id", interrupted?, stopped?}
+    /// {"id", "role", "content", tool_calls?, tool_call_id?, name?, "timestamp", "job_id", interrupted?, stopped?, context?}
     public var json: JSON {
         var fields: JSONObject = ["id": .string(id)]
         if let message = message.json.object { fields.merge(message) }
@@ -35,6 +38,7 @@ public struct SessionEntry: Sendable, Hashable {
         fields["job_id"] = .string(jobID)
         if isInterrupted { fields["interrupted"] = true }
         if let stopped { fields["stopped"] = .string(stopped) }
+        if let context { fields["context"] = .string(context) }
         return .object(fields)
     }
 
@@ -45,6 +49,7 @@ public struct SessionEntry: Sendable, Hashable {
         self.init(
             id: id, jobID: job, message: message, time: time, isInterrupted: json["interrupted"]?.bool ?? false,
             stopped: json["stopped"]?.string)
+        context = json["context"]?.string
     }
 }
 

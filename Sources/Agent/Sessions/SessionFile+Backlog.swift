@@ -1,7 +1,28 @@
-// Which part of a conversation is due for the history: what was said before it was begun anew, or what no request will
-// carry any more. Pure.
+// Which part of a conversation is due for the history: what was said before it was begun anew, or the older part of one that
+// has grown long. Until the history has a part, requests carry it: the summary comes into the prompt with the turn in which the
+// words leave it. Pure.
 import Providers
 import TextFormats
+
+/// When the older part of a conversation is due, and what stays.
+public struct BacklogRule: Sendable, Hashable {
+    /// Messages that are not in the history yet, from which on a part is due, and those that stay. The fewer stay, the longer
+    /// the next part takes to become due, and so long the beginning of the prompt stays the same.
+    public var messages = 80
+    public var keptMessages = 20
+    /// The same in estimated tokens.
+    public var tokens = Int.max
+    public var keptTokens = Int.max
+
+    public init() {}
+
+    /// - Parameter room: for a request in the window of the conversation's model, in tokens.
+    public init(room: Int) {
+        // Prompt and tools take about 6,000; a narrow window leaves them a fifth for the conversation, and no more.
+        tokens = max(room / 5, (room - 6_000) * 7 / 10)
+        keptTokens = tokens / 5
+    }
+}
 
 /// Entries that are not in the history yet and should be.
 public struct SessionBacklog: Sendable {
@@ -12,52 +33,61 @@ public struct SessionBacklog: Sendable {
     public var isClosed: Bool
 
     public var last: SessionEntry? { entries.last }
-
-    /// The part up to an entry; nil if it is not among them.
-    public func upTo(_ id: String) -> SessionBacklog? {
-        guard let end = entries.lastIndex(where: { $0.id == id }) else { return nil }
-        var part = self
-        part.entries = Array(entries[...end])
-        return part
-    }
 }
 
 extension SessionFile {
-    /// Whether a look at the whole file can be spared: few lines since the last mark, and none that begins anew.
-    static func hasNoBacklog(_ bytes: [UInt8]) -> Bool {
-        // Behind a mark's line there were `backlogKeep` messages in front of it already.
+    /// Whether a look at the whole file can be spared: little behind the message of the last mark, and no new beginning.
+    static func hasNoBacklog(_ bytes: [UInt8], _ rule: BacklogRule) -> Bool {
         var messages = 0
+        // A token has at least one byte.
+        var size = 0
+        var wanted: [UInt8]?
         for line in bytes[..<wholeSize(bytes)].split(separator: UInt8(ascii: "\n")).reversed() {
-            guard isMeta(line) else {
-                messages += 1
-                if messages >= backlogKeep + backlogSize { return false }
+            if isMeta(line) {
+                // A line that cannot be read says neither.
+                let json = try? JSON.parse(Array(line))
+                if json?["reset"] != nil { return false }
+                if wanted == nil, let id = json?["consolidated"]?.string { wanted = beginning(of: id) }
                 continue
             }
-            // A line that cannot be read says neither.
-            let json = try? JSON.parse(Array(line))
-            if json?["consolidated"] != nil { return messages < backlogSize }
-            if json?["reset"] != nil { return false }
+            if let wanted, line.starts(with: wanted) { return true }
+            messages += 1
+            size += line.count
+            if messages >= rule.messages || size >= rule.tokens { return false }
         }
-        return true
+        return wanted == nil
     }
 
-    /// Messages that may lie between the replayed ones and the history before it is worth a model call.
-    static let backlogSize = 30
-    /// Of the messages that a request carries, so many stay out of the history: they may be cut soon, but are not yet.
-    static let backlogKeep = ReplayWindow.maxMessages - 10
-
     /// - Returns: nil: nothing is due.
-    var backlog: SessionBacklog? {
-        let start = consolidated.flatMap { id in entries.firstIndex { $0.id == id } }.map { $0 + 1 } ?? 0
+    func backlog(_ rule: BacklogRule) -> SessionBacklog? {
+        let start = firstOpen
         let closed = entries.count - current.count
         if closed > start {
             return SessionBacklog(entries: Array(entries[start..<closed]), summary: nil, isClosed: true)
         }
-        guard entries.count - start >= Self.backlogKeep + Self.backlogSize else { return nil }
+        let open = entries[start...]
+        guard open.count >= rule.messages || TokenEstimate.tokens(open.lazy.map(\.message)) >= rule.tokens else { return nil }
+        var end = entries.endIndex
+        var tokens = 0
+        while end > start, entries.endIndex - end < rule.keptMessages, tokens < rule.keptTokens {
+            end -= 1
+            tokens += TokenEstimate.tokens(entries[end].message)
+        }
         // Turns are kept whole.
-        let end = entries.count - Self.backlogKeep
-        let turn = entries[start..<end].lastIndex { $0.message.role == .user } ?? start
+        let turn = entries[start...end].lastIndex { $0.message.role == .user } ?? start
         guard turn > start else { return nil }
         return SessionBacklog(entries: Array(entries[start..<turn]), summary: summary, isClosed: false)
+    }
+
+    /// - Returns: nil where the history has the entry already, or there is none of that id.
+    func backlog(through id: String) -> SessionBacklog? {
+        let start = firstOpen
+        guard let last = entries.lastIndex(where: { $0.id == id }), last >= start else { return nil }
+        let isClosed = last < entries.count - current.count
+        return SessionBacklog(entries: Array(entries[start...last]), summary: isClosed ? nil : summary, isClosed: isClosed)
+    }
+
+    private var firstOpen: Int {
+        consolidated.flatMap { id in entries.firstIndex { $0.id == id } }.map { $0 + 1 } ?? 0
     }
 }

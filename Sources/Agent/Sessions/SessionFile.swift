@@ -26,12 +26,53 @@ struct SessionFile: Sendable {
     /// Messages and the members of one meta line are bounded far below this.
     private static let lineLimits = JSON.Limits(maxBytes: 16 << 20)
 
-    /// - Parameter lastLines: how many lines from the end are read; the meta line in front always is.
-    init(_ bytes: [UInt8], lastLines: Int = .max) {
-        let lines = Self.wholeLines(bytes)
-        let skipped = max(0, lines.count - lastLines)
-        for (index, line) in lines.enumerated() where index >= skipped || Self.isMeta(line) { read(line) }
+    /// Lines in front of a replay that were not read although no summary has them.
+    private(set) var unreadLines = 0
+
+    init(_ bytes: [UInt8]) {
+        for line in Self.wholeLines(bytes) { read(line) }
         removeRepeated()
+    }
+
+    /// Reads what a new turn needs: the meta lines, and the messages behind the last one that the history has.
+    init(replaying bytes: [UInt8]) {
+        let lines = Self.wholeLines(bytes)
+        let start = Self.replayStart(lines)
+        // In steps: what is read begins at the same line for many turns.
+        let beyond = max(0, lines.count - start - Self.replayLines)
+        let first = start + (beyond + Self.replayStep - 1) / Self.replayStep * Self.replayStep
+        unreadLines = first - start
+        for (index, line) in lines.enumerated() where index >= first || Self.isMeta(line) { read(line) }
+        removeRepeated()
+    }
+
+    /// Lines read for a replay at most, and lines that are left unread at once beyond them.
+    private static let replayLines = 2_000
+    private static let replayStep = 500
+
+    /// The line of the last message that the history has, or of the last reset if that came later; 0 where there is neither.
+    private static func replayStart(_ lines: [ArraySlice<UInt8>]) -> Int {
+        var wanted: [UInt8]?
+        for index in lines.indices.reversed() {
+            if isMeta(lines[index]) {
+                // A line that cannot be read says neither.
+                guard wanted == nil, let json = try? JSON.parse(Array(lines[index]), limits: lineLimits) else { continue }
+                if json["reset"] != nil { return index }
+                if let id = json["consolidated"]?.string { wanted = beginning(of: id) }
+            } else if let wanted, lines[index].starts(with: wanted) {
+                return index
+            }
+        }
+        return 0
+    }
+
+    /// Of a message's line.
+    static func beginning(of id: String) -> [UInt8] { Array("{\"id\":\(JSON.string(id).text()),".utf8) }
+
+    /// Messages of the conversation that the history does not have yet: what requests carry.
+    var open: ArraySlice<SessionEntry> {
+        guard let consolidated, let last = current.lastIndex(where: { $0.id == consolidated }) else { return current[...] }
+        return current[(last + 1)...]
     }
 
     /// Bytes up to and including the last newline.

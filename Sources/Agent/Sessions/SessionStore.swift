@@ -14,8 +14,6 @@ public final class SessionStore: Sendable {
     public static let maxTitleCharacters = 80
     /// The last turn may go beyond `maxBytes`; more than this is not read.
     private static let readBytes = 128 << 20
-    /// Lines read for a replay: more than the window, since some may be left out.
-    private static let replayLines = 400
 
     private let workspace: Workspace
     private var directory: SealedDirectory { workspace.directory }
@@ -29,15 +27,18 @@ public final class SessionStore: Sendable {
         var messages: [ChatMessage] = []
         var summary: String?
         var badLines = 0
+        /// Messages before these that no summary has.
+        var hidden = 0
     }
 
     /// - Parameter job: entries of this job are left out: it is about to make them (again).
     func replay(_ session: SessionID, excluding job: String) throws(AgentError) -> Replay {
         guard let bytes = try read(path(session)) else { return Replay() }
         guard bytes.count < Self.maxBytes else { throw Self.full(session, bytes.count) }
-        let file = SessionFile(bytes, lastLines: Self.replayLines)
-        let older = file.current.filter { $0.jobID != job }
-        return Replay(messages: ReplayWindow.messages(StoppedTurn.closed(older)), summary: file.summary, badLines: file.badLines)
+        let file = SessionFile(replaying: bytes)
+        let older = StoppedTurn.closed(file.open.filter { $0.jobID != job })
+        return Replay(
+            messages: ReplayWindow.messages(older), summary: file.summary, badLines: file.badLines, hidden: file.unreadLines)
     }
 
     /// - Throws: `session_full` where no further turn may be written.
@@ -177,9 +178,17 @@ public final class SessionStore: Sendable {
     }
 
     /// What of the conversation is due for the history; nil: nothing, or there is no such conversation.
-    public func backlog(_ session: SessionID) throws(AgentError) -> SessionBacklog? {
-        guard let bytes = try read(path(session)), !SessionFile.hasNoBacklog(bytes) else { return nil }
-        return SessionFile(bytes).backlog
+    public func backlog(
+        _ session: SessionID, _ rule: BacklogRule = BacklogRule()
+    ) throws(AgentError) -> SessionBacklog? {
+        guard let bytes = try read(path(session)), !SessionFile.hasNoBacklog(bytes, rule) else { return nil }
+        return SessionFile(bytes).backlog(rule)
+    }
+
+    /// The part up to an entry that was due when a job for it was made; nil: the history has it, or it is gone.
+    public func backlog(_ session: SessionID, through id: String) throws(AgentError) -> SessionBacklog? {
+        guard let bytes = try read(path(session)) else { return nil }
+        return SessionFile(bytes).backlog(through: id)
     }
 
     /// The history has the conversation up to this entry. Doing it again changes nothing.

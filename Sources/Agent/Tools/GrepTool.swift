@@ -10,7 +10,7 @@ struct GrepTool: Tool {
     static let maxMatches = 100
     /// Characters of a matching line that are shown.
     static let maxLine = 300
-    static let maxFileBytes = 1 << 20
+    static let maxFileBytes = 8 << 20
     /// Bytes read in one call.
     static let maxTotalBytes = 32 << 20
 

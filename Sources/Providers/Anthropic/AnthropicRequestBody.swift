@@ -2,7 +2,11 @@
 //
 // What differs from a plain list of messages: the system text stands apart; roles alternate, so neighbours of one role
 // are joined; tool results are parts of a user's message; empty texts are refused; ids have a narrow alphabet.
-// Cache marks go on what stays the same from call to call: the tools, the system text, and the conversation so far.
+// Cache marks, of which a request may hold four, go where a prefix ends that a later request repeats: the system text up to
+// what turns change, and the whole of it; the end of the conversation; and the end of the request before this one where more
+// blocks have come since than a mark looks back. A message that no later request repeats to its end is marked where the
+// repeated part ends, too.
+// Source: Anthropic, "Prompt caching": a mark finds what was cached up to 20 blocks before it.
 import TextFormats
 
 struct AnthropicRequestBody {
@@ -27,11 +31,12 @@ struct AnthropicRequestBody {
             "max_tokens": .int(Int64(request.maxTokens ?? Self.defaultMaxTokens)),
         ]
         let tools = self.tools
+        let system = self.system
         if !tools.isEmpty {
-            body["tools"] = .array(Self.markingLast(tools))
+            // Where the system text has two marks, the first covers the tools, which stand in front of it.
+            body["tools"] = .array(system.contains { $0["cache_control"] != nil } ? tools : Self.markingLast(tools))
             body["tool_choice"] = ["type": .string(mayCallTools ? "auto" : "none")]
         }
-        let system = self.system
         if !system.isEmpty { body["system"] = .array(Self.markingLast(system)) }
         body["messages"] = .array(messages)
         if isThinking {
@@ -71,7 +76,19 @@ struct AnthropicRequestBody {
     }
 
     private var system: [JSON] {
-        request.messages.filter { $0.role == .system && !$0.content.isBlank }.map { Self.text($0.content) }
+        request.messages.filter { $0.role == .system && !$0.content.isBlank }.flatMap { message in
+            let parts = Self.texts(message)
+            return parts.count == 1 ? parts : [Self.marked(parts[0])] + parts.dropFirst()
+        }
+    }
+
+    /// One block, or two where only the beginning of the text is repeated by later requests.
+    private static func texts(_ message: ChatMessage) -> [JSON] {
+        let bytes = message.content.utf8
+        guard let count = message.stableBytes, count > 0, count < bytes.count else { return [text(message.content)] }
+        let stable = String(decoding: bytes.prefix(count), as: UTF8.self)
+        let rest = String(decoding: bytes.dropFirst(count), as: UTF8.self)
+        return stable.isBlank || rest.isBlank ? [text(message.content)] : [text(stable), text(rest)]
     }
 
     // MARK: Messages
@@ -79,28 +96,33 @@ struct AnthropicRequestBody {
     private var messages: [JSON] {
         var turns: [(role: String, blocks: [JSON])] = []
         var names = CallNames()
+        var ends = PrefixEnds()
         for message in request.messages where message.role != .system {
             let role = message.role == .assistant ? "assistant" : "user"
             let blocks = blocks(of: message, &names)
             if blocks.isEmpty { continue }
+            if message.role == .assistant { ends.before = turns.indices.last.map { ($0, turns[$0].blocks.count - 1) } }
             if turns.last?.role == role {
                 turns[turns.count - 1].blocks += blocks
             } else {
                 turns.append((role, blocks))
             }
+            if message.role == .user, blocks.count == 2, let turn = turns.indices.last {
+                ends.repeated = (turn, turns[turn].blocks.count - 2)
+            }
         }
+        ends.mark(&turns)
         // The interface wants the user to begin; a history that was cut may not.
         if turns.first?.role == "assistant" {
             turns.insert(("user", [Self.text("(earlier messages left out)")]), at: 0)
         }
-        if let last = turns.indices.last { turns[last].blocks = Self.markingLast(turns[last].blocks) }
         return turns.map { ["role": .string($0.role), "content": .array($0.blocks)] }
     }
 
     private func blocks(of message: ChatMessage, _ names: inout CallNames) -> [JSON] {
         switch message.role {
         case .system: return []
-        case .user: return message.content.isBlank ? [] : [Self.text(message.content)]
+        case .user: return message.content.isBlank ? [] : Self.texts(message)
         case .tool:
             var block: JSONObject = [
                 "type": "tool_result", "tool_use_id": .string(names.ofResult(message.toolCallID ?? "")),
@@ -153,13 +175,42 @@ struct AnthropicRequestBody {
         return allowed.isEmpty ? "_" : String(allowed)
     }
 
-    /// Thinking blocks cannot carry a mark; they are never last in what is sent.
-    private static func markingLast(_ blocks: [JSON]) -> [JSON] {
-        guard var last = blocks.last?.object, !["thinking", "redacted_thinking"].contains(last["type"]?.string) else {
-            return blocks
+    /// Where prefixes of the conversation end that other requests have, or will have, in common with this one: a turn and a
+    /// block in it.
+    private struct PrefixEnds {
+        /// Of the request before this one: in front of the newest message of the assistant.
+        var before: (turn: Int, block: Int)?
+        /// Of the words that the next turn repeats, where the newest message has more than that.
+        var repeated: (turn: Int, block: Int)?
+
+        /// Blocks in front of a mark in which a cached prefix is found.
+        private static let lookBack = 18
+
+        /// One mark, where looking back from the end does not find the prefix, and one at the end.
+        func mark(_ turns: inout [(role: String, blocks: [JSON])]) {
+            guard let last = turns.indices.last else { return }
+            let between = before.map { turns[($0.turn + 1)...].reduce(0) { $0 + $1.blocks.count } } ?? 0
+            // What the next turn repeats matters more than what this turn's next request finds.
+            let inner = repeated ?? (between > Self.lookBack ? before : nil)
+            for place in [inner, (turn: last, block: turns[last].blocks.count - 1)] {
+                guard let place else { continue }
+                turns[place.turn].blocks[place.block] = AnthropicRequestBody.marked(turns[place.turn].blocks[place.block])
+            }
         }
-        last["cache_control"] = cacheMark
-        return blocks.dropLast() + [.object(last)]
+    }
+
+    private static func markingLast(_ blocks: [JSON]) -> [JSON] {
+        guard let last = blocks.last else { return blocks }
+        return blocks.dropLast() + [marked(last)]
+    }
+
+    /// Thinking blocks cannot carry a mark; they are never last in what is sent.
+    private static func marked(_ block: JSON) -> JSON {
+        guard var members = block.object, !["thinking", "redacted_thinking"].contains(members["type"]?.string) else {
+            return block
+        }
+        members["cache_control"] = cacheMark
+        return .object(members)
     }
 }
 

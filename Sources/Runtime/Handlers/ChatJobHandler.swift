@@ -46,7 +46,8 @@ struct ChatJobHandler: Sendable {
             if let failure = bringBack(result.text, job, setting, logger) {
                 return .failed(failure, usage: result.usage.json)
             }
-            memory.look(at: session, of: setting.request.userID, in: setting.workspace, logger)
+            let room = runner.factory.window(of: setting.request.model).inputTokens(most: TurnLimits().contextTokens)
+            memory.look(at: session, of: setting.request.userID, in: setting.workspace, logger, rule: BacklogRule(room: room))
             var members: JSONObject = [
                 "response": .string(result.text), "session_id": .string(session.rawValue), "model": .string(result.model),
                 "steps": JSON(result.steps),

@@ -44,7 +44,7 @@ struct MemoryJobHandler: Sendable {
     ) throws -> JobOutcome {
         let sessions = SessionStore(workspace: setting.workspace)
         // Up to where it was when the job was made: a resumed job must not take new messages for those its model has seen.
-        guard let backlog = try sessions.backlog(session)?.upTo(through), let first = backlog.entries.first,
+        guard let backlog = try sessions.backlog(session, through: through), let first = backlog.entries.first,
             let last = backlog.last
         else { return Self.silent("nothing is due") }
         let memory = MemoryStore(workspace: setting.workspace)
@@ -54,7 +54,8 @@ struct MemoryJobHandler: Sendable {
         var isRaw = true
         var usage: JSON?
         if !isOffline(setting) {
-            let prompt = whole.prompt(memory: try memory.show(), language: language)
+            let room = TurnRoom.tokens(in: runner.factory.window(of: setting.request.model))
+            let prompt = whole.prompt(memory: try memory.show(), language: language, room: room)
             switch ask(prompt, job, setting, record, cancellation, logger) {
             case .result(let result):
                 usage = result.usage.json

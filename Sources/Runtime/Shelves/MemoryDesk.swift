@@ -59,10 +59,13 @@ struct MemoryDesk: Sendable {
     func isTooLong(_ memory: String) -> Bool { memory.count > maxTokens * Self.charactersPerToken }
 
     /// After a turn, or a conversation that was begun anew.
-    func look(at session: SessionID, of user: UserID, in workspace: Workspace, _ logger: Logger) {
+    /// - Parameter rule: when a part of it is due.
+    func look(
+        at session: SessionID, of user: UserID, in workspace: Workspace, _ logger: Logger, rule: BacklogRule = BacklogRule()
+    ) {
         guard isOn else { return }
         do throws(AgentError) {
-            guard let backlog = try SessionStore(workspace: workspace).backlog(session),
+            guard let backlog = try SessionStore(workspace: workspace).backlog(session, rule),
                 let first = backlog.entries.first,
                 let last = backlog.last
             else { return }
