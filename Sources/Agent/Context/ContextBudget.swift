@@ -32,6 +32,10 @@ struct ContextBudget: Sendable, Hashable {
     ///   - history: older turns, beginning with a user's message.
     ///   - turn: the current one: the question, then what followed.
     func fit(history: [ChatMessage], turn: [ChatMessage]) -> Fitted {
+        // The usual case, in which no short form has to be made.
+        if TokenEstimate.tokens(history) + TokenEstimate.tokens(turn) <= tokens {
+            return Fitted(messages: history + turn, hidden: 0, fits: true)
+        }
         var packing = Packing(history: history, turn: turn, blockTokens: max(Self.leastBlock, tokens / Self.blocks))
         for level in 0...packing.highestLevel + Self.shortBlocks + 1 {
             packing.take(level, droppingBefore: level - Self.shortBlocks)
