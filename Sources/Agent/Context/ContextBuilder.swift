@@ -64,12 +64,21 @@ struct ContextBuilder {
                 shelf?.askedFor(in: message) ?? [], broken: shelf?.brokenAskedFor(in: message) ?? []))
     }
 
+    private static let timeMark = "{time}"
+
+    /// The context as models see it.
+    static func told(_ context: String, at time: Date) -> String {
+        guard let place = context.range(of: timeMark) else { return context }
+        return context.replacingCharacters(in: place, with: RFC3339.string(time))
+    }
+
     /// Characters of a watchlist that every message carries.
     private static let shortWatchlist = 400
     /// A longer one is told again after so many messages of the user.
     private static let watchlistEvery = 12
 
     /// What follows the user's words, with the separator in front. It is stored with the words and repeated in later requests.
+    /// The time is that of the stored words: `timeMark` is in its place.
     /// - Parameter history: the conversation so far, as the model sees it.
     static func context(_ turn: Turn, after history: [ChatMessage] = []) -> String {
         let watchlist = "watchlist: \(turn.config.watchlist.json.text())"
@@ -83,7 +92,7 @@ struct ContextBuilder {
 
             ---
             [context]
-            time: \(RFC3339.string(turn.now)) (\(turn.timeZone))
+            time: \(timeMark) (\(turn.timeZone))
             user: \(turn.user)
             language: \(turn.language)
             \(isKnown ? "watchlist: as told before" : watchlist)

@@ -35,7 +35,7 @@ struct TurnPrompt: Sendable {
         sections = prompt.sections
         self.definitions = definitions
         history = replay.messages
-        let words = turn.userMessage + context
+        let words = turn.userMessage + ContextBuilder.told(context, at: replay.asked ?? turn.now)
         let instructions = ContextBuilder.instructions(turn)
         plainQuestion = Self.question(words, once: instructions)
         question = Self.question(words, once: instructions + prompt.askedFor)

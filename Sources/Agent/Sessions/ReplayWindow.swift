@@ -9,7 +9,7 @@ enum ReplayWindow {
         for entry in entries { if let context = entry.context { contexts[entry.jobID] = context } }
         let all = entries.filter { $0.message.role != .system }.map { entry in
             var message = entry.message
-            if entry.isQuestion, let context = contexts[entry.jobID] { message.content += context }
+            if entry.isQuestion, let context = contexts[entry.jobID] { message.content += ContextBuilder.told(context, at: entry.time) }
             return message
         }
         guard let start = all.firstIndex(where: { $0.role == .user }) else { return [] }

@@ -16,7 +16,8 @@ public struct SessionEntry: Sendable, Hashable {
     /// turn's last words carry the code (`StoppedTurn`); a `SessionPage` gives it to all messages of the turn.
     public var stopped: String?
     /// What was sent behind the question of this entry's turn (time, language, watchlist): later requests repeat it, so that
-    /// what a provider has cached stays true. On the first message behind the question; no part of what was said.
+    /// what a provider has cached stays true. On the first message behind the question; no part of what was said. The time in it
+    /// is the question's own.
     public var context: String?
 
     public init(

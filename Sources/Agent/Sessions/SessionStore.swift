@@ -29,6 +29,8 @@ public final class SessionStore: Sendable {
         var badLines = 0
         /// Messages before these that no summary has.
         var hidden = 0
+        /// When the job's own question was written, if it is there already.
+        var asked: Date?
     }
 
     /// - Parameter job: entries of this job are left out: it is about to make them (again).
@@ -38,7 +40,8 @@ public final class SessionStore: Sendable {
         let file = SessionFile(replaying: bytes)
         let older = StoppedTurn.closed(file.open.filter { $0.jobID != job })
         return Replay(
-            messages: ReplayWindow.messages(older), summary: file.summary, badLines: file.badLines, hidden: file.unreadLines)
+            messages: ReplayWindow.messages(older), summary: file.summary, badLines: file.badLines, hidden: file.unreadLines,
+            asked: file.open.first { $0.jobID == job && $0.isQuestion }?.time)
     }
 
     /// - Throws: `session_full` where no further turn may be written.
