@@ -15,6 +15,14 @@ struct HostileMessageTests {
         #expect(faults == [])
     }
 
+    @Test("Thousands of marks on a letter are not sorted for every phrase")
+    func marks() {
+        let text = "a" + String(repeating: "\u{316}\u{301}", count: 2_500)
+        let tokens = PhraseTokens("remember \(text) e\u{301}")
+        #expect(tokens.tokens.map(\.key.unicodeScalars.count) == [8, 5, 2])
+        #expect(tokens.text[tokens.tokens[1].range] == text[...])
+    }
+
     @Test("A long wish is still understood")
     func longWish() {
         let text = HostileText.prose.text(size: 9_000).split(separator: ".").joined(separator: ",")

@@ -39,14 +39,28 @@ struct PhraseTokens: Sendable {
         self.tokens = tokens
     }
 
+    /// Marks on one letter that count; the rest of them are left out of the key.
+    private static let maxMarks = 4
+
     static func key(_ text: Substring) -> String {
         var result = String.UnicodeScalarView()
+        var marks = 0
         for scalar in text.unicodeScalars {
+            // Comparing sorts the marks of a letter: thousands on one letter would be sorted for every phrase.
+            marks = scalar.value >= 0x300 && isMark(scalar) ? marks + 1 : 0
+            if marks > maxMarks { continue }
             let isWide = (0xFF01...0xFF5E).contains(scalar.value)
             let plain = isWide ? Unicode.Scalar(scalar.value - 0xFEE0) ?? scalar : scalar
             result.append(plain == "\u{2019}" ? "'" : plain)
         }
         return String(result).lowercased()
+    }
+
+    private static func isMark(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .nonspacingMark, .spacingMark, .enclosingMark: true
+        default: false
+        }
     }
 
     private static func isLetterOrDigit(_ character: Character) -> Bool {

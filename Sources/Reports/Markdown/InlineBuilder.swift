@@ -82,10 +82,11 @@ struct InlineBuilder {
     }
 
     private mutating func end(_ make: ([MarkdownInline]) -> MarkdownInline) {
-        guard let outer = open.popLast() else { return }
+        guard !open.isEmpty else { return }
         flush()
         let inner = content
-        content = outer
+        // The list is moved: with a second reference to it each append would copy it.
+        content = open.removeLast()
         content.append(make(inner))
     }
 
