@@ -129,17 +129,106 @@ struct ConsolidationTests {
     }
 
     @Test(
-        "an answer is taken apart into a summary and facts",
+        "an answer in the asked form is taken apart into a summary and facts",
         arguments: [
             ("SUMMARY\nBought.\n\nFACTS\n- likes tea\n- none\n* is 40", "Bought.", ["likes tea", "is 40"]),
-            ("## Summary:\nA\nB\n**FACTS**\n- none", "A\nB", []), ("Just words.", "Just words.", []),
-            ("FACTS\n- x", "", ["x"]), ("", "", []),
-            ("SUMMARY\ns\nFACTS\n- " + String(repeating: "x", count: 301), "s", []),
+            ("## Summary:\nA\nB\n**FACTS**\n- none", "A\nB", []), ("SUMMARY: Bought.\nFACTS: none", "Bought.", []),
+            ("```\nSUMMARY\n买了。\nFACTS\n- 喜欢茶\n```", "买了。", ["喜欢茶"]),
+            ("Here it is:\n\n**SUMMARY:** Bought.\n**FACTS:**\n- is 40\nThat is all.", "Bought.", ["is 40"]),
+            ("SUMMARY\ns\nFACTS\n- none\n- " + String(repeating: "x", count: 301), "s", []),
         ])
     func parts(answer: String, summary: String, facts: [String]) {
-        let parts = Consolidation.parts(of: answer)
-        #expect(parts.summary == summary)
-        #expect(parts.facts == facts)
+        #expect(Consolidation.parts(of: answer) == Consolidation.Parts(summary: summary, facts: facts))
+    }
+
+    @Test(
+        "an answer in another form is none: it must not take the place of what was said",
+        arguments: [
+            "", "  \n", "Just words.", "Sorry, the model returned nothing.", "I'm sorry, but I cannot help with that.",
+            "<html><body>502 Bad Gateway</body></html>", "FACTS\n- x", "SUMMARY\nThe user bought", "SUMMARY\nBought.\nFACTS\n",
+            "SUMMARY\n\nFACTS\n- x", "SUMMARY\nI cannot summarise this.\nFACTS\n- none", "SUMMARY\n抱歉，无法处理。\nFACTS\n- none",
+            "FACTS\n- x\nSUMMARY\ns", "SUMMARY\na\nSUMMARY\nb\nFACTS\n- none", "SUMMARY\na\nFACTS\n- b\nFACTS\n- c",
+            "{\"summary\": \"s\", \"facts\": []}", "SUMMARY\nb\nFACTS\nwe talked",
+        ])
+    func notInForm(answer: String) {
+        #expect(Consolidation.parts(of: answer) == nil)
+    }
+
+    @Test("the raw form keeps the user's words rather than the assistant's, the newest first")
+    func raw() {
+        func entry(_ message: ChatMessage) -> SessionEntry {
+            SessionEntry(id: message.content, jobID: "j", message: message, time: Date())
+        }
+        let words = "My sister Ana moves to Porto on 3 May. " + String(repeating: "u", count: 400)
+        let talk = (0..<40).flatMap { [entry(.user("\($0) \(words)")), entry(.assistant(String(repeating: "a", count: 900)))] }
+        let raw = Consolidation(talk, summary: nil).raw
+        #expect(raw.count <= HistoryLog.maxCharacters && raw.hasPrefix("…"))
+        #expect(raw.contains("user: 39 \(words)\n") && !raw.contains(String(repeating: "a", count: 201)))
+    }
+
+    private static let facts: [String] = (1...60).map { number in
+        let day = String(format: "%02d", (number - 1) % 28 + 1)
+        return "- 2026-01-\(day): fact number \(number) about topic\(number)"
+    }
+
+    private static func lines(_ range: Range<Int>) -> String { facts[range].joined(separator: "\n") }
+
+    private static let tidyAnswers: [(String, Bool)] = {
+        var all: [(String, Bool)] = []
+        all.append(("# Memory\n\n" + lines(20..<60), true))
+        all.append(("Here is the new memory:\n```\n" + lines(25..<60) + "\n```", true))
+        all.append((lines(0..<40), false))
+        all.append((lines(57..<60), false))
+        all.append(("- user: has many interests", false))
+        all.append(("I'm sorry, I cannot do that.", false))
+        all.append(("", false))
+        all.append(("The user told 60 facts about 60 topics, which I have read with care.", false))
+        all.append(("<html><body><ul>\n" + lines(20..<60) + "\n</ul></body></html>", false))
+        all.append((lines(0..<60) + "\n- more", false))
+        return all
+    }()
+
+    @Test(
+        "a shorter memory is taken only if it is a list with most of the facts, the newest above all", arguments: tidyAnswers)
+    func tidied(answer: String, isTaken: Bool) {
+        let memory = "# Memory\n\n" + Self.facts.joined(separator: "\n") + "\n"
+        let text = MemoryStore.tidied(memory, by: answer, limit: memory.count * 3 / 4)
+        #expect((text != nil) == isTaken)
+        if let text { #expect(text.hasSuffix(Self.facts[59]) && !text.contains("Here is")) }
+    }
+
+    @Test("of a memory that is too long the newest facts stay, and the lines between", arguments: [400, 1_000, 2_500])
+    func excerpt(limit: Int) {
+        let memory = "# Memory\n\nWritten by hand.\n\n" + Self.facts.joined(separator: "\n") + "\n"
+        let text = MemoryExcerpt.newest(memory, limit: limit)
+        #expect(text.count <= limit && text.hasPrefix("# Memory\n\nWritten by hand.\n"))
+        #expect(text.contains(Self.facts[59]) && !text.contains(Self.facts[0]) && text.contains("read_file memory/MEMORY.md"))
+        #expect(MemoryExcerpt.newest(memory, limit: memory.count) == memory)
+        let prose = String(repeating: "A line of prose.\n", count: 300) + "The end."
+        #expect(MemoryExcerpt.newest(prose, limit: limit).hasSuffix("The end."))
+    }
+
+    @Test("the prompt of a turn and of a consolidation have the newest facts of a memory over its bound")
+    func newestInPrompts() throws {
+        let many = (1...1_500).map { "- 2026-01-01: fact number \($0)" }.joined(separator: "\n") + "\n"
+        try workspace.writeText(Workspace.memory, many)
+        let prompt = try ContextBuilder(workspace: workspace).systemPrompt(persona: Persona(), sessionSummary: nil, tools: [])
+        #expect(prompt.text.contains("fact number 1500\n") && !prompt.text.contains("fact number 1\n"))
+        let asked = Consolidation([], summary: nil).prompt(memory: many, language: "en")
+        #expect(asked.contains("fact number 1500\n") && !asked.contains("fact number 1\n"))
+    }
+
+    @Test("a full memory makes room for what a conversation brings: the oldest entries go to the file beside it")
+    func makesRoom() throws {
+        let memory = MemoryStore(workspace: workspace)
+        let long = String(repeating: "y", count: 1_900)
+        try workspace.writeText(Workspace.memory, "# Memory\n" + (0..<34).map { "- 2026-01-01: old \($0) \(long)\n" }.joined())
+        #expect(throws: AgentError.self) { try memory.remember("new \(long)", on: Date()) }
+        #expect(try memory.remember("new \(long)", on: Date(), makesRoom: true))
+        let (kept, gone) = (try memory.show(), try #require(try workspace.readText(MemoryStore.before, maxBytes: 1 << 20)))
+        #expect(kept.hasPrefix("# Memory\n") && kept.contains("new y") && !kept.contains("old 0 "))
+        #expect(kept.utf8.count <= MemoryStore.maxBytes)
+        for number in 0..<34 { #expect(kept.contains("old \(number) ") != gone.contains("old \(number) ")) }
     }
 
     @Test("the prompt holds what was said, shortened, and nothing that tools said")

@@ -117,6 +117,33 @@ import TextFormats
         #expect(try history(bench).count == 1)
     }
 
+    @Test(
+        "an answer that is no summary costs no words and at most two calls",
+        arguments: [
+            ("", "stop", 2), ("Sorry, the model returned nothing.", "stop", 1), ("I cannot help with that.", "stop", 1),
+            ("SUMMARY\nBroker is", "length", 1), ("SUMMARY\nA.\nFACTS\n- none", "content_filter", 1),
+            ("SUMMARY\nA.\nFACTS\n- none", "length", 1), ("<think>only thoughts</think>", "stop", 1),
+            ("<html><h1>502</h1></html>", "stop", 1),
+        ])
+    func noSummary(text: String, reason: String, most: Int) throws {
+        let server = try LoopbackHTTPServer { request in
+            guard request.text.contains("SUMMARY") else { return Self.answer("Hello.") }
+            let message: JSON = ["role": "assistant", "content": .string(text)]
+            return .json(JSON.object(["choices": [["message": message, "finish_reason": .string(reason)]]]).text())
+        }
+        let bench = try bench(server.url + "/v1")
+        try bench.services.workspaces.open(user).writeText(Workspace.memory, "- likes tea\n")
+        try talked(40, bench)
+        #expect(try bench.run(["kind": "chat", "user_id": "alice", "message": "hi"]).state == .completed)
+        let record = try bench.run(try #require(try waiting(bench).first))
+        #expect(record.state == .completed && record.result?["raw"] == true)
+        #expect(server.requests.count { $0.text.contains("SUMMARY") } <= most)
+        #expect(try history(bench).first?["content"]?.string?.contains("my broker is Acorn 13") == true)
+        #expect(try bench.services.workspaces.open(user).readText(Workspace.memory, maxBytes: 1 << 20) == "- likes tea\n")
+        #expect(try bench.run(["kind": "chat", "user_id": "alice", "message": "and?"]).state == .completed)
+        #expect(server.requests.last?.text.contains("my broker is Acorn 13") == true)
+    }
+
     @Test("a conversation that is begun anew goes into the history")
     func reset() throws {
         let bench = try bench()

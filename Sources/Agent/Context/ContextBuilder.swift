@@ -45,7 +45,7 @@ struct ContextBuilder {
         let history = try readable("") { () throws(FileError) in
             try HistoryDigest(directory: directory).text(besides: sessionSummary, of: session)
         }
-        let memory = try text(Workspace.memory, limit: Self.maxMemoryCharacters, &problems)
+        let memory = MemoryExcerpt.newest(try memoryFile(&problems), limit: Self.maxMemoryCharacters)
         let summary = Self.cut(sessionSummary ?? "", to: Self.maxSummaryCharacters)
         let sections = PromptSections([
             .init(part: nil, title: "", text: Self.identity(persona)),
@@ -146,17 +146,34 @@ struct ContextBuilder {
     }
 
     private func text(_ path: String, limit: Int, _ problems: inout [String]) throws(FileError) -> String {
-        let bytes: [UInt8]
+        // Four bytes hold any scalar; what is longer is cut, not refused.
+        let bytes = try bytes(path, &problems) { () throws(FileError) in
+            try directory.read(path, from: 0, count: limit * 4 + 1)
+        }
+        return Self.cut(String(decoding: bytes, as: UTF8.self).trimmed(), to: limit, path: path)
+    }
+
+    /// The end of MEMORY.md, which is all of it unless people wrote far more than the assistant does.
+    private func memoryFile(_ problems: inout [String]) throws(FileError) -> String {
+        let most = 4 * MemoryStore.maxBytes
+        let bytes = try bytes(Workspace.memory, &problems) { () throws(FileError) in
+            let start = max(0, try directory.status(Workspace.memory).size - most)
+            let bytes = try directory.read(Workspace.memory, from: start, count: most)
+            return start == 0 ? bytes : Array(bytes.drop { $0 != UInt8(ascii: "\n") })
+        }
+        return String(decoding: bytes, as: UTF8.self).trimmed()
+    }
+
+    private func bytes(
+        _ path: String, _ problems: inout [String], _ read: () throws(FileError) -> [UInt8]
+    ) throws(FileError) -> [UInt8] {
         do {
-            // Four bytes hold any scalar; what is longer is cut, not refused.
-            bytes = try directory.read(path, from: 0, count: limit * 4 + 1)
+            return try read()
         } catch {
             if error.code != .notFound { problems.append("\(path): \(error)") }
-            if Self.isUsersDoing(error) { return "" }
+            if Self.isUsersDoing(error) { return [] }
             throw error
         }
-        let text = String(decoding: bytes, as: UTF8.self).trimmed()
-        return Self.cut(text, to: limit, path: path)
     }
 
     /// What is in place of the file is no file that could be read; the disk itself is in order.

@@ -40,7 +40,7 @@ struct PromptSections: Sendable, Hashable {
             guard let index = kept.firstIndex(where: { $0.part == part }) else { continue }
             let own = TokenEstimate.tokens(kept[index].whole)
             let room = own - (size - limit)
-            kept[index].text = room < Self.leastPart ? "" : Self.cut(kept[index].text, from: own, to: room)
+            kept[index].text = room < Self.leastPart ? "" : Self.cut(kept[index].text, part, from: own, to: room)
             kept = PromptSections(kept).sections
             size = TokenEstimate.tokens(Self.joined(kept))
         }
@@ -55,11 +55,11 @@ struct PromptSections: Sendable, Hashable {
         sections.map(\.whole).joined(separator: separator)
     }
 
-    /// The beginning of a text, shortened until its estimate is below the bound.
-    private static func cut(_ text: String, from own: Int, to room: Int) -> String {
+    /// The beginning of a text, of the memory its newest entries, shortened until the estimate is below the bound.
+    private static func cut(_ text: String, _ part: Part, from own: Int, to room: Int) -> String {
         var length = text.count * room / max(own, 1)
         while length > 0 {
-            let short = String(text.prefix(length)) + cutMark
+            let short = part == .memory ? MemoryExcerpt.newest(text, limit: length) : String(text.prefix(length)) + cutMark
             if TokenEstimate.tokens(short) + 8 <= room { return short }
             length = length * 9 / 10
         }

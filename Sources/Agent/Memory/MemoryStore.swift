@@ -32,8 +32,9 @@ public final class MemoryStore: Sendable {
     }
 
     /// Adds one entry at the end of the file.
+    /// - Parameter makesRoom: where the file is full, the oldest entries go to MEMORY.old.md instead of the new one being refused.
     /// - Returns: false when it is remembered already.
-    public func remember(_ text: String, on date: Date) throws(AgentError) -> Bool {
+    public func remember(_ text: String, on date: Date, makesRoom: Bool = false) throws(AgentError) -> Bool {
         let entry = Self.oneLine(text)
         guard !entry.isEmpty, entry.count <= Self.maxEntryCharacters else {
             throw AgentError(
@@ -46,7 +47,8 @@ public final class MemoryStore: Sendable {
             if lines.contains(where: { Self.entry(in: $0).map { Self.key($0) } == key }) { return (memory, false) }
             let gap = memory.isEmpty || memory.hasSuffix("\n") ? "" : "\n"
             let day = RFC3339.string(date).prefix(10)
-            let new = memory + gap + "- \(day): \(entry)\n"
+            var new = memory + gap + "- \(day): \(entry)\n"
+            if makesRoom, new.utf8.count > Self.maxBytes { new = try withoutOldest(new) }
             guard new.utf8.count <= Self.maxBytes else {
                 throw AgentError(
                     code: "memory_full",
@@ -94,6 +96,35 @@ public final class MemoryStore: Sendable {
     }
 
     static let before = "memory/MEMORY.old.md"
+
+    /// Takes the oldest entries away until a quarter of the file is free. Commit point of what was taken: its own append.
+    private func withoutOldest(_ memory: String) throws(AgentError) -> String {
+        var lines = memory.split(separator: "\n", omittingEmptySubsequences: false)
+        var excess = memory.utf8.count - Self.maxBytes * 3 / 4
+        var oldest = ""
+        var index = 0
+        while excess > 0, index < lines.count {
+            guard Self.entry(in: lines[index]) != nil else {
+                index += 1
+                continue
+            }
+            let line = lines.remove(at: index)
+            excess -= line.utf8.count + 1
+            oldest += line + "\n"
+        }
+        do throws(FileError) {
+            try directory.append(Self.before, Array(oldest.utf8), durable: true)
+        } catch {
+            throw AgentError.storage(error, while: "keeping the oldest entries of the memory")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    /// What a model's answer makes of a memory that is too long; nil: nothing that may take its place.
+    /// - Parameter limit: characters.
+    public static func tidied(_ memory: String, by answer: String, limit: Int) -> String? {
+        TidiedMemory(of: memory).text(from: answer, limit: limit)
+    }
 
     // MARK: - Changing
 

@@ -73,6 +73,8 @@ public struct TurnLimits: Sendable, Hashable {
     public var callsPerRound = 32
     /// Further calls after an empty answer, before the model is asked for a final one.
     public var emptyRetries = 2
+    /// Whether the model is then asked for a final answer; false: the turn ends with none.
+    public var asksForFinalAnswer = true
     /// Continuations of an answer that was cut at the output limit.
     public var lengthRecoveries = 3
     /// Times the context is squeezed to half after the provider found it too long.
@@ -92,6 +94,15 @@ public struct TurnLimits: Sendable, Hashable {
     public var deadline: Date?
 
     public init(deadline: Date? = nil) { self.deadline = deadline }
+
+    /// One answer in a form of its own, without tools: what was cut or is empty is not worth more than one further call.
+    public mutating func askOnce() {
+        toolRounds = 0
+        emptyRetries = 1
+        asksForFinalAnswer = false
+        lengthRecoveries = 0
+        contextSqueezes = 0
+    }
 }
 
 /// A turn that came to its end.

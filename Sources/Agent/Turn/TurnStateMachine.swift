@@ -175,6 +175,7 @@ struct TurnStateMachine: Sendable {
         // A model that only reasoned is asked for its answer once: it would reason as long again.
         emptyAnswers += response.message.reasoning == nil ? 1 : limits.emptyRetries + 1
         if emptyAnswers > limits.emptyRetries {
+            guard limits.asksForFinalAnswer else { return finish(texts.emptyAnswer, .other, at: time) }
             isFinalising = true
             append(.user(texts.finalisation), at: time, isLasting: false)
         }

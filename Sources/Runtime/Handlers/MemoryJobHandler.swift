@@ -1,8 +1,8 @@
 // The background job that brings the older part of a conversation into memory/history.jsonl and what it says about the
 // user into MEMORY.md. One model call, journaled like any turn's. States: due → asked → in the history → facts remembered
 // → marked in the session → (tidied by a job of its own, if the memory has grown too long). Each step is idempotent by ids, so a
-// crash between two repeats nothing. Where the model fails for good, and with the offline one, the words themselves go into the
-// history, shortened. Called on worker threads; keeps nothing.
+// crash between two repeats nothing. Where the model fails for good or does not answer in the asked form, and with the offline one,
+// the words themselves go into the history, shortened. Called on worker threads; keeps nothing.
 
 import Agent
 import Foundation
@@ -50,7 +50,7 @@ struct MemoryJobHandler: Sendable {
         let memory = MemoryStore(workspace: setting.workspace)
         let whole = Consolidation(backlog.entries, summary: backlog.summary)
         let language = setting.config.preferences.language
-        var parts = (summary: whole.raw, facts: [String]())
+        var parts = Consolidation.Parts(summary: whole.raw, facts: [])
         var isRaw = true
         var usage: JSON?
         if !isOffline(setting) {
@@ -59,8 +59,11 @@ struct MemoryJobHandler: Sendable {
             switch ask(prompt, job, setting, record, cancellation, logger) {
             case .result(let result):
                 usage = result.usage.json
-                let told = Consolidation.parts(of: result.text)
-                if !told.summary.isEmpty { (parts, isRaw) = (told, false) }
+                if result.finishReason == .stop, let told = Consolidation.parts(of: result.text) {
+                    (parts, isRaw) = (told, false)
+                } else {
+                    logger.warning("a conversation goes into the history as it is: the model's answer is no summary")
+                }
             case .outcome(let outcome):
                 guard case .failed(let failure, let spent) = outcome, isLast(failure, job, setting) else {
                     return outcome
@@ -93,7 +96,7 @@ struct MemoryJobHandler: Sendable {
         var kept = 0
         for fact in facts {
             do throws(AgentError) {
-                if try memory.remember(fact, on: runner.now()) { kept += 1 }
+                if try memory.remember(fact, on: runner.now(), makesRoom: true) { kept += 1 }
             } catch {
                 guard error.code == "memory_full" || error.code == "invalid_text" else { throw error }
                 logger.notice("a fact is not remembered", metadata: ["error": "\(error.detail)"])
@@ -115,9 +118,10 @@ struct MemoryJobHandler: Sendable {
         switch ask(prompt, job, setting, record, cancellation, logger) {
         case .outcome(let outcome): return outcome
         case .result(let result):
-            let new = result.text.trimmingCharacters(in: .whitespacesAndNewlines)
             // An answer that is not shorter, or no memory at all, is not worth losing one for.
-            guard new.count >= 20, !desk.isTooLong(new) else {
+            guard result.finishReason == .stop,
+                let new = MemoryStore.tidied(text, by: result.text, limit: desk.maxCharacters)
+            else {
                 return .completed(
                     result: ["silent": true, "reason": "the new text was no shorter memory"], usage: result.usage.json)
             }
@@ -136,7 +140,7 @@ struct MemoryJobHandler: Sendable {
     ) -> TurnRunner.Ended {
         let plan = TurnRunner.Plan(
             kind: .heartbeat, session: .standard, message: prompt, language: setting.config.preferences.language,
-            isEphemeral: true, toolRounds: 0)
+            isEphemeral: true, asksOnce: true)
         return runner.run(plan, job, setting, record, cancellation, logger)
     }
 

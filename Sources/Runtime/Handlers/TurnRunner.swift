@@ -27,8 +27,8 @@ struct TurnRunner: Sendable {
         var message: String
         var language: String
         var isEphemeral: Bool
-        /// nil: as many as turns have; 0: one model call without tools.
-        var toolRounds: Int?
+        /// One answer without tools, for which two model calls are spent at most.
+        var asksOnce = false
     }
 
     enum Ended {
@@ -51,7 +51,7 @@ struct TurnRunner: Sendable {
                     usage: nil))
         }
         var limits = TurnLimits(deadline: setting.deadline)
-        if let rounds = plan.toolRounds { limits.toolRounds = rounds }
+        if plan.asksOnce { limits.askOnce() }
         limits.stepSeconds = Double(setting.request.timeout)
         // A call that delivers may take all the time the job has; one that does not is ended by its silence.
         limits.modelCallSeconds = max(limits.modelCallSeconds, Double(setting.request.timeout))

@@ -56,7 +56,9 @@ struct MemoryDesk: Sendable {
     /// A token is about three characters of such notes, in the languages there are.
     private static let charactersPerToken = 3
 
-    func isTooLong(_ memory: String) -> Bool { memory.count > maxTokens * Self.charactersPerToken }
+    var maxCharacters: Int { maxTokens * Self.charactersPerToken }
+
+    func isTooLong(_ memory: String) -> Bool { memory.count > maxCharacters }
 
     /// After a turn, or a conversation that was begun anew.
     /// - Parameter rule: when a part of it is due.
