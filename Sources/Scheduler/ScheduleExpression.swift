@@ -14,7 +14,7 @@ public enum ScheduleKind: String, Sendable, CaseIterable {
     case cron
     /// "PT15M": that much elapsed time after the schedule was made, and again.
     case every
-    /// An RFC 3339 time: once.
+    /// An RFC 3339 time, or one without an offset in the schedule's zone: once.
     case at
 }
 
@@ -23,6 +23,8 @@ public struct ScheduleExpression: Sendable {
         case cron(CronExpression)
         case every(seconds: Int)
         case at(Date)
+        /// Seconds of the wall clock of the schedule's zone.
+        case atWall(Int)
     }
 
     /// Shortest and longest interval of `every`, in seconds.
@@ -66,6 +68,10 @@ public struct ScheduleExpression: Sendable {
             return fire > instant ? fire : anchor.addingTimeInterval((count + 1) * Double(seconds))
         case .at(let moment):
             return moment > instant ? moment : nil
+        case .atWall(let wall):
+            // As for cron: a time that clocks skip is the first moment after it, one that comes twice the first of the two.
+            let moment = Date(timeIntervalSince1970: Double(zone.instants(ofWall: wall).first))
+            return moment > instant ? moment : nil
         }
     }
 
@@ -87,7 +93,7 @@ public struct ScheduleExpression: Sendable {
             if RFC3339.date(text) != nil || text.contains("T") { return .at }
             if text.contains(":") { return .daily }
         }
-        if words.count == 2 { return RFC3339.date(text) == nil ? .weekly : .at }
+        if words.count == 2 { return RFC3339.date(text) == nil && wall(text) == nil ? .weekly : .at }
         return .cron
     }
 
@@ -130,10 +136,19 @@ public struct ScheduleExpression: Sendable {
     }
 
     private static func moment(_ text: String) throws(ScheduleError) -> (Rule, String) {
-        guard let date = RFC3339.date(text) else {
-            throw error("\"\(text)\" is no RFC 3339 time, such as 2026-11-24T09:00:00Z")
+        if let date = RFC3339.date(text) { return (.at(date), text) }
+        guard let wall = wall(text) else {
+            throw error(
+                "\"\(text)\" is no RFC 3339 time, such as 2026-11-24T09:00:00Z, and no time of the schedule's zone, such as "
+                    + "2026-11-24T09:00")
         }
-        return (.at(date), text)
+        return (.atWall(wall), text)
+    }
+
+    /// Date and time without an offset; seconds may be left out.
+    private static func wall(_ text: String) -> Int? {
+        let isShort = text.utf8.count == "2026-11-24T09:00".utf8.count
+        return RFC3339.date(text + (isShort ? ":00Z" : "Z")).map { Int($0.timeIntervalSince1970.rounded(.down)) }
     }
 
     private static func error(_ what: String) -> ScheduleError {

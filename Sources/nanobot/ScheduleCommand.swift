@@ -16,8 +16,9 @@ struct ScheduleCommand: ParsableCommand {
         discussion: """
             Expressions: five cron fields, "0 9 * * mon-fri" (names, ranges, steps, lists,
             L, #, @daily …); a time of day, "09:00"; a weekday and a time, "monday 09:00";
-            an interval, "PT15M"; a moment in RFC 3339. The schedules daily-report,
-            weekly-report and realtime-report follow from the user's preferences.
+            an interval, "PT15M"; a moment in RFC 3339, or without an offset, "2026-12-24T18:00",
+            in the schedule's time zone. The schedules daily-report, weekly-report and
+            realtime-report follow from the user's preferences.
 
             Examples:
               nanobot schedule list alice

@@ -180,6 +180,7 @@ struct ToolTests {
         let schedule = "{\"action\":\"add\",\"expression\":\"09:00\",\"message\":\"look\"}"
         let first = try house.call("schedule", schedule, as: alice)
         #expect(try house.call("schedule", schedule, as: alice)["id"] == first["id"])
+        #expect(first["session"] == "default")
         #expect(try house.call("schedule", "{\"action\":\"list\"}", as: alice)["schedules"]?.array?.count == 1)
         let missing = try house.call("schedule", "{\"action\":\"remove\",\"id\":\"no\"}", as: alice)
         #expect(Self.code(missing) == "not_found")

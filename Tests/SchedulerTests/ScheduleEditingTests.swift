@@ -17,7 +17,7 @@ struct ScheduleEditingTests {
         arguments: [
             ("09:00", "daily", "2026-11-24T01:00"), ("tuesday 09:00", "weekly", "2026-11-24T01:00"),
             ("0 9 * * *", "cron", "2026-11-24T01:00"), ("PT1H", "every", "2026-11-24T01:30"),
-            ("2026-11-24T01:15:00Z", "at", "2026-11-24T01:15"),
+            ("2026-11-24T01:15:00Z", "at", "2026-11-24T01:15"), ("2026-11-24T09:15", "at", "2026-11-24T01:15"),
         ])
     func kinds(expression: String, kind: String, next: String) throws {
         let house = try SchedulerHouse(at: "2026-11-24T00:30:00.250Z")

@@ -34,7 +34,8 @@ struct ScheduleExpressionTests {
         "what is no expression is refused, and the field is named",
         arguments: [
             "", "9:00", "24:00", "09:60", "funday 09:00", "monday", "monday 9:00", "PT30S", "P1M", "P1Y", "PT", "P",
-            "PT1.5H", "PT15", "P1DT", "P400D", "PT5M5H", "2026-02-30T00:00:00Z", "2026-11-24T09:00:00", "hello",
+            "PT1.5H", "PT15", "P1DT", "P400D", "PT5M5H", "2026-02-30T00:00:00Z", "2026-11-24T09", "hello",
+            "2026-11-24T24:00", "2026-02-30T09:00", "2026-11-24T09:00 Europe/Berlin",
             "0 9 * *",
             "P99999999999999999999D", String(repeating: "1", count: 300),
         ])
@@ -64,6 +65,23 @@ struct ScheduleExpressionTests {
         #expect(later == anchor.addingTimeInterval(1260))
         // A schedule made in the future by another host's clock does not fire before it begins.
         #expect(expression.next(after: anchor.addingTimeInterval(-1e6), in: .utc, anchor: anchor) == fires[0])
+    }
+
+    @Test(
+        "a time without an offset is one of the schedule's zone, also where clocks change",
+        arguments: [
+            ("2026-12-01T09:00", "Europe/Berlin", "2026-12-01T08:00:00.000Z"),
+            ("2027-07-01T09:00:30", "Europe/Berlin", "2027-07-01T07:00:30.000Z"),
+            ("2026-12-01 09:00", "Asia/Shanghai", "2026-12-01T01:00:00.000Z"),
+            ("2027-03-28T02:30", "Europe/Berlin", "2027-03-28T01:00:00.000Z"),
+            ("2027-10-31T02:30", "Europe/Berlin", "2027-10-31T00:30:00.000Z"),
+            ("2026-12-01T09:00:00Z", "Europe/Berlin", "2026-12-01T09:00:00.000Z"),
+            ("2026-12-01T09:00:00-05:00", "Europe/Berlin", "2026-12-01T14:00:00.000Z"),
+        ])
+    func wallTime(text: String, zone: String, fire: String) throws {
+        #expect(try ScheduleExpression(text).kind == .at)
+        let fires = try ReportScheduler.nextFires(text, timezone: zone, from: instant("2026-11-24T00:00:00Z"), count: 3)
+        #expect(fires.map(RFC3339.string) == [fire])
     }
 
     @Test("a one-time schedule fires once")

@@ -10,8 +10,9 @@ struct ScheduleTool: Tool {
     let name = "schedule"
     let description = """
         The user's schedules. add: send a message to the assistant at set times; expression is "09:00" (daily), \
-        "monday 09:00" (weekly), five cron fields, "PT15M" (every), or an RFC 3339 time (once). remove: by id, list \
-        shows the ids. The daily and weekly report follow the preferences: change those with the tool preferences.
+        "monday 09:00" (weekly), five cron fields, "PT15M" (every), or once "2026-12-24T18:00", a time of the \
+        timezone unless it names an offset or Z. The answers come into this conversation. remove: by id, list shows \
+        the ids. The daily and weekly report follow the preferences: change those with the tool preferences.
         """
     let isIdempotent = true
     let isReadOnly = false
@@ -43,7 +44,8 @@ struct ScheduleTool: Tool {
             case .add:
                 return try book.addSchedule(
                     user: user, expression: try reader.require(expression, "expression"), timezone: timeZone,
-                    message: try reader.require(message, "message"), id: Self.id(for: context.callID)
+                    message: try reader.require(message, "message"), session: Self.session(of: context.turn),
+                    id: Self.id(for: context.callID)
                 ).text()
             case .remove:
                 let wanted = try reader.require(id, "id")
@@ -56,6 +58,11 @@ struct ScheduleTool: Tool {
         } catch let error as TenantError {
             throw ToolFailure(error)
         }
+    }
+
+    /// A spawned task's own conversation goes with the task; a turn that keeps none has none to come back to.
+    private static func session(of turn: Turn) -> SessionID? {
+        turn.ephemeralSession || turn.isSpawned ? nil : turn.session
     }
 
     /// The same call gives the same id in every run.

@@ -21,10 +21,17 @@ struct SchedulerBook: ScheduleBook {
     }
 
     func addSchedule(user: UserID, expression: String, timezone: String?, message: String, id: String) throws -> JSON {
+        try addSchedule(
+            user: user, expression: expression, timezone: timezone, message: message, session: nil, id: id)
+    }
+
+    func addSchedule(
+        user: UserID, expression: String, timezone: String?, message: String, session: SessionID?, id: String
+    ) throws -> JSON {
         // The same id with the same content is the same schedule: a repeated step changes nothing.
-        var request: JSONObject = [
-            "expression": .string(expression), "job": ["kind": "chat", "message": .string(message)],
-        ]
+        var job: JSONObject = ["kind": "chat", "message": .string(message)]
+        if let session, session != .standard { job["session_id"] = .string(session.rawValue) }
+        var request: JSONObject = ["expression": .string(expression), "job": .object(job)]
         request["timezone"] = timezone.map { .string($0) }
         return try scheduler.create(user, .object(request), id: id).json
     }

@@ -96,7 +96,16 @@ final class MemoryScheduleBook: ScheduleBook {
     }
 
     func addSchedule(user: UserID, expression: String, timezone: String?, message: String, id: String) throws -> JSON {
-        let schedule: JSON = ["id": .string(id), "expression": .string(expression), "message": .string(message)]
+        try addSchedule(user: user, expression: expression, timezone: timezone, message: message, session: nil, id: id)
+    }
+
+    func addSchedule(
+        user: UserID, expression: String, timezone: String?, message: String, session: SessionID?, id: String
+    ) throws -> JSON {
+        let schedule: JSON = [
+            "id": .string(id), "expression": .string(expression), "message": .string(message),
+            "session": JSON(session?.rawValue),
+        ]
         kept.withLock { $0[user, default: [:]][id] = schedule }
         return schedule
     }
