@@ -27,10 +27,16 @@ enum MCPMessage {
             ])
     }
 
-    /// What a server that asks us for something gets: it is told that we are here, and that we do nothing else.
+    /// What a server that asks us for something gets, at once: that we are here, that there are no roots for it, and that we do
+    /// nothing else (sampling, elicitation). nil: the message asks for nothing.
     static func answer(to message: JSON) -> JSON? {
-        guard let id = message["id"], let method = message["method"]?.string else { return nil }
-        if method == "ping" { return ["jsonrpc": "2.0", "id": id, "result": [:]] }
-        return ["jsonrpc": "2.0", "id": id, "error": ["code": -32601, "message": "not offered by this client"]]
+        guard let id = message["id"], !id.isNull, let method = message["method"]?.string else { return nil }
+        switch method {
+        case "ping": return ["jsonrpc": "2.0", "id": id, "result": [:]]
+        case "roots/list": return ["jsonrpc": "2.0", "id": id, "result": ["roots": []]]
+        default:
+            let words = "\(method.prefix(100)) is not offered by this client"
+            return ["jsonrpc": "2.0", "id": id, "error": ["code": -32601, "message": .string(words)]]
+        }
     }
 }

@@ -39,13 +39,15 @@ public final class MCPServers: Sendable {
         }
     }
 
-    private struct Connection {
+    struct Connection {
         var session: MCPSession
         var uses = 0
         var lastUse: TimeInterval
+        /// It stays, however long it rests: the server says on it when its tools change.
+        var isWatching = false
     }
 
-    private struct State {
+    struct State {
         /// nil: never answered so far.
         var tools: [String: [MCPToolInfo]] = [:]
         var missing: [String: [MCPMissingTool]] = [:]
@@ -55,25 +57,34 @@ public final class MCPServers: Sendable {
         var nextLook: [String: TimeInterval] = [:]
         var failures: [String: Int] = [:]
         var isLooking: Set<String> = []
+        var lastLook: [String: TimeInterval] = [:]
+        /// Servers whose changed list is read in a moment.
+        var isPutOff: Set<String> = []
         /// By server and user.
         var connections: [String: [String: Connection]] = [:]
+        /// Sessions on which servers over HTTP say that their tools have changed; they serve no user.
+        var watchers: [String: MCPSession] = [:]
     }
 
     public static let startSeconds = MCPSession.handshakeSeconds
     /// Seconds until a server that failed is asked again, doubled each time.
     private static let firstWait = 10.0
     private static let longestWait = 600.0
+    /// Seconds between two readings of a list that changes again and again.
+    private static let changePause = 1.0
+    /// Seconds that ending all connections may take.
+    private static let closingSeconds = 5.0
     /// Everybody, at a server that is shared.
-    private static let everybody = ""
+    static let everybody = ""
 
     private let settings: [MCPServerSettings]
-    private let startSeconds: Double
-    private let client: HTTPClient
+    let startSeconds: Double
+    let client: HTTPClient
     private let onProblem: @Sendable (String, String) -> Void
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let looked = NSCondition()
     /// Ends what servers are asked when nobody wants their answer any more.
-    private let ending = CancellationToken()
+    let ending = CancellationToken()
 
     /// - Parameters:
     ///   - startSeconds: what a server may take to greet us.
@@ -89,7 +100,7 @@ public final class MCPServers: Sendable {
         self.onProblem = onProblem
     }
 
-    private static var now: TimeInterval { ProcessInfo.processInfo.systemUptime }
+    static var now: TimeInterval { ProcessInfo.processInfo.systemUptime }
 
     // MARK: - What there is
 
@@ -102,6 +113,7 @@ public final class MCPServers: Sendable {
                     Self.now >= state.nextLook[server.name] ?? 0
                 else { return false }
                 state.isLooking.insert(server.name)
+                state.lastLook[server.name] = Self.now
                 // What is said to have changed from now on is asked for once more.
                 state.stale.remove(server.name)
                 return true
@@ -165,17 +177,19 @@ public final class MCPServers: Sendable {
         var found: MCPToolList?
         var problem: String?
         do throws(MCPError) {
-            let session = try connect(server, cancellation: ending)
-            var list = try session.tools(cancellation: ending)
+            let session: MCPSession
+            let isNew: Bool
+            if let open = openSession(server) {
+                (session, isNew) = (open, false)
+            } else {
+                (session, isNew) = (try connect(server, cancellation: ending), true)
+            }
+            var list = try tools(of: session, server, isNew: isNew)
             if let names = server.enabledTools { list.keep(only: names) }
             list = list.hidden(by: server.secrets())
             problem = list.problem
             found = list
-            if server.isShared {
-                keep(session, of: server, user: Self.everybody)
-            } else {
-                session.close()
-            }
+            settle(session, server)
         } catch {
             problem = error.hidden(by: server.secrets()).description
         }
@@ -200,6 +214,35 @@ public final class MCPServers: Sendable {
         }
         if let problem, isNews, !ending.isCancelled { onProblem(server.name, problem) }
         looked.withLock { looked.broadcast() }
+    }
+
+    /// A watcher that cannot be used any more must not be in the way of the next try.
+    private func tools(of session: MCPSession, _ server: MCPServerSettings, isNew: Bool) throws(MCPError) -> MCPToolList {
+        do throws(MCPError) {
+            return try session.tools(cancellation: ending)
+        } catch {
+            let isWatcher = session.isBroken && dropWatcher(session, server)
+            if isNew || isWatcher { session.close() }
+            throw error
+        }
+    }
+
+    /// The server says that its tools are others now: on any thread, with no lock of a session to wait for.
+    func noteChange(_ server: MCPServerSettings) {
+        let isSoon = state.withLock { state -> Bool? in
+            guard state.tools[server.name] != nil else { return nil }
+            state.stale.insert(server.name)
+            guard !state.isLooking.contains(server.name), Self.now - (state.lastLook[server.name] ?? 0) >= Self.changePause else {
+                return state.isPutOff.insert(server.name).inserted ? false : nil
+            }
+            return true
+        }
+        guard let isSoon, !ending.isCancelled else { return }
+        guard !isSoon else { return look() }
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.changePause) { [weak self] in
+            self?.state.withLock { _ = $0.isPutOff.remove(server.name) }
+            self?.look()
+        }
     }
 
     // MARK: - Calls
@@ -255,100 +298,18 @@ public final class MCPServers: Sendable {
     public func close() {
         ending.cancel()
         let sessions = state.withLock { state in
-            defer { state.connections = [:] }
-            return state.connections.values.flatMap { $0.values.map(\.session) }
+            defer { (state.connections, state.watchers) = ([:], [:]) }
+            return state.connections.values.flatMap { $0.values.map(\.session) } + state.watchers.values
         }
-        for session in sessions { session.close() }
-    }
-
-    // MARK: - Connections
-
-    private func connect(
-        _ server: MCPServerSettings, cancellation: CancellationToken? = nil
-    ) throws(MCPError) -> MCPSession {
-        let channel: any MCPChannel
-        switch server.place {
-        case .command(let command): channel = try StdioChannel(server: server.name, command: command)
-        case .address(let address): channel = HTTPChannel(server: server.name, address: address, client: client)
-        }
-        return try MCPSession(server: server.name, channel: channel, seconds: startSeconds, cancellation: cancellation)
-    }
-
-    private func take(
-        _ server: MCPServerSettings, _ owner: String, _ cancellation: CancellationToken?
-    ) throws(MCPError) -> MCPSession {
-        var idle: [MCPSession] = []
-        let known = try state.withLock { state throws(MCPError) -> MCPSession? in
-            idle = Self.removeIdle(server, &state)
-            if var connection = state.connections[server.name]?[owner] {
-                connection.uses += 1
-                state.connections[server.name]?[owner] = connection
-                return connection.session
+        // Side by side: servers over HTTP are told, and each may take its time.
+        let left = DispatchGroup()
+        for session in sessions {
+            left.enter()
+            Thread.detachNewThread {
+                session.close()
+                left.leave()
             }
-            guard state.connections[server.name, default: [:]].count >= server.maxConnections else { return nil }
-            // Room is made by whoever has rested longest.
-            let resting = state.connections[server.name]?.filter { $0.value.uses == 0 }
-            guard let oldest = resting?.min(by: { $0.value.lastUse < $1.value.lastUse })?.key else {
-                throw MCPError(
-                    .busy, "all \(server.maxConnections) connections to \(server.name) are in use; try again later")
-            }
-            if let connection = state.connections[server.name]?.removeValue(forKey: oldest) {
-                idle.append(connection.session)
-            }
-            return nil
         }
-        for session in idle { session.close() }
-        if let known { return known }
-        let session = try connect(server, cancellation: cancellation)
-        return keep(session, of: server, user: owner, uses: 1)
-    }
-
-    /// - Returns: the session to use: another thread may have made one for the same user meanwhile.
-    @discardableResult
-    private func keep(_ session: MCPSession, of server: MCPServerSettings, user: String, uses: Int = 0) -> MCPSession {
-        let kept = state.withLock { state -> MCPSession in
-            if var connection = state.connections[server.name]?[user], !connection.session.isBroken {
-                connection.uses += uses
-                state.connections[server.name]?[user] = connection
-                return connection.session
-            }
-            state.connections[server.name, default: [:]][user] = Connection(
-                session: session, uses: uses, lastUse: Self.now)
-            return session
-        }
-        if kept !== session { session.close() }
-        closeLater(server)
-        return kept
-    }
-
-    private func giveBack(_ server: MCPServerSettings, _ owner: String, _ session: MCPSession) {
-        let isBroken = session.isBroken
-        if session.takeChange() { state.withLock { _ = $0.stale.insert(server.name) } }
-        state.withLock { state in
-            guard var connection = state.connections[server.name]?[owner], connection.session === session else {
-                return
-            }
-            connection.uses -= 1
-            connection.lastUse = Self.now
-            state.connections[server.name]?[owner] = isBroken ? nil : connection
-        }
-        closeLater(server)
-    }
-
-    /// One look after the time a connection may rest: nothing is done while there are none.
-    private func closeLater(_ server: MCPServerSettings) {
-        DispatchQueue.global().asyncAfter(deadline: .now() + server.idleSeconds + 1) { [weak self] in
-            guard let self else { return }
-            let idle = self.state.withLock { Self.removeIdle(server, &$0) }
-            for session in idle { session.close() }
-        }
-    }
-
-    private static func removeIdle(_ server: MCPServerSettings, _ state: inout State) -> [MCPSession] {
-        let old = (state.connections[server.name] ?? [:]).filter {
-            $0.value.uses == 0 && now - $0.value.lastUse >= server.idleSeconds
-        }
-        for key in old.keys { state.connections[server.name]?[key] = nil }
-        return old.values.map(\.session)
+        _ = left.wait(timeout: .now() + Self.closingSeconds)
     }
 }

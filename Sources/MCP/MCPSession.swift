@@ -1,5 +1,5 @@
-// A conversation with one server: the handshake, the list of its tools, calls. One exchange at a time; any thread, callers
-// wait for each other. A session whose channel has failed is of no more use (`isBroken`). Failure: MCPError.
+// A conversation with one server: the handshake, the list of its tools, calls, and what the server says by itself. One exchange
+// at a time; any thread, callers wait for each other. A session whose channel has failed is of no more use (`isBroken`). Failure: MCPError.
 import Foundation
 import HTTPTransport
 import Synchronization
@@ -13,7 +13,7 @@ public struct MCPCallResult: Sendable, Hashable {
     public var isError: Bool
 }
 
-/// `@unchecked Sendable`: `channel` and `lastID` are used while `lock` is held.
+/// `@unchecked Sendable`: `lastID` is used while `lock` is held.
 final class MCPSession: @unchecked Sendable {
     /// Seconds of the handshake, and of one page of the list.
     static let handshakeSeconds = 15.0
@@ -25,23 +25,32 @@ final class MCPSession: @unchecked Sendable {
     private let channel: any MCPChannel
     /// What it says of itself; a list is asked for all the same, for some forget to say it.
     private let hasTools: Bool
-    /// Held during an exchange; guards the channel and `lastID`.
+    /// It says that it tells when its tools change.
+    let announcesChanges: Bool
+    private let onChange: @Sendable () -> Void
+    /// Held during an exchange; guards `lastID`.
     private let lock = NSLock()
     private var lastID = 0
     /// Asked and set without waiting for an exchange: others hold their own locks meanwhile.
     private let marks = Mutex(Marks())
 
     private struct Marks {
-        var hasChanged = false
+        var isListening = false
         var isBroken = false
     }
+    /// Bytes of the stack of a thread that listens.
+    private static let listenerStack = 1 << 20
 
     /// Carries out the handshake.
-    /// - Parameter seconds: of the handshake; a server that has to fetch something first needs more.
+    /// - Parameters:
+    ///   - seconds: of the handshake; a server that has to fetch something first needs more.
+    ///   - onChange: the server says that its tools are others now. On any thread; must not call the session.
     init(
-        server: String, channel: any MCPChannel, seconds: Double = handshakeSeconds, cancellation: CancellationToken? = nil
+        server: String, channel: any MCPChannel, seconds: Double = handshakeSeconds, cancellation: CancellationToken? = nil,
+        onChange: @escaping @Sendable () -> Void = {}
     ) throws(MCPError) {
         self.server = server
+        self.onChange = onChange
         self.channel = channel
         do throws(MCPError) {
             lastID += 1
@@ -56,7 +65,9 @@ final class MCPSession: @unchecked Sendable {
                     "\(server) speaks revision \(answer["protocolVersion"]?.text() ?? "none"), not one of "
                         + MCPMessage.versions.joined(separator: ", "))
             }
-            hasTools = answer["capabilities"]?["tools"]?.object != nil
+            let tools = answer["capabilities"]?["tools"]
+            hasTools = tools?.object != nil
+            announcesChanges = tools?["listChanged"]?.bool ?? false
             channel.agreed(on: version)
             try channel.notify(MCPMessage.notification("notifications/initialized"))
         } catch {
@@ -69,12 +80,29 @@ final class MCPSession: @unchecked Sendable {
 
     var isBroken: Bool { marks.withLock { $0.isBroken } }
 
-    /// Whether the server has said, since this was last asked, that its tools are others now.
-    func takeChange() -> Bool {
-        marks.withLock { marks in
-            defer { marks.hasChanged = false }
-            return marks.hasChanged
+    /// Receives what the server says by itself, on a thread of its own, until the session is closed. Again changes nothing.
+    /// - Parameter onEnd: on that thread; not where the session was closed by us.
+    func startListening(onEnd: @escaping @Sendable (MCPListening) -> Void = { _ in }) {
+        let isFirst = marks.withLock { marks in
+            defer { marks.isListening = true }
+            return !marks.isListening
         }
+        guard isFirst else { return }
+        // The channel alone is held: a session that nobody has any more closes it, which ends the thread.
+        let thread = Thread { [channel, weak self] in
+            let end = channel.listen { [weak self] in self?.receive($0) ?? MCPMessage.answer(to: $0) }
+            guard let self, end != .closed else { return }
+            if end == .gone { self.marks.withLock { $0.isBroken = true } }
+            onEnd(end)
+        }
+        thread.name = "mcp-listener"
+        thread.stackSize = Self.listenerStack
+        thread.start()
+    }
+
+    private func receive(_ message: JSON) -> JSON? {
+        if message["method"] == "notifications/tools/list_changed" { onChange() }
+        return MCPMessage.answer(to: message)
     }
 
     /// Waits for the exchange that is going on, if there is one.
@@ -132,11 +160,8 @@ final class MCPSession: @unchecked Sendable {
         do throws(MCPError) {
             let answer = try channel.exchange(
                 MCPMessage.request(lastID, method, parameters), id: lastID,
-                seconds: max(0.1, end - ProcessInfo.processInfo.systemUptime), cancellation: cancellation
-            ) { message in
-                if message["method"] == "notifications/tools/list_changed" { self.marks.withLock { $0.hasChanged = true } }
-                return MCPMessage.answer(to: message)
-            }
+                seconds: max(0.1, end - ProcessInfo.processInfo.systemUptime), cancellation: cancellation,
+                other: receive)
             return try Self.result(of: answer, server)
         } catch {
             if ![.timeout, .cancelled, .refused].contains(error.code) { marks.withLock { $0.isBroken = true } }

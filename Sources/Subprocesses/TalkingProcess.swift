@@ -2,7 +2,7 @@
 // output, and the end of its standard error is kept for people. It leads a process group of its own that is killed as a whole,
 // and it ends with us: its input closes when this process dies, and where setpriv is there the kernel kills it.
 //
-// All calls block; one thread at a time. Failure: TalkingError.
+// All calls block; one thread at a time, but for `waitForOutput`. Failure: TalkingError.
 import CLinux
 import Foundation
 import Glibc
@@ -141,6 +141,36 @@ public final class TalkingProcess {
             guard !isEnded else { throw .ended }
             try wait(forInput: false, until: deadline, isStopped)
         }
+    }
+
+    /// Blocks until the child has said something or has ended, or until `seconds` have passed. Changes nothing, so it may be called
+    /// beside the thread that uses the process.
+    /// - Returns: whether there is something to be read.
+    public func waitForOutput(seconds: Double) -> Bool {
+        var watched = [
+            pollfd(fd: output, events: Int16(POLLIN), revents: 0), pollfd(fd: errors, events: Int16(POLLIN), revents: 0),
+        ]
+        return poll(&watched, 2, Int32(min(seconds, 3_600) * 1_000)) > 0
+    }
+
+    /// The next line, if it is there already; reads what the child has said, also to its standard error.
+    public func readyLine(maxBytes: Int) throws(TalkingError) -> [UInt8]? {
+        if !pending[scanned...].contains(UInt8(ascii: "\n")) {
+            guard !isEnded else { throw .ended }
+            drain(errors) { lastErrors.add($0) }
+            let isOpen = drain(output) { pending += $0 }
+            if !isOpen, !pending[scanned...].contains(UInt8(ascii: "\n")) { throw ended() }
+        }
+        guard let end = pending[scanned...].firstIndex(of: UInt8(ascii: "\n")) else {
+            scanned = pending.count
+            guard pending.count <= maxBytes else { throw .tooLong }
+            return nil
+        }
+        defer {
+            pending.removeSubrange(...end)
+            scanned = 0
+        }
+        return Array(pending[..<end])
     }
 
     private func wait(forInput: Bool, until deadline: TimeInterval, _ isStopped: () -> Bool) throws(TalkingError) {

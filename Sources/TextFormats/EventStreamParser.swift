@@ -29,6 +29,10 @@ public struct EventStreamParser: Sendable {
     private var hasData = false
     private var name = ""
     private var id: String?
+    /// The id of the last whole event, also of one without data: a client that comes back names it.
+    public private(set) var lastID: String?
+    /// Milliseconds the stream asks a client to wait before it comes back; nil where the stream has not said.
+    public private(set) var retryMilliseconds: Int?
     private var afterCarriageReturn = false
     private var atStart = true
     private let marksHalves: Bool
@@ -80,6 +84,8 @@ public struct EventStreamParser: Sendable {
         case "event": name = String(decoding: value, as: UTF8.self)
         // One with a NUL is ignored, as the standard says.
         case "id" where !value.contains(0): id = String(decoding: value, as: UTF8.self)
+        case "retry" where !value.isEmpty && value.count <= 9 && value.allSatisfy { (0x30...0x39).contains($0) }:
+            retryMilliseconds = Int(String(decoding: value, as: UTF8.self))
         default: break
         }
         return nil
@@ -92,6 +98,8 @@ public struct EventStreamParser: Sendable {
             name = ""
             id = nil
         }
+        // Only now: what was cut off before the event's end must come again.
+        lastID = id ?? lastID
         guard hasData else { return nil }
         let text = marksHalves ? PartialText.decoding(data) : String(decoding: data, as: UTF8.self)
         return ServerSentEvent(name: name.isEmpty ? "message" : name, data: text, id: id)

@@ -43,7 +43,8 @@ enum ShellServer {
 }
 
 /// Answers in the order written down.
-final class ScriptedChannel: MCPChannel {
+/// `@unchecked Sendable`: each test uses one on its own thread.
+final class ScriptedChannel: MCPChannel, @unchecked Sendable {
     private var answers: [JSON]
     private(set) var version: String?
 
@@ -58,5 +59,6 @@ final class ScriptedChannel: MCPChannel {
 
     func notify(_ message: JSON) throws(MCPError) {}
     func agreed(on version: String) { self.version = version }
+    func listen(other: @escaping (JSON) -> JSON?) -> MCPListening { .noStream }
     func close() {}
 }

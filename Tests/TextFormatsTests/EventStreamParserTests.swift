@@ -38,6 +38,17 @@ struct EventStreamParserTests {
         try check("\n\n\r\n", [])
     }
 
+    @Test("keeps what a client needs to come back: the id of the last whole event, and the time to wait", arguments: [
+        ("id: 1\ndata: x\n\n", "1", nil), ("id: 1\n\nid: 2\ndata: cut", "1", nil), ("id: 1\n\ndata: x\n\n", "1", nil),
+        ("retry: 250\nid: 7\ndata:\n\n", "7", 250), ("retry: soon\n\nretry:\n\n", nil, nil), ("id: 1\u{0}\n\n", nil, nil),
+        ("retry: 99999999999999999999\n\n", nil, nil), ("id: 1\n\nid:\n\n", "", nil),
+    ] as [(String, String?, Int?)])
+    func comingBack(text: String, id: String?, retry: Int?) throws {
+        var parser = EventStreamParser()
+        _ = try parser.feed(text.utf8)
+        #expect(parser.lastID == id && parser.retryMilliseconds == retry)
+    }
+
     @Test("gives up on an event beyond the limit")
     func limit() throws {
         var parser = EventStreamParser()

@@ -2,6 +2,7 @@
 // still answered; then the scheduler, the drop box, and the HTTP side last. Async shell around blocking parts.
 
 import API
+import Agent
 import DurableFiles
 import Foundation
 import Identity
@@ -70,6 +71,7 @@ public struct NanobotServer: Sendable {
     public func run() async throws {
         // Also after a refusal: a log left behind would look like that of a process that had died.
         defer { services.closeSpool() }
+        defer { services.toolbox?.close() }
         let logger = services.logger
         let settings = services.settings
         for exposed in services.exposedFiles() {
