@@ -4,8 +4,9 @@
 #
 #     Benchmarks/parser_figures.sh [worst texts of each parser, default 1]
 #
-# Prints a table of the worst texts. Ends with 1 if a text costs over 10 times plain prose. A debug build: the ratio is what
-# counts, and the parsers' inner parts are not reachable in another one.
+# Prints a table of the worst texts. It finds texts that deserve a look: short ones are measured one by one, in a debug build, where
+# what is made of a text (an element, a cell, an error) costs many times what a byte of prose costs. hostile_report.py measures whole
+# answers of a release build and has the limit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export NANOBOT_PARSER_FIGURES=1
@@ -17,7 +18,8 @@ for line in open(sys.argv[2], errors="replace"):
     if "FIGURE\t" not in line:
         continue
     parser, text, hostile, plain, ratio = line[line.index("FIGURE\t") + 7:].rstrip("\n").split("\t")
-    rows[parser].append((float(ratio), text, int(hostile), int(plain)))
+    if int(plain) > 0:
+        rows[parser].append((float(ratio), text, int(hostile), int(plain)))
 print("| parser | worst text | ns a byte | plain prose, ns a byte | ratio | texts |")
 print("|---|---|---:|---:|---:|---:|")
 worst = 0
@@ -27,6 +29,6 @@ for parser, found in sorted(rows.items()):
         worst = max(worst, ratio)
         print(f"| {parser} | {text.replace('|', chr(92) + '|')} | {hostile:,} | {plain:,} | {ratio:.1f} | {len(found)} |")
 print(f"worst ratio: {worst:.1f}")
-sys.exit(0 if rows and worst <= 10 else 1)
+sys.exit(0 if rows else 1)
 PYTHON
 rm -f /tmp/parser-figures.$$
