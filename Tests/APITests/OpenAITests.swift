@@ -161,6 +161,19 @@ import WireTypes
         }
     }
 
+    @Test(
+        "a parameter that holds nothing is no wish",
+        arguments: [
+            ["stop": []], ["stop": ""], ["stop": [""]], ["stop": .null], ["tools": []], ["tools": .null], ["functions": []],
+            ["tool_choice": .null], ["tool_choice": ""], ["modalities": []], ["modalities": .null], ["modalities": ["text"]],
+            ["logit_bias": [:]], ["audio": .null], ["audio": [:]], ["prediction": [:]], ["web_search_options": .null], ["n": .null],
+            ["logprobs": .null], ["top_logprobs": .null], ["response_format": .null], ["response_format": [:]],
+        ] as [JSONObject])
+    func emptyWishes(more: JSONObject) async throws {
+        let (reply, _) = try await answered("/v1/chat/completions", Self.chat(more))
+        #expect(reply.status == 200, "\(more)")
+    }
+
     @Test("parameters that set a model's temper are passed over")
     func sampling() async throws {
         let (reply, _) = try await answered(

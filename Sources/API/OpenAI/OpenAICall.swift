@@ -69,26 +69,32 @@ struct OpenAICall {
         for name in ["tools", "functions"] where value(name)?.array?.isEmpty == false {
             throw unsupported(name, "the assistant works with its own tools; a caller's cannot be called")
         }
-        if let choice = value("tool_choice"), !["auto", "none"].contains(choice.string) {
+        if let choice = value("tool_choice"), !Self.isEmpty(choice), !["auto", "none"].contains(choice.string) {
             throw unsupported("tool_choice", "there are no tools to choose from")
         }
         if let count = value("n"), count.int != 1 { throw unsupported("n", "one answer is given, not \(count.text())") }
         for name in ["logprobs", "top_logprobs"] {
-            guard let value = value(name), value != false, value.int != 0 else { continue }
+            guard let value = value(name), !Self.isEmpty(value), value != false, value.int != 0 else { continue }
             throw unsupported(name, "probabilities of tokens are not known")
         }
         for name in ["audio", "stop", "prediction", "prompt", "web_search_options"] {
-            if let value = value(name), !value.isNull { throw unsupported(name, "is not supported") }
+            if let value = value(name), !Self.isEmpty(value) { throw unsupported(name, "is not supported") }
         }
-        if let kinds = value("modalities")?.array, kinds != ["text"] {
+        if let kinds = value("modalities"), !Self.isEmpty(kinds), kinds != ["text"] {
             throw unsupported("modalities", "answers are text")
         }
         for (name, format) in [
             ("response_format", value("response_format")), ("text.format", value("text")?["format"]),
         ] {
-            guard let format, !format.isNull, format["type"]?.string != "text" else { continue }
+            guard let format, !Self.isEmpty(format), format["type"]?.string != "text" else { continue }
             throw unsupported(name, "answers are text: structured output cannot be promised")
         }
+    }
+
+    /// A parameter that holds nothing asks for nothing: many clients send all they know. `[""]` is a list of nothing.
+    private static func isEmpty(_ value: JSON) -> Bool {
+        value.isNull || value.string?.isEmpty == true || value.object?.isEmpty == true
+            || value.array?.allSatisfy { $0.isNull || $0.string?.isEmpty == true } == true
     }
 
     private func unsupported(_ name: String, _ why: String) -> ProblemDetails {
