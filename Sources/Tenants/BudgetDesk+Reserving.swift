@@ -124,9 +124,7 @@ extension BudgetDesk {
     {
         guard limits.tokensPerDay > 0 || limits.costPerMonth > 0 else { return nil }
         let periods = try Periods(now: now(), zone: configs.get(user).timeZone)
-        let today = try ledger.total(of: workspace, since: periods.dayStart)
-        let month = try ledger.total(of: workspace, since: periods.monthStart)
-        let open = try open(of: user, workspace, but: call?.job)
+        let (today, month, open) = try known(of: user, workspace, periods, but: call?.job)
         let elsewhere = try call == nil ? OpenUsage() : reservations.elsewhere(user)
         let tokens = Rest(limit: Double(limits.tokensPerDay), known: today, open, elsewhere, call) { Double($0.tokens) }
         if tokens.isRefused {
@@ -142,6 +140,22 @@ extension BudgetDesk {
             code: .cost,
             detail: "The \(limits.costPerMonth) USD of a month are used up; the next month begins "
                 + RFC3339.string(periods.monthEnd) + ".", resetsAt: periods.monthEnd, isMomentary: !cost.isUsedUp)
+    }
+
+    /// What usage.jsonl has, and what running jobs have used beyond it. A job that ends meanwhile is in one of them: it writes
+    /// without a lock, and its line must not appear between the two readings, or its use would be in neither.
+    private func known(of user: UserID, _ workspace: Workspace, _ periods: Periods, but job: String?)
+        throws(TenantError) -> (today: UsageTotal, month: UsageTotal, open: OpenUsage)
+    {
+        var before = try ledger.total(of: workspace, since: periods.monthStart)
+        while true {
+            let open = try open(of: user, workspace, but: job)
+            let today = try ledger.total(of: workspace, since: periods.dayStart)
+            let month = try ledger.total(of: workspace, since: periods.monthStart)
+            // Each further round is caused by a line of a job that has ended.
+            guard month != before else { return (today, month, open) }
+            before = month
+        }
     }
 
     /// What the rules say about all users together.

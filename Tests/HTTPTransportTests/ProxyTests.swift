@@ -74,7 +74,8 @@ struct ProxyTests {
         try with(["http_proxy": proxy.url, "NO_PROXY": "example.com,0.0.0.0"]) { () throws in
             #expect(try client.send(HTTPRequest(url: other)).body == Array("\"server\"".utf8))
         }
-        #expect(proxy.requests.count == 1)
+        // Tests beside this one may ask other machines meanwhile.
+        #expect(proxy.requests.filter { $0.target.hasPrefix(other) }.count == 1)
     }
 
     @Test("one that is not there is a failed connection, to be tried again")
