@@ -52,7 +52,7 @@ public struct JobFailure: Sendable, Hashable {
     public var isRetryable: Bool
     /// Seconds the other side asked us to wait.
     public var retryAfter: Double?
-    /// The next try must begin before this time. Not kept on disk: whoever sets it says `isRetryable: false` after it.
+    /// The next try must begin before this time. It is not stored. The handler that sets it decides `isRetryable`.
     public var retryUntil: Date?
 
     public init(code: String, detail: String, isRetryable: Bool, retryAfter: Double? = nil, retryUntil: Date? = nil) {

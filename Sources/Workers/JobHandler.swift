@@ -19,13 +19,10 @@ public protocol JobHandler: Sendable {
     /// - Parameter failure: nil: the job is cancelled.
     /// - Returns: whether the final line must carry no result, as nothing is left of it.
     func discardResult(of job: ClaimedJob, because failure: JobFailure?) -> Bool
-    func discardResult(of job: ClaimedJob) -> Bool
 }
 
 extension JobHandler {
-    public func discardResult(of job: ClaimedJob, because failure: JobFailure?) -> Bool { discardResult(of: job) }
-    /// For handlers to whom the reason does not matter.
-    public func discardResult(of job: ClaimedJob) -> Bool { false }
+    public func discardResult(of job: ClaimedJob, because failure: JobFailure?) -> Bool { false }
 }
 
 public struct JobPolicy: Sendable {

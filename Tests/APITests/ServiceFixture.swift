@@ -96,6 +96,7 @@ final class ServiceFixture: Sendable {
     /// From now on a thread takes every job as soon as it is queued.
     func startWorker(_ work: @escaping Work) {
         spool.addListener { [self] event in
+            // The spool tells of other events too; they ask for no work.
             guard case .queued(let name) = event else { return }
             DispatchQueue.global().async {
                 do { try self.work(name.id, work) } catch { Issue.record(error) }

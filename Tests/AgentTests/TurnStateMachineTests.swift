@@ -182,7 +182,10 @@ struct TurnStateMachineTests {
         var machine = Self.machine(limits)
         _ = machine.handle(.started)
         let calls = (0..<5).map { ToolCall(id: "same", name: "quotes", arguments: "{\"n\":\($0)}") }
-        guard case .runTools(let planned) = machine.handle(Self.answer("", calls: calls)) else { return }
+        guard case .runTools(let planned) = machine.handle(Self.answer("", calls: calls)) else {
+            Issue.record("no round of tools")
+            return
+        }
         #expect(Set(planned.map(\.call.id)).count == 5)
         #expect(planned.map { $0.refusal == nil } == [true, true, true, false, false])
         #expect(planned.map(\.key) == ["0:0", "0:1", "0:2", "0:3", "0:4"])

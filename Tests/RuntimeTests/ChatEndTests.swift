@@ -96,7 +96,10 @@ import TextFormats
         let id = try submit(bench, "first")
         do {
             let name = try #require(try bench.services.spool.names(in: .queued).first { $0.id == id })
-            guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+            guard case .claimed(let claim) = try bench.services.spool.claim(name) else {
+                Issue.record("the job could not be claimed")
+                return
+            }
             // As far as the handler had come when the process died.
             try StoppedTurn(job: id.description, question: "first", language: "en", time: Date())
                 .open(in: try SessionID("talk"), of: try bench.services.workspaces.open(user))
@@ -117,7 +120,10 @@ import TextFormats
         let bench = try bench()
         let id = try submit(bench, "/status")
         let name = try #require(try bench.services.spool.names(in: .queued).first { $0.id == id })
-        guard case .claimed(let claim) = try bench.services.spool.claim(name) else { return }
+        guard case .claimed(let claim) = try bench.services.spool.claim(name) else {
+            Issue.record("the job could not be claimed")
+            return
+        }
         _ = bench.services.makeRouter().discardResult(of: claim.job, because: nil)
         try claim.cancel(usage: nil)
         #expect(try messages(bench).isEmpty)

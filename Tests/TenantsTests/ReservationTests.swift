@@ -18,9 +18,9 @@ import TextFormats
         let workspaces: WorkspaceManager
         let rules: BudgetDesk.Rules
 
-        init(_ scope: Scope, _ limits: UsageLimits) throws {
+        init(_ scope: Scope, _ limits: UsageLimits, files: any FileSystem = LinuxFileSystem()) throws {
             folder = try TemporaryDirectory(inMemory: true)
-            workspaces = WorkspaceManager(root: folder.path + "/w", now: clock.read)
+            workspaces = WorkspaceManager(root: folder.path + "/w", files: files, now: clock.read)
             var rules = BudgetDesk.Rules()
             if scope == .user { rules.everybody = limits } else { rules.service = limits }
             rules.priced.names = ["m/x", "m/free"]
@@ -53,6 +53,34 @@ import TextFormats
                 }
             }
         }
+    }
+
+    @Test("a job that writes down its use between two readings of a check is counted by it", arguments: 1...5)
+    func endsMeanwhile(reading: Int) throws {
+        let files = FaultyFileSystem()
+        let home = try Home(.user, UsageLimits(costPerMonth: 0.5), files: files)
+        let desk = home.desk()
+        let alice = try UserID("alice")
+        let workspace = try home.workspaces.open(alice)
+        #expect(try home.calls("a", 0.6, on: desk) == nil)
+        try desk.spent(UsageTotal(tokens: 10, cost: 0.6), job: "a", user: alice)
+        // The job's line appears right before the usage file is looked at for the n-th time, as when it ends on another thread.
+        let count = Mutex(0)
+        @Sendable func looked() {
+            let number = count.withLock { count in
+                count += 1
+                return count
+            }
+            guard number == reading else { return files.onNext("openat2 usage.jsonl", looked) }
+            #expect(throws: Never.self) {
+                try workspace.appendUsage([
+                    "id": "a", "time": .string(RFC3339.string(home.clock.now)), "job_id": "a", "total_tokens": 10, "cost_usd": 0.6,
+                ])
+            }
+        }
+        files.onNext("openat2 usage.jsonl", looked)
+        #expect(try home.calls("b", 0.1, on: desk)?.code == .cost)
+        #expect(count.withLock { $0 } >= reading)
     }
 
     @Test(

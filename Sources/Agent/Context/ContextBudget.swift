@@ -1,5 +1,5 @@
-// Makes conversation and turn fit the room of a request. What goes first is the oldest: results and arguments become
-// markers, then whole exchanges go. Question, newest exchange and newest round of calls stay as long as anything else can
+// Makes conversation and turn fit the room of a request. The oldest messages are shortened first: results and
+// arguments become markers. Then whole exchanges are left out. Question, newest exchange and newest round of calls stay as long as anything else can
 // go. A call and its result are never separated. Pure: the same input gives the same bytes.
 //
 // The shortening moves in steps, so that the beginning of a conversation stays the same over many turns and providers can
@@ -14,7 +14,7 @@ struct ContextBudget: Sendable, Hashable {
     private static let leastBlock = 64
     /// Blocks that stay in short form before their exchanges go.
     private static let shortBlocks = 2
-    /// What a long result of the newest round keeps, in characters, when nothing else helps.
+    /// Characters that are left of a long result of the newest round when no other shortening is enough.
     static let lastResortCharacters = 1_000
 
     struct Fitted: Sendable, Hashable {
@@ -58,7 +58,7 @@ private struct Packing {
         var wholeSize: Int
         var short: ChatMessage
         var shortSize: Int
-        /// Which block of the conversation it begins in, and which one its exchange ends in.
+        /// The block of the conversation in which this message begins, and the block in which its exchange ends.
         var block: Int
         var lastBlock: Int
         var isHistory: Bool
@@ -127,7 +127,7 @@ private struct Packing {
         }
     }
 
-    /// What is done, one after the other, when question, newest exchange and newest round alone are too long.
+    /// Shortenings for a question, newest exchange and newest round that are too long by themselves. They are applied in this order.
     static let lastResorts: [@Sendable (inout Packing, Int) -> Void] = [
         { packing, limit in packing.cutLastRound(limit, to: ContextBudget.lastResortCharacters) },
         { packing, limit in

@@ -77,7 +77,7 @@ struct ContextBuilder {
     /// A longer one is told again after so many messages of the user.
     private static let watchlistEvery = 12
 
-    /// What follows the user's words, with the separator in front. It is stored with the words and repeated in later requests.
+    /// The block behind the user's words, with its separator. The block is stored with the words and repeated in later requests.
     /// The time is that of the stored words: `timeMark` is in its place.
     /// - Parameter history: the conversation so far, as the model sees it.
     static func context(_ turn: Turn, after history: [ChatMessage] = []) -> String {
@@ -99,7 +99,7 @@ struct ContextBuilder {
             """
     }
 
-    /// What the application in front of the user asks of this answer.
+    /// The instructions of the client application for this answer.
     static func instructions(_ turn: Turn) -> String {
         turn.clientInstructions.isEmpty ? "" : "\n\n[instructions of the application]\n\(turn.clientInstructions)"
     }

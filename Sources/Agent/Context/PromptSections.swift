@@ -3,7 +3,7 @@
 import Providers
 
 struct PromptSections: Sendable, Hashable {
-    /// What is cut first comes first; what is not named here is never cut.
+    /// The parts that may be cut, in the order of cutting. Other parts are never cut.
     enum Part: Int, Sendable, Hashable, CaseIterable {
         case history, skillList, activeSkills, summary, memory, user, soul, agents
     }
@@ -29,7 +29,7 @@ struct PromptSections: Sendable, Hashable {
 
     var text: String { Self.joined(sections) }
 
-    /// What can never be left out, in estimated tokens.
+    /// Estimated tokens of the parts that are never cut.
     var leastTokens: Int { TokenEstimate.tokens(Self.joined(sections.filter { $0.part == nil })) }
 
     /// - Parameter limit: estimated tokens; at least `leastTokens`, else those that always stay are the prompt.

@@ -1,4 +1,4 @@
-// Which tools a request names where the window has no room for all of them: the most used first, until the room is full.
+// Chooses the tools of a request when its window has no room for all tools: the most used ones first, until the room is full.
 // Pure; the same tools and room give the same choice, in the order given.
 import Providers
 

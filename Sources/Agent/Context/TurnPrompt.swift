@@ -12,8 +12,9 @@ struct TurnPrompt: Sendable {
     /// Shares of the room, in percent.
     private static let toolShare = 35
     private static let systemShare = 40
-    /// What tools leave for the rounds of a turn, and the other parts of the prompt for conversation and rounds.
+    /// Percent that tool definitions leave free for the rounds of a turn.
     private static let turnShare = 12
+    /// Percent that the system prompt leaves free for conversation and rounds.
     private static let conversationShare = 25
 
     private let sections: PromptSections
@@ -85,7 +86,7 @@ struct TurnPrompt: Sendable {
     }
 }
 
-/// What the prompt says of messages that had to go before a summary of them was there. Pure.
+/// The note of the prompt about messages that were left out before they were summarised. Pure.
 enum HiddenMessages {
     /// - Parameter path: of the conversation's file in the workspace.
     static func note(count: Int, path: String) -> String {

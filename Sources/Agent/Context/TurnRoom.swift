@@ -2,7 +2,7 @@
 import Providers
 
 public enum TurnRoom {
-    /// What remains when everything is left out that can be: tools, files, memory, conversation.
+    /// The room in estimated tokens when tools, files, memory and conversation are left out.
     public static func tokens(in window: ModelWindow) -> Int {
         max(0, window.inputTokens(most: TurnLimits().contextTokens) - ContextBuilder.leastTokens)
     }

@@ -7,7 +7,7 @@ import TextFormats
 
 struct TurnRecord {
     let turn: Turn
-    /// What is sent behind the user's words.
+    /// The block that is sent behind the user's words.
     var context: String?
 
     private var store: SessionStore? { turn.ephemeralSession ? nil : SessionStore(workspace: turn.workspace) }

@@ -26,7 +26,7 @@ struct TurnRun {
     private var percent = 0
     /// The text of this run's model calls, as it was told to those who watch.
     private var told = ""
-    /// What was streamed of an answer that did not come to its end.
+    /// The streamed text of an answer that was cut short.
     private var unfinished = ""
     /// When the step is over whose model call has failed.
     private var stepEnd: Date?

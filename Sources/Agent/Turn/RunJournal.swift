@@ -63,22 +63,12 @@ public protocol ScheduleBook: Sendable {
     func updatePreferences(user: UserID, _ change: PreferencesChange) throws -> UserConfig
     func schedules(user: UserID) throws -> JSON
     /// - Parameter id: derived from job and step: adding the same id again changes nothing.
-    func addSchedule(user: UserID, expression: String, timezone: String?, message: String, id: String) throws -> JSON
     /// - Parameter session: the conversation that the schedule's messages go to; nil: the user's default one.
     func addSchedule(
         user: UserID, expression: String, timezone: String?, message: String, session: SessionID?, id: String
     ) throws -> JSON
     /// - Returns: false when there is none of that id.
     func removeSchedule(user: UserID, id: String) throws -> Bool
-}
-
-extension ScheduleBook {
-    /// For books whose schedules know no conversations.
-    public func addSchedule(
-        user: UserID, expression: String, timezone: String?, message: String, session: SessionID?, id: String
-    ) throws -> JSON {
-        try addSchedule(user: user, expression: expression, timezone: timezone, message: message, id: id)
-    }
 }
 
 /// What all turns share: services that take the tenant as an argument.

@@ -36,7 +36,7 @@ public struct Turn: Sendable {
     public var isSpawned = false
     /// Whether the job is not tried again when this turn fails.
     public var isLastAttempt = false
-    /// What the application in front of the user asks of this answer; kept nowhere. Empty: nothing.
+    /// The instructions of the client application for this answer. They are not stored. Empty: none.
     public var clientInstructions = ""
     /// Whether the provider is asked to deliver the text piece by piece.
     public var streams: Bool

@@ -78,8 +78,6 @@ public struct JobRouter: JobHandler {
         }
     }
 
-    public func discardResult(of job: ClaimedJob) -> Bool { discardResult(of: job, because: nil) }
-
     public func discardResult(of job: ClaimedJob, because failure: JobFailure?) -> Bool {
         // A job file that cannot be read never ran.
         guard let kind = try? AdmittedJob(payload: job.payload, now: now()).request.kind else { return false }

@@ -20,11 +20,6 @@ struct SchedulerBook: ScheduleBook {
         try scheduler.summary(user).json
     }
 
-    func addSchedule(user: UserID, expression: String, timezone: String?, message: String, id: String) throws -> JSON {
-        try addSchedule(
-            user: user, expression: expression, timezone: timezone, message: message, session: nil, id: id)
-    }
-
     func addSchedule(
         user: UserID, expression: String, timezone: String?, message: String, session: SessionID?, id: String
     ) throws -> JSON {

@@ -95,10 +95,6 @@ final class MemoryScheduleBook: ScheduleBook {
         return ["schedules": .array(all.sorted { $0.key < $1.key }.map(\.value))]
     }
 
-    func addSchedule(user: UserID, expression: String, timezone: String?, message: String, id: String) throws -> JSON {
-        try addSchedule(user: user, expression: expression, timezone: timezone, message: message, session: nil, id: id)
-    }
-
     func addSchedule(
         user: UserID, expression: String, timezone: String?, message: String, session: SessionID?, id: String
     ) throws -> JSON {
