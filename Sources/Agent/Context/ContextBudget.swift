@@ -1,6 +1,6 @@
-// Makes conversation and turn fit the room of a request. The oldest messages are shortened first: results and
-// arguments become markers. Then whole exchanges are left out. Question, newest exchange and newest round of calls stay as long as anything else can
-// go. A call and its result are never separated. Pure: the same input gives the same bytes.
+// Makes conversation and turn fit the room of a request. The oldest messages are shortened first: results and arguments
+// become markers. Then whole exchanges are left out. Question, newest exchange and newest round of calls stay as long as
+// anything else can go. A call and its result are never separated. Pure: the same input gives the same bytes.
 //
 // The shortening moves in steps, so that the beginning of a conversation stays the same over many turns and providers can
 // cache it: the conversation is cut into blocks of a quarter of the room, counted from its beginning. At level n the
