@@ -39,6 +39,10 @@ struct APIContext: RequestContext {
     /// neither is looked up, so that no answer and no time tells which users there are.
     func pathUser() throws(ProblemDetails) -> UserID {
         let raw = try pathValue("user_id")
+        guard raw != CallerWords.me else {
+            guard let user = caller.user else { throw ProblemDetails(CallerWords.noUser) }
+            return user
+        }
         let user: UserID
         do { user = try UserID(raw) } catch { throw .userNotFound(raw) }
         guard caller.reaches(user) else { throw .userNotFound(raw) }

@@ -23,7 +23,7 @@ struct ChatRoutes: RouteGroup {
 
     private func chat(_ request: Request, _ context: APIContext) async throws -> Response {
         let body = try await request.json(maxBytes: options.maxBodyBytes)
-        var call = try JobCall(body, kind: .chat, request: request, now: options.now())
+        var call = try JobCall(body, kind: .chat, request: request, caller: context.caller, now: options.now())
         let isStream = try call.takeBool("stream") ?? request.prefersEventStream
         let bodyWait = try call.takeWait(max: options.maxWait)
         let isAsync = request.preferences["respond-async"] != nil
@@ -31,7 +31,7 @@ struct ChatRoutes: RouteGroup {
         let job = try call.job()
         try context.admit(job.userID)
         let submitted = try await bridge.run(for: .user(job.userID)) { [jobs] in
-            try jobs.submit(job, for: context.caller, route: "POST /chat")
+            try jobs.submit(job, for: context, route: "POST /chat")
         }
         let ticket = JobTicket(
             jobID: "\(submitted.id)", status: submitted.state.rawValue, notices: job.notices)

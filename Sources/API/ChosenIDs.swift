@@ -5,18 +5,19 @@ import Identity
 import Jobs
 
 extension JobClient {
-    /// As `submit`, with the answer the caller may see.
-    func submit(_ job: JobRequest, for caller: Caller, source: JobSource = .api, route: String) throws -> SubmittedJob {
+    /// As `submit`, with the answer the caller may see; the job bears the id of the request.
+    func submit(_ job: JobRequest, for context: APIContext, source: JobSource = .api, route: String) throws -> SubmittedJob {
         do throws(JobError) {
-            return try submit(job, source: source, route: route)
+            return try submit(job.with(requestID: context.requestID), source: source, route: route)
         } catch {
-            throw shown(error, to: caller)
+            throw shown(error, to: context.caller)
         }
     }
 
-    /// As `submitBatch`, with the answers the caller may see.
-    func submitBatch(_ jobs: [JobRequest], for caller: Caller, route: String) -> [Result<SubmittedJob, JobError>] {
-        submitBatch(jobs, source: .api, route: route).map { $0.mapError { shown($0, to: caller) } }
+    /// As `submitBatch`, with the answers the caller may see; each job bears the id of the request.
+    func submitBatch(_ jobs: [JobRequest], for context: APIContext, route: String) -> [Result<SubmittedJob, JobError>] {
+        submitBatch(jobs.map { $0.with(requestID: context.requestID) }, source: .api, route: route)
+            .map { $0.mapError { shown($0, to: context.caller) } }
     }
 
     private func shown(_ error: JobError, to caller: Caller) -> JobError {

@@ -55,7 +55,15 @@ public struct ConversationMessage: Sendable, Hashable {
     }
 }
 
-/// Messages of a conversation, oldest first, that are read when they are asked for: a long page is never in memory as a whole.
+/// The order of a conversation's messages in a list.
+public enum MessageOrder: String, Sendable, CaseIterable {
+    /// Oldest first.
+    case asc
+    /// Newest first.
+    case desc
+}
+
+/// Messages of a conversation in an order, read when they are asked for: a long page is never in memory as a whole.
 public struct ConversationPage: Sendable {
     /// Of the messages, in order.
     public var ids: [String]
@@ -81,8 +89,10 @@ public protocol ConversationDirectory: Sendable {
     func conversations(of user: UserID, withSpawned: Bool, limit: Int, after: String?) throws -> [ConversationSummary]
     /// nil when there is no such session.
     func conversation(_ session: SessionID, of user: UserID) throws -> ConversationSummary?
-    /// Oldest first; nil when there is no such session. `after`: the id of the last message of the page before.
-    func messages(of session: SessionID, user: UserID, limit: Int, after: String?) throws -> ConversationPage?
+    /// In that order; nil when there is no such session. `after`: the id of the last message of the page before.
+    func messages(
+        of session: SessionID, user: UserID, order: MessageOrder, limit: Int, after: String?
+    ) throws -> ConversationPage?
     /// nil when there is no such session.
     func setTitle(_ title: String, session: SessionID, user: UserID) throws -> ConversationSummary?
     /// false when there was no such session.

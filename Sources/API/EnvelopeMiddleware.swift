@@ -4,6 +4,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Jobs
 import Logging
 import TextFormats
 import WireTypes
@@ -99,15 +100,15 @@ struct EnvelopeMiddleware: RouterMiddleware {
         if request.method == .head { response = response.createHeadResponse() }
     }
 
-    /// Ids end in logs and headers: printable, short, nothing to inject with.
+    /// Ids end in logs, headers and jobs: printable, short, nothing to inject with. UUIDs, base64, trace ids with ":", "=" or "/".
     static func isRequestID(_ text: String) -> Bool {
-        (1...128).contains(text.utf8.count)
+        (1...JobRequest.maxRequestID).contains(text.utf8.count)
             && text.utf8.allSatisfy { byte in
                 switch byte {
                 case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+                    UInt8(ascii: "0")...UInt8(ascii: "9"):
                     return true
-                default: return false
+                default: return "-_.:/+=@~".utf8.contains(byte)
                 }
             }
     }

@@ -2,6 +2,7 @@
 
 import Foundation
 import Hummingbird
+import Identity
 import Jobs
 import TextFormats
 import WireTypes
@@ -12,8 +13,8 @@ struct JobCall {
     private let now: Date
 
     /// - Throws: FieldError: no object, another `kind`, or a header and a field that contradict each other.
-    init(_ body: JSON, kind: JobKind, request: Request, now: Date) throws(FieldError) {
-        guard var members = body.object else {
+    init(_ body: JSON, kind: JobKind, request: Request, caller: Caller, now: Date) throws(FieldError) {
+        guard var members = try CallerWords.named(body, for: caller).object else {
             throw FieldError(field: "body", detail: "must be an object, not \(body.kindName)")
         }
         if let given = members["kind"], given != .string(kind.rawValue) {

@@ -23,9 +23,9 @@ struct JobRoutes: RouteGroup {
     var routes: [Route] {
         [
             Route(.get, "/jobs", for: .owner) { request, context in
-                let user = try request.query("user_id").map(Self.queryUser)
+                let user = try context.queryUser(request).map(Self.queryUser)
                 if let user { try context.admit(user) }
-                return try await list(request, user: user ?? context.caller.user, for: context.caller)
+                return try await list(request, user: user, for: context.caller)
             },
             Route(.get, "/users/{user_id}/jobs", for: .owner) { request, context in
                 try await list(request, user: try context.pathUser(), for: context.caller)
@@ -101,10 +101,10 @@ struct JobRoutes: RouteGroup {
             members["idempotency_key"] = .string(key)
         }
         let json = body.object == nil ? body : .object(members)
-        let job = try JobRequest.parse(json, now: options.now())
+        let job = try JobRequest.parse(try CallerWords.named(json, for: context.caller), now: options.now())
         try context.admit(job.userID)
         let submitted = try await bridge.run(for: .user(job.userID)) { [jobs = services.jobs] in
-            try jobs.submit(job, for: context.caller, route: Self.submitRoute)
+            try jobs.submit(job, for: context, route: Self.submitRoute)
         }
         let ticket = JobTicket(
             jobID: "\(submitted.id)", status: submitted.state.rawValue, notices: job.notices)
@@ -120,7 +120,13 @@ struct JobRoutes: RouteGroup {
         let now = options.now()
         let parsed = entries.enumerated().map { index, entry -> Result<JobRequest, JobError> in
             do throws(JobError) {
-                let job = try JobRequest.parse(Self.keyed(entry, key, index), now: now)
+                let named: JSON
+                do throws(FieldError) {
+                    named = try CallerWords.named(Self.keyed(entry, key, index), for: context.caller)
+                } catch {
+                    throw JobError(.invalidJob, error.detail, field: error.field)
+                }
+                let job = try JobRequest.parse(named, now: now)
                 guard context.caller.reaches(job.userID) else {
                     return .failure(JobError(.userNotFound, ProblemDetails.userNotFound(job.userID.rawValue).detail))
                 }
@@ -134,7 +140,7 @@ struct JobRoutes: RouteGroup {
         let users = Set(jobs.map(\.userID))
         let owner = users.count == 1 ? users.first.map(CallOwner.user) ?? .operators : context.caller.owner
         let submitted = try await bridge.run(for: owner) { [client = services.jobs] in
-            client.submitBatch(jobs, for: context.caller, route: Self.submitRoute)
+            client.submitBatch(jobs, for: context, route: Self.submitRoute)
         }
         var outcomes = submitted.makeIterator()
         let rows = parsed.map { entry -> JSON in

@@ -67,6 +67,10 @@ public protocol ReportLibrary: Sendable {
     func size(of reportID: String, user: UserID) throws -> Int?
     /// Two stats; nil: nothing may be kept of it (a file is not there, or other hosts write to this file system).
     func stamp(of reportID: String, user: UserID, format: ReportFormat) -> ReportStamp?
+    /// Removes the report's files, and what an earlier removal that was cut short has left of them.
+    /// - Returns: false when there was no such report.
+    /// - Throws: TenantError
+    func remove(_ reportID: String, user: UserID) throws -> Bool
     /// Newest first.
     /// - Parameters:
     ///   - limit: 1…201

@@ -1,4 +1,4 @@
-// POST /reports, GET /reports/{id}, GET /users/{id}/reports. A report's id is its job's id, everywhere.
+// POST /reports, GET and DELETE /reports/{id}, GET /users/{id}/reports. A report's id is its job's id, everywhere.
 
 import Foundation
 import HTTPTypes
@@ -23,16 +23,17 @@ struct ReportRoutes: RouteGroup {
         [
             Route(.post, "/reports", for: .owner) { request, context in try await order(request, context) },
             Route(.get, "/reports/{report_id}", for: .owner) { request, context in try await show(request, context) },
+            Route(.delete, "/reports/{report_id}", for: .owner) { _, context in try await delete(context) },
             Route(.get, "/users/{user_id}/reports", for: .owner) { request, context in try await list(request, context) },
         ]
     }
 
     private func order(_ request: Request, _ context: APIContext) async throws -> Response {
         let body = try await request.json(maxBytes: options.maxBodyBytes)
-        let job = try JobCall(body, kind: .report, request: request, now: options.now()).job()
+        let job = try JobCall(body, kind: .report, request: request, caller: context.caller, now: options.now()).job()
         try context.admit(job.userID)
         let submitted = try await bridge.run(for: .user(job.userID)) { [jobs = services.jobs] in
-            try jobs.submit(job, for: context.caller, route: "POST /reports")
+            try jobs.submit(job, for: context, route: "POST /reports")
         }
         let ticket = ReportTicket(
             reportID: "\(submitted.id)", userID: "\(job.userID)", status: submitted.state.rawValue,
@@ -52,7 +53,7 @@ struct ReportRoutes: RouteGroup {
         let view = try await waiter.view(id, waiting: wait, context: context)
         try await reserve(view, context)
         guard view.kind == .report else {
-            throw ProblemDetails(status: 404, code: "report_not_found", detail: "no report \"\(id)\"")
+            throw ProblemDetails.noReport("\(id)")
         }
         switch type {
         case "text/html":
@@ -76,11 +77,11 @@ struct ReportRoutes: RouteGroup {
 
     private func state(_ view: JobView, for request: Request) async throws -> Response {
         let (found, stamp) = view.state == .completed ? try await stampedText(view) : (nil, nil)
-        let isLost = view.state == .completed && found == nil
+        if view.state == .completed, found == nil { throw ProblemDetails.reportGone(view.id) }
         let report = ReportView(
             reportID: "\(view.id)", userID: "\(view.userID)", status: view.state.rawValue, progress: view.progress,
             content: found?.text, format: found?.format.rawValue,
-            errorMessage: isLost ? "the report's file is no longer there" : view.error?.userDetail,
+            errorMessage: view.error?.userDetail,
             createdAt: view.createdAt, completedAt: view.completedAt)
         var headers: HTTPFields = [.vary: "Accept"]
         if !view.state.isFinal { headers[.retryAfter] = "1" }
@@ -119,9 +120,7 @@ struct ReportRoutes: RouteGroup {
         case .failed, .cancelled: throw await endings.problem(of: view)
         }
         guard let found = try await text(view, format: format, context) else {
-            throw ProblemDetails(
-                status: 404, code: "report_not_found", detail: "the report's file is no longer there",
-                jobID: "\(view.id)")
+            throw ProblemDetails.reportGone(view.id)
         }
         var headers = HTMLPolicy.headers(HTMLPolicy.still)
         headers[.vary] = "Accept"
@@ -135,6 +134,40 @@ struct ReportRoutes: RouteGroup {
         return try await bridge.run(for: .user(user), of: context.departure) { [reports = services.reports] isGone in
             try reports.text(of: id, user: user, format: format, stoppingIf: isGone)
         }
+    }
+
+    /// The files go; the job's record stays as long as every job's does, so that a repeated order with the same idempotency key
+    /// makes no second report.
+    /// - Throws: 409 `report_not_ready` while its job has not ended; 404 `report_not_found`, also for the second time.
+    private func delete(_ context: APIContext) async throws -> Response {
+        let id = try context.pathValue("report_id")
+        let caller = context.caller
+        let isThere = try await bridge.run(for: caller.owner) { [services] in
+            do {
+                guard let user = try Self.owner(of: id, for: caller, services) else { return false }
+                return try services.reports.remove(id, user: user)
+            } catch let error as TenantError where error.code == .invalidField {
+                // No report can have such an id.
+                return false
+            }
+        }
+        guard isThere else { throw ProblemDetails.noReport(id) }
+        return .noContent
+    }
+
+    /// Whose report it is, if the caller reaches it. Of a job that is forgotten the workspaces know.
+    private static func owner(of id: String, for caller: Caller, _ services: APIServices) throws -> UserID? {
+        if let job = try JobID(id).flatMap(services.jobs.view) {
+            guard job.kind == .report, caller.reaches(job.userID) else { return nil }
+            guard job.state.isFinal else {
+                throw ProblemDetails(
+                    status: 409, code: "report_not_ready",
+                    detail: "the report is \(job.state.rawValue); POST /jobs/\(job.id)/cancel ends it", jobID: "\(job.id)")
+            }
+            return job.userID
+        }
+        if let user = caller.user { return user }
+        return try services.workspaces.list().first { try services.reports.size(of: id, user: $0) != nil }
     }
 
     private func list(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -155,6 +188,18 @@ struct ReportRoutes: RouteGroup {
         guard let id = JobID(report.id) else { return .completed }
         if let known = jobs.known(id) { return known.view.state }
         return try jobs.view(id)?.state ?? .completed
+    }
+}
+
+extension ProblemDetails {
+    fileprivate static func noReport(_ id: String) -> ProblemDetails {
+        ProblemDetails(status: 404, code: "report_not_found", detail: "no report \"\(id.prefix(64))\"")
+    }
+
+    /// Its job has completed.
+    fileprivate static func reportGone(_ id: JobID) -> ProblemDetails {
+        ProblemDetails(
+            status: 404, code: "report_not_found", detail: "the report was deleted, or its file was removed", jobID: "\(id)")
     }
 }
 

@@ -58,7 +58,7 @@ struct ScheduleRoutes: RouteGroup {
     }
 
     private func overview(_ request: Request, _ context: APIContext) async throws -> Response {
-        guard let raw = request.query("user_id") ?? context.caller.user?.rawValue else {
+        guard let raw = try context.queryUser(request) else {
             throw FieldError(field: "user_id", detail: "is required")
         }
         let user: UserID
@@ -104,13 +104,13 @@ struct ScheduleRoutes: RouteGroup {
         let (jobs, now) = (services.jobs, options.now)
         let (id, notices) = try await ask(context) { scheduler, user, id -> (JobID, [String]) in
             let view = try scheduler.view(user, id)
-            guard let key else { return (try scheduler.runNow(user, id), view.notices) }
+            guard let key else { return (try scheduler.runNow(user, id, requestID: context.requestID), view.notices) }
             var members = view.schedule.job.object ?? [:]
             members["user_id"] = .string(user.rawValue)
             members["idempotency_key"] = .string(key)
             let job = try JobRequest.parse(.object(members), now: now())
             let submitted = try jobs.submit(
-                job, for: context.caller, source: .schedule, route: "POST /schedules/\(id)/run")
+                job, for: context, source: .schedule, route: "POST /schedules/\(id)/run")
             return (submitted.id, view.notices)
         }
         let view = try await bridge.run(for: .user(try context.pathUser())) { try jobs.view(id) }

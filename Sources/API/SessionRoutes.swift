@@ -86,8 +86,9 @@ struct SessionRoutes: RouteGroup {
     private func messages(_ request: Request, _ context: APIContext) async throws -> Response {
         let (user, session) = try context.pathSession()
         let page = try Page(request)
+        let order = try request.queryChoice("order", of: MessageOrder.self) ?? .asc
         let found = try await ask(user) {
-            try $0.messages(of: session, user: user, limit: page.fetchCount, after: page.after)
+            try $0.messages(of: session, user: user, order: order, limit: page.fetchCount, after: page.after)
         }
         guard let found else { throw ProblemDetails.noSession(session.rawValue) }
         let count = min(page.limit, found.ids.count)

@@ -13,7 +13,11 @@ struct UserRoutes: RouteGroup {
     let bridge: BlockingBridge
 
     var routes: [Route] {
-        [
+        Self.members.map { member in
+            Route(.get, "/users/{user_id}/\(member)", for: .owner) { request, context in
+                try await show(request, context, member: member)
+            }
+        } + [
             Route(.post, "/users", for: .admin) { request, _ in try await create(request) },
             Route(.get, "/users", for: .admin) { request, _ in try await list(request) },
             Route(.get, "/users/{user_id}", for: .owner) { request, context in try await show(request, context) },
@@ -36,8 +40,19 @@ struct UserRoutes: RouteGroup {
                     return { try $0.updatePersona($1, change, ifMatch: $2) }
                 }
             },
+            Route(.patch, "/users/{user_id}/custom_data", for: .owner) { request, context in
+                try await change(request, context) { body in
+                    guard let patch = body.object else {
+                        throw FieldError(field: "custom_data", detail: "must be an object, not \(body.kindName)")
+                    }
+                    return { try $0.updateCustomData($1, patch, ifMatch: $2) }
+                }
+            },
         ]
     }
+
+    /// Members of a user that have a path of their own.
+    private static let members = ["watchlist", "preferences", "persona", "custom_data"]
 
     /// The user's own id is the idempotency key: a repeated call finds the user there (409) and changes nothing.
     private func create(_ request: Request) async throws -> Response {
@@ -82,11 +97,13 @@ struct UserRoutes: RouteGroup {
         return .object(row)
     }
 
-    private func show(_ request: Request, _ context: APIContext) async throws -> Response {
+    /// The user, or one member of it. Both have the user's tag, so that `If-Match` takes either.
+    private func show(_ request: Request, _ context: APIContext, member: String? = nil) async throws -> Response {
         let user = try context.pathUser()
         let config = try await bridge.run(for: .user(user)) { [configs = services.configs] in try configs.get(user) }
-        return .tagged(
-            config.publicJSON.bytes(), mediaType: "application/json", tag: UserTag(config).text, for: request)
+        let json = config.publicJSON
+        let shown = member.map { json[$0] ?? .null } ?? json
+        return .tagged(shown.bytes(), mediaType: "application/json", tag: UserTag(config).text, for: request)
     }
 
     private func delete(_ context: APIContext) async throws -> Response {

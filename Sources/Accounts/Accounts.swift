@@ -103,12 +103,12 @@ public final class Accounts: Sendable {
         try configs.updatePersona(id, change, ifMatch: ifMatch)
     }
 
-    /// Lays `members` over the custom data; a member that is null is removed.
+    /// Merges `patch` into the custom data (RFC 7396).
     @discardableResult
     public func updateCustomData(
-        _ id: UserID, _ members: JSONObject, ifMatch: Int? = nil
+        _ id: UserID, _ patch: JSONObject, ifMatch: Int? = nil
     ) throws(TenantError) -> UserConfig {
-        try configs.updateCustomData(id, members, ifMatch: ifMatch)
+        try configs.updateCustomData(id, patch, ifMatch: ifMatch)
     }
 
     // MARK: - Going

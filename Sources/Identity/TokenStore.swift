@@ -150,13 +150,28 @@ public struct TokenStore: Sendable {
     /// Seconds between the time written in a file and the file's own that are no use yet.
     private static let making: TimeInterval = 2
 
-    /// Notes that a token was used, in its file's time; a rotation counts as a use.
+    /// Notes that a token was used, in its file's time; a rotation counts as a use. The first use is noted at once and durably,
+    /// later ones once in `useGrain`: a token costs no write per request.
     func noteUse(of record: TokenRecord) {
-        let now = now()
-        let last = record.lastUsedAt ?? record.createdAt.addingTimeInterval(Self.making - Self.useGrain)
-        guard now.timeIntervalSince(last) > Self.useGrain else { return }
-        // Worth no failed request: the next use tries again.
-        try? files.touch(path(record.id, of: record.user))
+        let path = path(record.id, of: record.user)
+        if let last = record.lastUsedAt {
+            guard now().timeIntervalSince(last) > Self.useGrain else { return }
+            // Worth no failed request: the next use tries again.
+            try? files.touch(path)
+        } else {
+            // As above.
+            try? noteFirstUse(path, record)
+        }
+    }
+
+    /// Commit point: the sync of the file, whose time is then later than what making it can have left there. A use that follows
+    /// the making at once is written down as up to `making` later than it was.
+    private func noteFirstUse(_ path: String, _ record: TokenRecord) throws(FileError) {
+        let file = try files.open(path, [.readWrite])
+        defer { files.closeQuietly(file) }
+        let earliest = record.createdAt.addingTimeInterval(Self.making + 0.001)
+        try files.setModified(file, max(now(), earliest), path: path)
+        try files.sync(file, path: path)
     }
 
     // MARK: Places

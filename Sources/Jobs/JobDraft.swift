@@ -54,7 +54,9 @@ struct JobDraft {
     /// The job file: the request in its canonical form, and who admitted it for whom.
     private func payload(id: JobID) -> [UInt8] {
         var members = request.with(id: id).json.object ?? [:]
-        members["admitted"] = ["incarnation": .string(incarnation), "source": .string(source.rawValue)]
+        var admitted: JSONObject = ["incarnation": .string(incarnation), "source": .string(source.rawValue)]
+        admitted["request_id"] = request.requestID.map { .string($0) }
+        members["admitted"] = .object(admitted)
         return JSON.object(members).bytes() + [0x0A]
     }
 
@@ -80,6 +82,7 @@ extension JobRequest {
         facts["report_type"] = reportType.map { .string($0.rawValue) }
         facts["format"] = format.map { .string($0.rawValue) }
         facts["expires_at"] = expiresAt.map { .string(RFC3339.string($0)) }
+        facts["request_id"] = requestID.map { .string($0) }
         return facts
     }
 }
@@ -97,6 +100,7 @@ public struct AdmittedJob: Sendable, Hashable {
     public init(payload: [UInt8], now: Date) throws(JobError) {
         let json = try JobRequest.json(payload)
         request = try JobRequest.parse(json, now: now, allowAnyID: true)
+            .with(requestID: json["admitted"]?["request_id"]?.string)
         incarnation = json["admitted"]?["incarnation"]?.string ?? ""
         source = json["admitted"]?["source"]?.string.flatMap(JobSource.init(rawValue:))
     }

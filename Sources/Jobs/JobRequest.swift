@@ -39,6 +39,8 @@ public enum OnBusy: String, Sendable, CaseIterable {
 
 /// A checked job. It comes from `parse` alone, so every value keeps the bounds below.
 public struct JobRequest: Sendable, Hashable {
+    /// Bytes of a `requestID`.
+    public static let maxRequestID = 128
     /// A job file's size at most, in bytes.
     public static let maxBytes = 1 << 20
     public static let defaultPriority = 5
@@ -77,6 +79,9 @@ public struct JobRequest: Sendable, Hashable {
     public internal(set) var onBusy = OnBusy.enqueue
     public internal(set) var model: String?
     public internal(set) var metadata: [String: String] = [:]
+    /// The id of the HTTP request that brought the job, for logs. No content: it is in neither `json` nor `fingerprint`, so a
+    /// repeated request with another id asks for the same job.
+    public internal(set) var requestID: String?
 
     init(kind: JobKind, userID: UserID) {
         self.kind = kind
@@ -120,6 +125,13 @@ public struct JobRequest: Sendable, Hashable {
     public func with(id: JobID) -> JobRequest {
         var copy = self
         copy.id = id
+        return copy
+    }
+
+    /// The same job, brought by that HTTP request.
+    public func with(requestID: String?) -> JobRequest {
+        var copy = self
+        copy.requestID = requestID.map { String($0.prefix(Self.maxRequestID)) }
         return copy
     }
 

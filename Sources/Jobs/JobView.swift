@@ -33,6 +33,8 @@ public struct JobView: Sendable, Hashable {
     public var note: String?
     /// The user's incarnation it was admitted for.
     public var incarnation: String
+    /// The HTTP request that brought it, as its X-Request-Id; nil: it came another way.
+    public var requestID: String?
     /// A turn started it beside itself.
     public var isSpawned: Bool
     /// The whole final result, as the handler wrote it.
@@ -63,6 +65,7 @@ public struct JobView: Sendable, Hashable {
         usage = record.usage
         note = record.note
         incarnation = facts["incarnation"]?.string ?? ""
+        requestID = facts["request_id"]?.string
         isSpawned = kind == .chat && facts["source"]?.string == JobSource.agent.rawValue
         result = record.result
     }
@@ -95,6 +98,7 @@ public struct JobView: Sendable, Hashable {
         note = nil
         language = JobViewError.otherLanguage
         incarnation = ""
+        requestID = json["request_id"]?.string
         isSpawned = false
         result = nil
     }
@@ -117,6 +121,7 @@ public struct JobView: Sendable, Hashable {
         if let finishReason { members["finish_reason"] = .string(finishReason) }
         members["error"] = error.map { isFull ? $0.operatorJSON : $0.json } ?? .null
         members["usage"] = usage ?? .null
+        if let requestID { members["request_id"] = .string(requestID) }
         return .object(members)
     }
 }

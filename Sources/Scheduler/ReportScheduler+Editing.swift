@@ -105,15 +105,16 @@ extension ReportScheduler {
     }
 
     /// Submits the schedule's job now, paused or not, under a new id; its fire times stay as they are.
+    /// - Parameter requestID: the HTTP request that asks for it.
     /// - Throws: `.notFound`, `.job` with the queue's reason.
-    public func runNow(_ user: UserID, _ id: String) throws(ScheduleError) -> JobID {
+    public func runNow(_ user: UserID, _ id: String, requestID: String? = nil) throws(ScheduleError) -> JobID {
         let config = try config(of: user)
         let schedule = try schedule(user, id)
         let time = now()
         let job = JobID.make(now: time)
         do {
             let request = try Self.request(schedule.job, user: user, schedule: id, time: time)
-            try queue.submit(fire: request.with(id: job))
+            try queue.submit(fire: request.with(id: job).with(requestID: requestID))
         } catch {
             throw ScheduleError(
                 .job, error.detail, field: error.field, jobCode: error.code, retryAfter: error.retryAfter)

@@ -73,8 +73,32 @@ enum CustomData {
     }
 
     static func check(_ object: JSONObject, field: String) throws(FieldError) {
-        guard JSON.object(object).bytes().count <= maximumBytes else {
+        let bytes = JSON.object(object).bytes()
+        guard bytes.count <= maximumBytes else {
             throw FieldError(field: field, detail: "must have at most \(maximumBytes >> 10) KiB as JSON")
         }
+        // Two patches that are each within the reader's bounds may together be beyond them. config.json holds the object one level
+        // deeper; a file that cannot be read again would lock the user out.
+        do {
+            _ = try JSON.parse(Array("{\"custom_data\":".utf8) + bytes + [UInt8(ascii: "}")])
+        } catch {
+            throw FieldError(field: field, detail: "is nested too deeply, or an object in it has too many members: \(error.detail)")
+        }
+    }
+
+    /// `patch` merged into `target` (RFC 7396). As deep as the patch, which the JSON parser bounds.
+    static func merged(_ patch: JSONObject, into target: JSONObject) -> JSONObject {
+        var result = target
+        for (key, value) in patch {
+            if value.isNull {
+                // Not "nil", which as a JSON literal would be null and stored.
+                result[key] = Optional.none
+            } else if let inner = value.object {
+                result[key] = .object(merged(inner, into: result[key]?.object ?? [:]))
+            } else {
+                result[key] = value
+            }
+        }
+        return result
     }
 }

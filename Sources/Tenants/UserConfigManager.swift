@@ -91,14 +91,14 @@ public final class UserConfigManager: Sendable {
         }
     }
 
-    /// Lays `members` over the custom data; a member that is null is removed.
+    /// Merges `patch` into the custom data (RFC 7396): objects are merged member by member, null removes a member, all
+    /// else replaces what is there.
     @discardableResult
     public func updateCustomData(
-        _ id: UserID, _ members: JSONObject, ifMatch: Int? = nil
+        _ id: UserID, _ patch: JSONObject, ifMatch: Int? = nil
     ) throws(TenantError) -> UserConfig {
         try update(id, ifMatch: ifMatch) { (config) throws(FieldError) in
-            // Not "nil", which as a JSON literal would be null and stored.
-            for (key, value) in members { config.customData[key] = value.isNull ? Optional.none : value }
+            config.customData = CustomData.merged(patch, into: config.customData)
         }
     }
 

@@ -257,8 +257,7 @@ public final class WorkerPool: Sendable {
             try spool.endCancelled(CancelRequest(id: job.id, run: job.run))
         } catch {
             // The mark stays: the next claim of the job, or the next scan, ends it.
-            logger.error(
-                "a cancelled job is not ended yet", metadata: ["job.id": "\(job.id)", "error": "\(error.detail)"])
+            logger.error("a cancelled job is not ended yet", metadata: job.logged(["error": "\(error.detail)"]))
         }
     }
 
@@ -272,8 +271,7 @@ public final class WorkerPool: Sendable {
         } catch {
             // Its journal is on disk: whoever recovers it goes on from there, and no crash is counted for this.
             running.endingFailed(job.id)
-            logger.error(
-                "the end of a job could not be written", metadata: ["job.id": "\(job.id)", "error": "\(error.detail)"])
+            logger.error("the end of a job could not be written", metadata: job.logged(["error": "\(error.detail)"]))
             if error.code == .storage { dispatcher.brake() }
             return false
         }
@@ -305,14 +303,26 @@ public final class WorkerPool: Sendable {
         Counter(label: "nanobot_jobs_finished_total", dimensions: dimensions).increment()
         Metrics.Timer(label: "nanobot_job_duration_seconds", dimensions: [("lane", job.lane.rawValue)])
             .recordSeconds(seconds)
-        var facts: Logger.Metadata = [
-                "job.id": "\(job.id)", "user.id": "\(job.user)", "lane": "\(job.lane.rawValue)",
-                "attempt": "\(job.attempt)", "outcome": "\(ending.label)",
-                "duration_ms": "\(Int(seconds * 1000))",
-            ]
+        var facts = job.logged([
+            "user.id": "\(job.user)", "lane": "\(job.lane.rawValue)", "attempt": "\(job.attempt)",
+            "outcome": "\(ending.label)", "duration_ms": "\(Int(seconds * 1000))",
+        ])
         guard let failure = ending.failure else { return logger.info("job ended", metadata: facts) }
         facts["code"] = "\(failure.code)"
         facts["detail"] = "\(failure.detail)"
         logger.warning("job did not succeed", metadata: facts)
+    }
+}
+
+extension ClaimedJob {
+    /// The member of `facts` with the id of the request that brought the job, where one did.
+    private static let requestFact = "request_id"
+
+    /// The facts of a log line about the job.
+    fileprivate func logged(_ facts: Logger.Metadata) -> Logger.Metadata {
+        var all = facts
+        all["job.id"] = "\(id)"
+        if let request = self.facts[Self.requestFact]?.string { all["request.id"] = "\(request)" }
+        return all
     }
 }

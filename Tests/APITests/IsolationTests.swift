@@ -56,6 +56,9 @@ private struct Row: Sendable, CustomTestStringConvertible {
         .write("PUT /users/{user_id}/watchlist", 200) { _ in ["stocks": ["AAPL"]] },
         .write("PUT /users/{user_id}/preferences", 200) { _ in ["language": "en"] },
         .write("PUT /users/{user_id}/persona", 200) { _ in [:] },
+        .read("GET /users/{user_id}/watchlist"), .read("GET /users/{user_id}/preferences"),
+        .read("GET /users/{user_id}/persona"), .read("GET /users/{user_id}/custom_data"),
+        .write("PATCH /users/{user_id}/custom_data", 200) { _ in ["a": 1] },
         .read("GET /users/{user_id}/limits"), .admin("PUT /users/{user_id}/plan", 200) { _ in ["plan": "free"] },
         .admin("POST /users/{user_id}/suspend", 200) { _ in ["reason": "x"] },
         .admin("POST /users/{user_id}/resume", 200),
@@ -65,6 +68,7 @@ private struct Row: Sendable, CustomTestStringConvertible {
         .write("POST /users/{user_id}/tokens/{token_id}/rotate", 201),
         .write("POST /chat", 202) { ["user_id": .string($0), "message": "hi", "wait": 0] },
         .write("POST /reports", 202) { ["user_id": .string($0)] }, .read("GET /reports/{report_id}"),
+        .write("DELETE /reports/{report_id}", 204),
         .read("GET /users/{user_id}/reports"), .read("GET /schedule"), .read("GET /users/{user_id}/schedules"),
         .write("POST /users/{user_id}/schedules", 201) { _ in
             ["kind": "every", "expression": "PT1H", "job": ["kind": "heartbeat"]]
@@ -111,6 +115,7 @@ private struct Row: Sendable, CustomTestStringConvertible {
             fixture = try ServiceFixture()
             let alice = try fixture.makeUser("alice")
             let bob = try fixture.makeUser("bob")
+            fixture.shelf.owner = alice
             credentials[.admin] = try fixture.tokens.create(.admin, user: nil).token
             credentials[.otherUser] = try fixture.tokens.create(.user, user: bob).token
             credentials[.ownUser] = try fixture.tokens.create(.user, user: alice).token

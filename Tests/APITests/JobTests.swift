@@ -253,7 +253,8 @@ struct JobTests {
             service.shelf.put(report: "\(id)", text: "second")
             #expect(try await http.get("/reports/\(id)").json["content"] == "second")
             service.shelf.remove(report: "\(id)")
-            #expect(try await http.get("/reports/\(id)").json["error_message"]?.string?.contains("no longer") == true)
+            let gone = try await http.get("/reports/\(id)")
+            #expect((gone.status, gone.code) == (404, "report_not_found"))
             #expect(try service.spool.erase(id))
             #expect(try await http.get("/reports/\(id)").status == 404)
         }

@@ -158,6 +158,13 @@ final class StubShelf: ConversationDirectory, SkillDirectory, ReportLibrary, Ser
         var titles: [String: String] = ["default": "First talk", "a:b": "Odd key"]
         var isReady = true
         var messages = ["line 1", "line 2"]
+        /// Whose reports there are; nil: whoever asks.
+        var owner: UserID?
+    }
+
+    var owner: UserID? {
+        get { state.withLock { $0.owner } }
+        set { state.withLock { $0.owner = newValue } }
     }
 
     private let state = Mutex(State())
@@ -176,8 +183,16 @@ final class StubShelf: ConversationDirectory, SkillDirectory, ReportLibrary, Ser
         }
     }
 
+    func remove(_ reportID: String, user: UserID) throws -> Bool {
+        state.withLock { state in
+            guard state.owner.map({ $0 == user }) ?? true else { return false }
+            state.versions[reportID] = nil
+            return state.reports.removeValue(forKey: reportID) != nil
+        }
+    }
+
     func size(of reportID: String, user: UserID) throws -> Int? {
-        state.withLock { $0.reports[reportID]?.utf8.count }
+        state.withLock { state in state.owner.map { $0 == user } ?? true ? state.reports[reportID]?.utf8.count : nil }
     }
 
     /// How often a report's text was read.
@@ -260,13 +275,15 @@ final class StubShelf: ConversationDirectory, SkillDirectory, ReportLibrary, Ser
     }
 
     func messages(
-        of session: SessionID, user: UserID, limit: Int, after: String?
+        of session: SessionID, user: UserID, order: MessageOrder, limit: Int, after: String?
     ) throws -> ConversationPage? {
         guard state.withLock({ $0.titles[session.rawValue] }) != nil else { return nil }
-        let all = state.withLock { $0.messages }.enumerated().map {
+        var all = state.withLock { $0.messages }.enumerated().map {
             ConversationMessage(id: "\($0 + 1)", role: "user", content: $1, createdAt: nil, jobID: nil)
         }
-        let page = Array(all.filter { after == nil || Int($0.id)! > Int(after!) ?? 0 }.prefix(limit))
+        if order == .desc { all.reverse() }
+        let start = after.flatMap { after in all.firstIndex { $0.id == after } }.map { $0 + 1 } ?? 0
+        let page = Array(all[start...].prefix(limit))
         return ConversationPage(ids: page.map(\.id), sizes: page.map(\.content.utf8.count)) { Array(page[$0]) }
     }
 

@@ -126,6 +126,12 @@ struct SessionStoreTests {
         for number in 0..<5 { try store.append(.standard, Self.turn("j\(number)", "\(number)")) }
         #expect(try store.messages(.standard, limit: 3).map(\.id) == ["j0:0", "j0:1", "j1:0"])
         #expect(try store.messages(.standard, limit: 2, after: "j1:0").map(\.id) == ["j1:1", "j2:0"])
+        let newest = try store.page(.standard, limit: 3, isNewestFirst: true)
+        #expect(newest.ids == ["j4:1", "j4:0", "j3:1"])
+        #expect(try newest.entries(1..<3).map(\.id) == ["j4:0", "j3:1"])
+        let older = try store.page(.standard, limit: 9, after: "j1:0", isNewestFirst: true)
+        #expect(older.ids == ["j0:1", "j0:0"])
+        #expect(throws: AgentError.self) { try store.page(.standard, limit: 3, after: "j9:0", isNewestFirst: true) }
         #expect(try store.lastMessages(.standard, limit: 1).map(\.id) == ["j4:1"])
     }
 

@@ -155,6 +155,38 @@ import TextFormats
         }
     }
 
+    @Test("The first use of a token is known at once, however soon it follows the making, and later uses cost no write each", arguments: [0, 0.5, 1.9, 3, 500])
+    func firstUse(after seconds: TimeInterval) throws {
+        let fixture = try TokenFixture()
+        fixture.clock.set(Date())
+        let desk = fixture.desk()
+        let made = try desk.create(.user, user: fixture.alice)
+        #expect(try desk.store.list(user: fixture.alice).map(\.lastUsedAt) == [nil])
+        fixture.clock.advance(by: seconds)
+        _ = try desk.authenticate(made.token)
+        // As another process looks.
+        let used = try #require(try fixture.desk().store.list(user: fixture.alice).first?.lastUsedAt)
+        #expect((-0.01...2.01).contains(used.timeIntervalSince(fixture.clock.now)))
+        let path = fixture.path(made.record.id)
+        let before = try LinuxFileSystem().status(path).modified
+        for _ in 0..<5 {
+            fixture.clock.advance(by: TokenDesk.memory + 0.1)
+            _ = try desk.authenticate(made.token)
+        }
+        #expect(try LinuxFileSystem().status(path).modified == before)
+    }
+
+    @Test("A use that cannot be noted lets its caller in")
+    func unnoted() throws {
+        let fixture = try TokenFixture()
+        fixture.clock.set(Date())
+        let files = FaultyFileSystem()
+        let desk = fixture.desk(files: files)
+        let made = try desk.create(.user, user: fixture.alice)
+        files.set(.failAlways("futimens"))
+        #expect(try desk.authenticate(made.token).user == fixture.alice)
+    }
+
     @Test("When a token was last used is known to ten minutes")
     func lastUse() throws {
         let fixture = try TokenFixture()

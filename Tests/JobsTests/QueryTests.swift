@@ -29,6 +29,26 @@ struct QueryTests {
         #expect(try house.client.view(JobID.make(now: house.clock.now)) == nil)
     }
 
+    @Test("the id of the request that brought a job is in its record and its file, and is no part of its content")
+    func requestID() throws {
+        let house = try JobHouse()
+        let json: JSON = ["kind": "chat", "user_id": "demo", "message": "hi", "idempotency_key": "k"]
+        let request = try JobRequest.parse(json, now: house.clock.now)
+        let first = try house.client.submit(request.with(requestID: "req-1"), source: .api)
+        let again = try house.client.submit(request.with(requestID: "req-2"), source: .api)
+        #expect(again.id == first.id && !again.isNew)
+        #expect(try house.client.view(first.id)?.json["request_id"] == "req-1")
+        let payload = try #require(try house.spool.payload(first.id))
+        let stored = try AdmittedJob(payload: payload, now: house.clock.now).request
+        #expect(stored.requestID == "req-1" && stored.fingerprint == request.fingerprint)
+        // Earlier versions wrote none.
+        #expect(try JobRequest.parse(stored.json, now: house.clock.now, allowAnyID: true).requestID == nil)
+        let other = try house.client.submit(request.with(idempotencyKey: "l"), source: .cli)
+        #expect(try house.client.view(other.id)?.json.object?.keys.contains("request_id") == false)
+        let copy = try JobView(json: #require(try house.client.view(first.id)).json)
+        #expect(copy?.requestID == "req-1")
+    }
+
     @Test("a report's id is its job's, and its error is told")
     func report() throws {
         let house = try JobHouse()

@@ -28,7 +28,7 @@ import TextFormats
 
     private func messages(_ bench: RuntimeBench, _ session: String = "talk") throws -> [ConversationMessage] {
         let shelf = ConversationShelf(workspaces: bench.services.workspaces, now: { Date() })
-        guard let page = try shelf.messages(of: try SessionID(session), user: user, limit: 20, after: nil) else { return [] }
+        guard let page = try shelf.messages(of: try SessionID(session), user: user, order: .asc, limit: 20, after: nil) else { return [] }
         return try page.read(page.ids.indices)
     }
 

@@ -50,6 +50,8 @@ import TextFormats
             try body(claim, router)
         }
 
+        func shelf() -> ReportShelf { ReportShelf(workspaces: services.workspaces, renderer: services.renderer) }
+
         var files: [String] { get throws { try workspace.directory.list(Workspace.reports).map(\.name).sorted() } }
 
         func removeLeftovers(after seconds: TimeInterval = 61) -> Int {
@@ -115,6 +117,25 @@ import TextFormats
             try claim.cancel(usage: nil)
         }
         #expect(try bench.services.client.view(id)?.state == .cancelled)
+    }
+
+    @Test("a report that its user deletes leaves no file; a deletion cut short is finished by the next", arguments: [
+        "markdown", "html", "json", "text",
+    ])
+    func deleted(format: String) throws {
+        let bench = try Bench()
+        let shelf = bench.shelf()
+        let id = try bench.bench.run(try bench.submit(format)).id.description
+        #expect(try bench.files.count == 2 && shelf.reports(of: bench.user, limit: 9, after: nil).map(\.id) == [id])
+        // As a crash after the first of the removals leaves it.
+        let text = try bench.workspace.readReport(id).text
+        try bench.workspace.directory.remove("\(Workspace.reports)/\(id).json")
+        #expect(try shelf.reports(of: bench.user, limit: 9, after: nil).isEmpty && shelf.text(of: id, user: bench.user, format: nil) == nil)
+        #expect(try shelf.remove(id, user: bench.user) == false && bench.files.isEmpty)
+        try bench.workspace.writeReport(id: id, text: text, fileExtension: format == "markdown" ? "md" : format == "text" ? "txt" : format, sidecar: [:])
+        #expect(try shelf.remove(id, user: bench.user) && bench.files.isEmpty)
+        #expect(try shelf.remove(id, user: bench.user) == false)
+        #expect(bench.removeLeftovers() == 0)
     }
 
     @Test("a crash between the report and the final line: the next run completes it")

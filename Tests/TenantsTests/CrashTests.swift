@@ -55,6 +55,24 @@ import Testing
         }
     }
 
+    @Test("a report's removal cut short anywhere leaves the whole report, or none that a list shows; repeated, it leaves nothing")
+    func reportRemoval() throws {
+        let alice = try user("alice")
+        try matrix(
+            { .stop(call: $0) },
+            prepare: { manager in
+                try manager.create(alice, initial: Self.initial)
+                try manager.open(alice).writeReport(id: "r1", text: "the text", fileExtension: "html", sidecar: ["title": "T"])
+            }, act: { try $0.open(alice).removeReport("r1") }
+        ) { house, succeeded, call in
+            let workspace = try house.manager().open(alice)
+            let isListed = try workspace.reportIDs() == ["r1"]
+            if isListed { #expect(try !succeeded && workspace.readReport("r1").text == "the text", "call \(call)") }
+            try workspace.removeReport("r1")
+            #expect(try workspace.directory.list(Workspace.reports).isEmpty, "call \(call)")
+        }
+    }
+
     @Test("a creation that fails leaves no user, one that does not leaves a whole one", arguments: [ioError, diskFull])
     func failedCreation(_ errno: Int32) throws {
         try matrix(

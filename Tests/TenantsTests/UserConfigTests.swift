@@ -44,6 +44,42 @@ final class Protected<Value: Sendable>: Sendable {
         #expect(try UserConfigManager(workspaces: house.manager()).get(alice) == configs.get(alice))
     }
 
+    @Test(
+        "a patch of custom data merges objects, removes what is null and replaces all else (the examples of RFC 7396)",
+        arguments: [
+            (#"{"a":"b"}"#, #"{"a":"c"}"#, #"{"a":"c"}"#), (#"{"a":"b"}"#, #"{"b":"c"}"#, #"{"a":"b","b":"c"}"#),
+            (#"{"a":"b"}"#, #"{"a":null}"#, "{}"), (#"{"a":"b","b":"c"}"#, #"{"a":null}"#, #"{"b":"c"}"#),
+            (#"{"a":["b"]}"#, #"{"a":"c"}"#, #"{"a":"c"}"#), (#"{"a":"c"}"#, #"{"a":["b"]}"#, #"{"a":["b"]}"#),
+            (#"{"a":{"b":"c"}}"#, #"{"a":{"b":"d","c":null}}"#, #"{"a":{"b":"d"}}"#),
+            (#"{"a":[{"b":"c"}]}"#, #"{"a":[1]}"#, #"{"a":[1]}"#), (#"{"e":null}"#, #"{"a":1}"#, #"{"e":null,"a":1}"#),
+            (#"{"a":"foo"}"#, #"{"a":{"bb":{"ccc":null}}}"#, #"{"a":{"bb":{}}}"#), ("{}", #"{"a":{"b":[null]}}"#, #"{"a":{"b":[null]}}"#),
+        ])
+    func mergePatch(before: String, patch: String, after: String) throws {
+        let object = { (text: String) in try #require(try JSON.parse(text).object) }
+        let start = try object(before)
+        try configs.update(alice) { $0.customData = start }
+        #expect(try configs.updateCustomData(alice, try object(patch)).customData == object(after))
+        #expect(try UserConfigManager(workspaces: house.manager()).get(alice).customData == object(after))
+    }
+
+    @Test("a patch whose result config.json could not be read with is refused: too large, too deep, too many members together")
+    func unreadablePatch() throws {
+        let deep = String(repeating: #"{"a":"#, count: 64) + "1" + String(repeating: "}", count: 64)
+        let first = JSONObject((0..<3_000).map { ("a\($0)", JSON(1)) })
+        let second = JSONObject((0..<3_000).map { ("b\($0)", JSON(1)) })
+        try configs.updateCustomData(alice, ["many": .object(first)])
+        let before = try configs.get(alice)
+        for patch in [
+            try #require(try JSON.parse(deep).object), ["many": .object(second)],
+            ["x": .string(String(repeating: "y", count: 64 << 10))],
+        ] {
+            #expect { try configs.updateCustomData(alice, patch) } throws: {
+                ($0 as? TenantError)?.code == .invalidField && ($0 as? TenantError)?.field == "custom_data"
+            }
+            #expect(try UserConfigManager(workspaces: house.manager()).get(alice) == before)
+        }
+    }
+
     @Test("a change that changes nothing writes nothing")
     func noChange() throws {
         let before = try house.text("alice/config.json")

@@ -89,7 +89,7 @@ struct OpenAIRoutes: RouteGroup {
         }
         let words = try OpenAIWords(messages: messages, field: "messages")
         let job = try call.job(words, field: "messages", now: options.now())
-        let submitted = try await submit(job, route: "POST /v1/chat/completions", field: "messages")
+        let submitted = try await submit(job, route: "POST /v1/chat/completions", field: "messages", context)
         var answer = answer(to: job, submitted, model: try call.model())
         let headers = Self.headers(answer)
         if isStream {
@@ -127,7 +127,7 @@ struct OpenAIRoutes: RouteGroup {
         let isBackground = try call.bool("background")
         let session = try await session(of: call, context)
         let job = try call.job(try Self.words(of: call), session: session, field: "input", now: options.now())
-        let submitted = try await submit(job, route: "POST /v1/responses", field: "input")
+        let submitted = try await submit(job, route: "POST /v1/responses", field: "input", context)
         var answer = answer(to: job, submitted, model: try call.model())
         answer.echo = try Self.echo(of: call, isBackground: isBackground)
         let headers = Self.headers(answer)
@@ -215,10 +215,12 @@ struct OpenAIRoutes: RouteGroup {
     // MARK: -
 
     /// - Parameter field: what the message is called here.
-    private func submit(_ job: JobRequest, route: String, field: String) async throws -> SubmittedJob {
+    private func submit(
+        _ job: JobRequest, route: String, field: String, _ context: APIContext
+    ) async throws -> SubmittedJob {
         try await bridge.run(for: .user(job.userID)) { [jobs = services.jobs] in
             do throws(JobError) {
-                return try jobs.submit(job, source: .api, route: route)
+                return try jobs.submit(job.with(requestID: context.requestID), source: .api, route: route)
             } catch {
                 var error = error
                 if error.field == "message" { error.field = field }

@@ -69,18 +69,22 @@ public final class SessionStore: Sendable {
     }
 
     /// The same, read when they are asked for.
-    public func page(_ session: SessionID, limit: Int, after: String? = nil) throws(AgentError) -> SessionPage {
+    /// - Parameter isNewestFirst: in the other order; `after` is then the id of the entry that follows the first wanted one.
+    public func page(
+        _ session: SessionID, limit: Int, after: String? = nil, isNewestFirst: Bool = false
+    ) throws(AgentError) -> SessionPage {
         guard let (file, index) = try index(path(session)) else { throw Self.notFound(session) }
+        let places = isNewestFirst ? index.places.reversed() : index.places
         var start = 0
         if let after {
-            guard let place = index.places.firstIndex(where: { $0.id == after }) else {
+            guard let place = places.firstIndex(where: { $0.id == after }) else {
                 throw AgentError(
                     code: "message_not_found", detail: "there is no message \"\(after.prefix(80))\" in the session",
                     isRetryable: false)
             }
             start = place + 1
         }
-        return SessionPage(places: Array(index.places[start...].prefix(max(0, limit))), file: file)
+        return SessionPage(places: Array(places[start...].prefix(max(0, limit))), file: file)
     }
 
     /// The last messages, oldest first.

@@ -67,6 +67,7 @@ public struct JobRouter: JobHandler {
         var logger = logger
         logger[metadataKey: "job.id"] = "\(job.id)"
         logger[metadataKey: "user.id"] = "\(job.user)"
+        if let id = setting.request.requestID { logger[metadataKey: "request.id"] = "\(id)" }
         switch setting.request.kind {
         case .chat: return chat.run(job, setting, record, cancellation, logger)
         case .report: return report.run(job, setting, record, cancellation, logger)

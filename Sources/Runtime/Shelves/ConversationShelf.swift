@@ -56,11 +56,15 @@ struct ConversationShelf: ConversationDirectory {
         return try found { () throws(AgentError) in try store.summary(session) }.flatMap(summary)
     }
 
-    func messages(of session: SessionID, user: UserID, limit: Int, after: String?) throws -> ConversationPage? {
+    func messages(
+        of session: SessionID, user: UserID, order: MessageOrder, limit: Int, after: String?
+    ) throws -> ConversationPage? {
         let store = try store(user)
         let found: SessionPage?
         do {
-            found = try self.found { () throws(AgentError) in try store.page(session, limit: limit, after: after) }
+            found = try self.found { () throws(AgentError) in
+                try store.page(session, limit: limit, after: after, isNewestFirst: order == .desc)
+            }
         } catch {
             if error.code == .invalidField { throw ProblemDetails.lostCursor }
             throw error

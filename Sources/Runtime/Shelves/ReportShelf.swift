@@ -69,6 +69,20 @@ struct ReportShelf: ReportLibrary {
         return API.ReportStamp(text: text, sidecar: sidecar)
     }
 
+    func remove(_ reportID: String, user: UserID) throws -> Bool {
+        let workspace = try workspaces.open(user)
+        let isThere: Bool
+        do throws(TenantError) {
+            _ = try workspace.report(reportID)
+            isThere = true
+        } catch {
+            guard error.code == .reportNotFound else { throw error }
+            isThere = false
+        }
+        try workspace.removeReport(reportID)
+        return isThere
+    }
+
     private func document(_ found: (report: ReportFile, text: String), _ workspace: Workspace) -> ReportDocument {
         let sidecar = found.report.sidecar
         let markdown = found.report.format == .markdown ? found.text : sidecar["markdown"]?.string ?? found.text
