@@ -22,6 +22,8 @@ public struct APIOptions: Sendable {
     public var version: String
     /// nil: plain HTTP.
     public var tls: CertificateFiles?
+    /// Origins whose pages may call, as browsers write them; see `CrossOrigin.origin(_:)`.
+    public var corsOrigins: [String] = []
     /// Proxies whose X-Forwarded-For is believed, and which may open any number of connections.
     public var trustedProxies: [AddressBlock] = []
     /// Requests a minute of one token that reaches one user; beyond it: 429. 0: no bound.

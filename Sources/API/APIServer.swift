@@ -42,10 +42,10 @@ public struct APIServer: Sendable {
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
         router.add(
             middleware: EnvelopeMiddleware(
-                routes: directory, meter: meter, trusted: options.trustedProxies, audit: options.audit, now: options.now
+                routes: directory, meter: meter, origins: policy.origins, trusted: options.trustedProxies, audit: options.audit,
+                now: options.now
             ))
         let rates = RequestRates(perMinute: options.requestsPerMinute, now: options.now)
-        let policy = AccessPolicy(adminToken: options.adminToken, tokens: services.tokens, jwt: options.jwt)
         router.add(middleware: AccessMiddleware(policy: policy, bridge: bridge, rates: rates))
         router.add(middleware: TransferMiddleware(budget: budget, writeTimeout: options.writeTimeout))
         for route in directory.routes {
@@ -69,6 +69,12 @@ public struct APIServer: Sendable {
             services: [bridge],
             onServerRunning: { [options] channel in options.onRunning(channel.localAddress?.port ?? options.port) },
             logger: logger)
+    }
+
+    private var policy: AccessPolicy {
+        AccessPolicy(
+            adminToken: options.adminToken, tokens: services.tokens, jwt: options.jwt,
+            origins: CrossOrigin(options.corsOrigins))
     }
 
     private func server(_ channel: HTTP1Channel.Configuration) throws(ProblemDetails) -> HTTPServerBuilder {
@@ -105,6 +111,8 @@ public struct APIServer: Sendable {
             UserRoutes(options: options, services: services, bridge: bridge),
             AccountRoutes(options: options, services: services, bridge: bridge),
             TokenRoutes(options: options, services: services, bridge: bridge),
+            TicketRoutes(
+                options: options, services: services, bridge: bridge, waiter: waiter, conditions: policy.conditions),
             ChatRoutes(
                 options: options, jobs: services.jobs, bridge: bridge, waiter: waiter, streams: streams,
                 endings: endings),

@@ -18,40 +18,55 @@ struct AccessPolicy: Sendable {
     static let openPaths: Set<String> = ["/health", "/ready", "/docs", "/redoc", "/openapi.json"]
     static let openPrefix = "/docs/assets/"
 
-    private static let realm = "Bearer realm=\"nanobot\""
+    static let realm = "Bearer realm=\"nanobot\""
 
     /// The operator's; nil: there is none.
     let adminToken: String?
     let tokens: TokenDesk
     let jwt: JWTVerifier?
+    /// Pages of other origins that may call.
+    let origins: CrossOrigin
+
+    /// Who was let in.
+    struct Admitted: Sendable {
+        var caller: Caller
+        /// Of an event stream, where the caller came with a ticket.
+        var reader: TicketReader?
+    }
 
     /// What can be said without blocking.
     enum Answer {
         case caller(Caller)
         /// The disk, or the identity provider, must be asked.
-        case ask(@Sendable () throws -> Caller)
+        case ask(@Sendable () throws -> Admitted)
     }
 
-    init(adminToken: String?, tokens: TokenDesk, jwt: JWTVerifier?) {
+    init(adminToken: String?, tokens: TokenDesk, jwt: JWTVerifier?, origins: CrossOrigin = CrossOrigin([])) {
+        self.origins = origins
         self.adminToken = adminToken.flatMap { $0.isEmpty ? nil : $0 }
         self.tokens = tokens
         self.jwt = jwt
     }
 
-    /// - Parameter path: without the query.
     /// - Throws: 401 `unauthorized` or `invalid_token`, 403 `host_not_allowed` or `origin_not_allowed`.
-    func caller(of head: HTTPRequest, path: String) throws(ProblemDetails) -> Answer {
+    func caller(of request: Request) throws(ProblemDetails) -> Answer {
+        let (head, path) = (request.head, request.uri.path)
         let isPublic = Self.openPaths.contains(path) || path.hasPrefix(Self.openPrefix)
         let isClosed = adminToken != nil || jwt != nil ? true : tokens.isKnownClosed()
+        let ticket = TicketUse(request)
         switch isClosed {
-        case true?: return isPublic ? .caller(Self.nobody) : try identified(head)
-        case false?: return .caller(try local(head))
+        case true?: return isPublic ? .caller(Self.nobody) : try identified(head, ticket)
+        case false?: return try local(head, ticket)
         case nil:
             return .ask {
-                guard try tokens.isClosed() else { return try local(head) }
-                if isPublic { return Self.nobody }
-                switch try identified(head) {
-                case .caller(let caller): return caller
+                let answer: Answer
+                if try tokens.isClosed() {
+                    answer = isPublic ? .caller(Self.nobody) : try identified(head, ticket)
+                } else {
+                    answer = try local(head, ticket)
+                }
+                switch answer {
+                case .caller(let caller): return Admitted(caller: caller)
                 case .ask(let body): return try body()
                 }
             }
@@ -61,8 +76,22 @@ struct AccessPolicy: Sendable {
     /// Of the public paths of a closed service: nothing is asked of them, nothing else is let in by them.
     private static let nobody = Caller(reach: .everybody, isReadOnly: true, credential: "none")
 
-    private func identified(_ head: HTTPRequest) throws(ProblemDetails) -> Answer {
+    /// What tickets made without a token of this home depend on.
+    var conditions: TicketConditions {
+        TicketConditions(operatorToken: adminToken, isClosed: adminToken != nil || jwt != nil)
+    }
+
+    private func admitted(by ticket: TicketUse) -> Answer {
+        .ask {
+            let reader = try tokens.readTicket(
+                ticket.text, path: ticket.path, isReturning: ticket.isReturning, under: conditions)
+            return Admitted(caller: reader.caller, reader: reader)
+        }
+    }
+
+    private func identified(_ head: HTTPRequest, _ ticket: TicketUse?) throws(ProblemDetails) -> Answer {
         guard let authorization = head.headerFields[.authorization] else {
+            if let ticket { return admitted(by: ticket) }
             throw ProblemDetails(
                 status: 401, code: "unauthorized", detail: "this service needs a token: Authorization: Bearer <token>",
                 challenge: Self.realm)
@@ -75,11 +104,15 @@ struct AccessPolicy: Sendable {
         }
         if let jwt, JWTVerifier.isCandidate(credential) {
             // Public-key arithmetic, and keys that may have to be fetched: not for an event loop.
-            return .ask { try Self.translated { () throws(IdentityError) in try jwt.caller(credential) } }
+            return .ask {
+                Admitted(caller: try Self.translated { () throws(IdentityError) in try jwt.caller(credential) })
+            }
         }
         let remembered = try Self.translated { () throws(IdentityError) in try tokens.remembered(credential) }
         if let remembered { return .caller(remembered) }
-        return .ask { try Self.translated { () throws(IdentityError) in try tokens.authenticate(credential) } }
+        return .ask {
+            Admitted(caller: try Self.translated { () throws(IdentityError) in try tokens.authenticate(credential) })
+        }
     }
 
     private static func translated<Value>(
@@ -97,9 +130,9 @@ struct AccessPolicy: Sendable {
         status: 401, code: "invalid_token", detail: "the token is not valid",
         challenge: "\(realm), error=\"invalid_token\"")
 
-    private func local(_ head: HTTPRequest) throws(ProblemDetails) -> Caller {
+    private func local(_ head: HTTPRequest, _ ticket: TicketUse?) throws(ProblemDetails) -> Answer {
         try checkLocal(head)
-        return .open
+        return ticket.map(admitted) ?? .caller(.open)
     }
 
     private func checkLocal(_ head: HTTPRequest) throws(ProblemDetails) {
@@ -108,6 +141,7 @@ struct AccessPolicy: Sendable {
                 status: 403, code: "host_not_allowed",
                 detail: "without a token this service answers only to localhost, 127.0.0.1 and [::1] as Host")
         }
+        if origins.isListed(head.headerFields[.origin]) { return }
         if let origin = head.headerFields[.origin], !Self.isSame(origin: origin, host: host) {
             throw ProblemDetails(
                 status: 403, code: "origin_not_allowed",
@@ -160,9 +194,12 @@ struct AccessMiddleware: RouterMiddleware {
         _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
     ) async throws -> Response {
         var context = context
-        switch try policy.caller(of: request.head, path: request.uri.path) {
+        switch try policy.caller(of: request) {
         case .caller(let caller): context.caller = caller
-        case .ask(let body): context.caller = try await bridge.run(for: .credentials, body)
+        case .ask(let body):
+            let admitted = try await bridge.run(for: .credentials, body)
+            context.caller = admitted.caller
+            if let reader = admitted.reader { context.notes.note(ticket: reader) }
         }
         context.notes.note(credential: context.caller.credential)
         context.logger[metadataKey: "caller"] = .string(context.caller.credential)

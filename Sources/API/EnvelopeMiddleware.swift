@@ -14,6 +14,7 @@ struct EnvelopeMiddleware: RouterMiddleware {
 
     let routes: RouteDirectory
     let meter: RequestMeter
+    let origins: CrossOrigin
     let trusted: [AddressBlock]
     /// nil: nothing is audited.
     let audit: (@Sendable (AuditEntry) -> Void)?
@@ -37,7 +38,11 @@ struct EnvelopeMiddleware: RouterMiddleware {
                     status: 414, code: "uri_too_long",
                     detail: "the path and query have more than \(Self.maximumURI) bytes")
             }
-            response = try await next(request, context)
+            if let preflight = try origins.preflight(request, routes: routes) {
+                response = preflight
+            } else {
+                response = try await next(request, context)
+            }
         } catch {
             response = answer(to: error, request: request, context: context, code: &code)
         }
@@ -93,6 +98,7 @@ struct EnvelopeMiddleware: RouterMiddleware {
             response.headers[.rateLimitRemaining] = "\(rate.remaining)"
             response.headers[.rateLimitReset] = "\(rate.resetSeconds)"
         }
+        origins.mark(&response, for: request)
         response.headers[.xContentTypeOptions] = "nosniff"
         if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
         // The encoder of HTTP/1.1 must not announce a body these answers never have (RFC 9110, 8.6).

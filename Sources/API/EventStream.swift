@@ -78,11 +78,18 @@ struct EventStream: Sendable {
             if step.hasMore { continue }
             if signal.isAbandoned { return }
             guard await rings.next() != nil else { return }
+            guard try await mayGoOn(context, owner) else { return }
             if ContinuousClock.now - lastWrite >= .seconds(heartbeatInterval) {
                 try await send(StreamEvent.heartbeat, to: &output, context: context)
                 lastWrite = .now
             }
         }
+    }
+
+    /// A reader with a ticket ends when another connection took the ticket over, or when the ticket is valid no longer.
+    private func mayGoOn(_ context: APIContext, _ owner: CallOwner) async throws -> Bool {
+        guard let ticket = context.notes.ticket, ticket.isDue else { return true }
+        return try await waiter.bridge.run(for: owner) { ticket.goesOn() }
     }
 
     private struct Step {

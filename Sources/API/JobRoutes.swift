@@ -177,7 +177,7 @@ struct JobRoutes: RouteGroup {
         let id = try context.pathJob()
         let view = try await waiter.view(id, for: context.caller)
         // An id that is none of ours cannot fit: the replay says so with `reset`.
-        let last = request.headers[.lastEventID] ?? request.query("last_event_id")
+        let last = request.lastEventID
         let position = last.map { StreamPosition($0) ?? StreamPosition(epoch: "unknown", offset: 1) }
         if let position, try await streams.isOver(id, at: position, for: context.caller) {
             // A browser's EventSource reconnects for ever unless it is told that there is nothing to come.

@@ -92,16 +92,18 @@ extension ProblemDetails {
     init(_ error: IdentityError) {
         let status: Int
         switch error.code {
-        case .invalidToken: status = 401
+        case .invalidToken, .ticketInvalid, .ticketExpired: status = 401
         case .tokenNotFound: status = 404
-        case .tooManyTokens, .tokenRotated: status = 409
+        case .tooManyTokens, .tokenRotated, .ticketInUse: status = 409
+        case .tooManyTickets: status = 429
         case .invalidField: status = 422
         case .keysUnavailable, .storage, .outcomeUnknown, .configCorrupt: status = 503
         }
         let retryAfter = error.code == .configCorrupt ? TenantError.repairRetrySeconds : Self.storageRetry
         self.init(
             status: status, code: error.code.rawValue, detail: error.detail, field: error.field,
-            retryAfter: status == 503 ? retryAfter : nil)
+            retryAfter: status == 503 || status == 429 ? retryAfter : nil,
+            challenge: status == 401 ? AccessPolicy.realm : nil)
     }
 
     init(_ error: ScheduleError) {

@@ -9,6 +9,7 @@ final class RequestNotes: Sendable {
         var credential: String?
         var rate: RequestRates.Standing?
         var lease: TransferBudget.Lease?
+        var ticket: TicketReader?
     }
 
     private let state = Mutex(State())
@@ -17,6 +18,10 @@ final class RequestNotes: Sendable {
     var credential: String? { state.withLock { $0.credential } }
     var rate: RequestRates.Standing? { state.withLock { $0.rate } }
 
+    /// The reader of an event stream who came with a ticket; the reading ends when the request's last reference goes.
+    var ticket: TicketReader? { state.withLock { $0.ticket } }
+
+    func note(ticket: TicketReader) { state.withLock { $0.ticket = ticket } }
     func note(credential: String) { state.withLock { $0.credential = credential } }
     func note(rate: RequestRates.Standing) { state.withLock { $0.rate = rate } }
     /// Of a body that is made while it is sent, or one so large that its memory was asked for before.

@@ -13,13 +13,15 @@ enum RouteAccess: Sendable {
     case everyone
     /// Whatever is one user's, for that user and for admins: the handler asks `APIContext` about each user it meets.
     case owner
+    /// The same for calls that change nothing of the user's, whatever their method: tokens that read only may call them.
+    case reader
     /// The service as a whole, and what an operator decides about a user.
     case admin
 
     /// - Throws: 403 `forbidden`, 403 `read_only`.
     func check(_ caller: Caller, _ method: HTTPRequest.Method) throws(ProblemDetails) {
         switch self {
-        case .everyone: return
+        case .everyone, .reader: return
         case .owner:
             guard !caller.isReadOnly || method == .get || method == .head else {
                 throw ProblemDetails(status: 403, code: "read_only", detail: "this token may read only")
@@ -78,16 +80,20 @@ struct RouteDirectory: Sendable {
 
     /// The problem of a path and method no route takes.
     func problem(path: String) -> ProblemDetails {
-        let segments = Self.segments(path)
-        let methods = patterns.filter { Self.matches($0.segments, segments) }.flatMap(\.methods)
-        guard !methods.isEmpty else {
+        let allow = methods(of: path)
+        guard !allow.isEmpty else {
             return ProblemDetails(
                 status: 404, code: "not_found", detail: "no such path; GET /openapi.json lists all there are")
         }
-        let allow = Array(Set(methods)).sorted()
         return ProblemDetails(
             status: 405, code: "method_not_allowed", detail: "this path takes \(allow.joined(separator: ", "))",
             allow: allow)
+    }
+
+    /// Sorted; none for a path no route takes.
+    func methods(of path: String) -> [String] {
+        let segments = Self.segments(path)
+        return Set(patterns.filter { Self.matches($0.segments, segments) }.flatMap(\.methods)).sorted()
     }
 
     private static func segments(_ path: String) -> [Substring] { path.split(separator: "/") }

@@ -26,12 +26,17 @@ public struct Caller: Sendable, Hashable {
     public var credential: String
     /// What tokens made by this caller depend on; nil for a caller who reaches every user: such tokens depend on nothing.
     public var maker: TokenMaker?
+    /// The credential itself, for what ends with it; nil: the operator's own token, or none.
+    public var link: TokenLink?
 
-    public init(reach: Reach, isReadOnly: Bool = false, credential: String, maker: TokenMaker? = nil) {
+    public init(
+        reach: Reach, isReadOnly: Bool = false, credential: String, maker: TokenMaker? = nil, link: TokenLink? = nil
+    ) {
         self.reach = reach
         self.isReadOnly = isReadOnly
         self.credential = credential
         self.maker = maker
+        self.link = link ?? maker?.links.first
     }
 
     /// A program of this machine, where no token has been made.

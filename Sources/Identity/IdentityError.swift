@@ -9,6 +9,13 @@ public struct IdentityError: Error, Sendable, Hashable, CustomStringConvertible 
         /// The token has a successor already, and the caller is no admin.
         case tokenRotated = "token_rotated"
         case invalidField = "invalid_field"
+        /// The ticket is unknown, forged, for another path, or what it was made by is valid no longer. Callers are not told which.
+        case ticketInvalid = "ticket_invalid"
+        /// The reading was not begun, or not taken up again, in time.
+        case ticketExpired = "ticket_expired"
+        /// Another reader has the ticket.
+        case ticketInUse = "ticket_in_use"
+        case tooManyTickets = "too_many_tickets"
         /// The keys of an identity provider cannot be had, or mean nothing.
         case keysUnavailable = "keys_unavailable"
         /// The user's config.json is damaged: nobody can tell which life of that user the token is for.

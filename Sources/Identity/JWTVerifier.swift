@@ -96,15 +96,15 @@ public final class JWTVerifier: Sendable {
         }
         let subject = claims[options.userClaim]?.string ?? ""
         let scopes = Self.scopes(claims)
+        let ends = Date(timeIntervalSince1970: end)
+        let link = TokenLink.jwt(
+            issuer: claims["iss"]?.string, subject: subject, id: claims["jti"]?.string, endsAt: ends)
         if let admin = options.adminScope, scopes.contains(admin) {
-            return Caller(reach: .everybody, credential: "jwt \(Self.printable(subject))")
+            return Caller(reach: .everybody, credential: "jwt \(Self.printable(subject))", link: link)
         }
         let user: UserID
         do { user = try UserID(subject) } catch { throw Self.invalid("names no user in \(options.userClaim)") }
         let isReadOnly = options.readScope.map(scopes.contains) ?? false
-        let ends = Date(timeIntervalSince1970: end)
-        let link = TokenLink.jwt(
-            issuer: claims["iss"]?.string, subject: subject, id: claims["jti"]?.string, endsAt: ends)
         return Caller(
             reach: .only(user), isReadOnly: isReadOnly, credential: "jwt \(user)",
             maker: TokenMaker(links: [link], expiresAt: ends))

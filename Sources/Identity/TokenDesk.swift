@@ -7,8 +7,8 @@ import Tenants
 
 public final class TokenDesk: Sendable {
     public let store: TokenStore
-    private let incarnation: @Sendable (UserID) throws(IdentityError) -> String?
-    private let now: @Sendable () -> Date
+    let incarnation: @Sendable (UserID) throws(IdentityError) -> String?
+    let now: @Sendable () -> Date
 
     /// Seconds a look at the disk is good for.
     public static let memory: TimeInterval = 1

@@ -106,6 +106,7 @@ public struct TokenRecord: Sendable, Hashable {
     var caller: Caller {
         Caller(
             reach: user.map { .only($0) } ?? .everybody, isReadOnly: scope == .read, credential: "token \(id)",
-            maker: user.map { _ in TokenMaker(links: [.token(line: line)] + lineage, expiresAt: expiresAt) })
+            maker: user.map { _ in TokenMaker(links: [.token(line: line)] + lineage, expiresAt: expiresAt) },
+            link: .token(line: line))
     }
 }

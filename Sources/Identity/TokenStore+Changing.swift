@@ -174,8 +174,9 @@ extension TokenStore {
         }
     }
 
-    /// All of a user's; none is no error. Repeating it finishes what was cut short.
+    /// All of a user's, with the tickets for event streams; none is no error. Repeating it finishes what was cut short.
     public func revokeAll(of user: UserID) throws(IdentityError) {
+        try removeTickets(of: user)
         guard try isClosed() else { return }
         try locked { () throws(IdentityError) in
             try call("revoke the tokens") { () throws(FileError) in

@@ -10,6 +10,8 @@ import Tenants
 
 struct TokenText: Hashable, Sendable {
     static let prefix = "nbt_"
+    /// Of a ticket for one event stream, which is written the same way.
+    static let ticketPrefix = "nbs_"
     /// Owner of tokens that reach every user; no user may be called so (`UserID.reserved`).
     static let adminOwner = "admin"
     static let idLength = 12
@@ -26,17 +28,17 @@ struct TokenText: Hashable, Sendable {
     let text: String
 
     /// A new one, from the system's random numbers: 43 characters of 62, about 256 bits.
-    init(owner: String) {
+    init(owner: String, prefix: String = prefix) {
         self.owner = owner
         id = Self.random(Self.idLength, of: Self.idAlphabet)
-        let open = "\(Self.prefix)\(owner).\(id).\(Self.random(Self.secretLength, of: Self.alphabet))"
+        let open = "\(prefix)\(owner).\(id).\(Self.random(Self.secretLength, of: Self.alphabet))"
         text = open + Self.check(open)
     }
 
     /// - Returns: nil for what this program never wrote.
-    init?(_ text: String) {
-        guard text.utf8.count <= Self.maximumLength, text.hasPrefix(Self.prefix) else { return nil }
-        let parts = text.dropFirst(Self.prefix.count).split(separator: ".", omittingEmptySubsequences: false)
+    init?(_ text: String, prefix: String = prefix) {
+        guard text.utf8.count <= Self.maximumLength, text.hasPrefix(prefix) else { return nil }
+        let parts = text.dropFirst(prefix.count).split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 3, parts[2].utf8.count == Self.secretLength + Self.checkLength,
             text.hasSuffix(Self.check(String(text.dropLast(Self.checkLength))))
         else { return nil }

@@ -37,8 +37,9 @@ public struct StreamEvent: Sendable, Hashable {
         return "event: \(name.rawValue)\n\(mark)data: \(data.text())\n\n"
     }
 
-    /// A comment: keeps proxies and clients from taking a quiet stream for a dead one.
-    public static let heartbeat = ": heartbeat\n\n"
+    /// A comment: keeps proxies and clients from taking a quiet stream for a dead one. No empty line follows it: an empty line ends
+    /// an event, and some readers (httpx-sse) then deliver an event without data.
+    public static let heartbeat = ": heartbeat\n"
 }
 
 /// Where a reader of a job's stream stands: which life of the status file, and how far into it.

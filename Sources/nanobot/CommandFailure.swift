@@ -109,7 +109,9 @@ extension CommandFailure {
         switch error.code {
         case .invalidField: status = .usage
         case .keysUnavailable, .storage, .outcomeUnknown, .configCorrupt: status = .unavailable
-        case .invalidToken, .tokenNotFound, .tooManyTokens, .tokenRotated: status = .failed
+        case .invalidToken, .tokenNotFound, .tooManyTokens, .tokenRotated, .ticketInvalid, .ticketExpired, .ticketInUse,
+            .tooManyTickets:
+            status = .failed
         }
         self.init(error.code.rawValue, error.detail, field: error.field, status)
     }

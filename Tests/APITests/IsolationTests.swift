@@ -66,6 +66,10 @@ private struct Row: Sendable, CustomTestStringConvertible {
         Row(call: "POST /users/{user_id}/tokens", codes: [401, 401, 404, 403, 403, 201]) { _ in ["scope": "read"] },
         .read("GET /users/{user_id}/tokens"), .write("DELETE /users/{user_id}/tokens/{token_id}", 204),
         .write("POST /users/{user_id}/tokens/{token_id}/rotate", 201),
+        // A ticket reads: readers may make one.
+        Row(call: "POST /users/{user_id}/stream-tickets", codes: [401, 401, 404, 201, 201, 201]) { _ in
+            ["path": "/jobs/{job_id}/events"]
+        },
         .write("POST /chat", 202) { ["user_id": .string($0), "message": "hi", "wait": 0] },
         .write("POST /reports", 202) { ["user_id": .string($0)] }, .read("GET /reports/{report_id}"),
         .write("DELETE /reports/{report_id}", 204),
@@ -159,7 +163,10 @@ private struct Row: Sendable, CustomTestStringConvertible {
             for (name, value) in values { path = path.replacingOccurrences(of: "{\(name)}", with: value) }
             var headers: [(String, String)] = []
             if let token = credentials[asker] { headers.append(("Authorization", "Bearer \(token)")) }
-            if let body = row.body { return try await http.send(parts[0], path, json: body(user), headers) }
+            if let body = row.body {
+                let text = body(user).text().replacingOccurrences(of: "{job_id}", with: job)
+                return try await http.send(parts[0], path, json: try JSON.parse(text), headers)
+            }
             return try await http.send(parts[0], path, headers)
         }
     }

@@ -3,6 +3,7 @@
 import API
 import Foundation
 import Jobs
+import NIOHTTP1
 import ServiceLifecycle
 import Spool
 import Synchronization
@@ -20,9 +21,11 @@ struct StreamTests {
 
     /// Splits a stream into its events; comments are left out.
     static func events(_ text: String) throws -> [Event] {
-        try text.components(separatedBy: "\n\n").filter { !$0.isEmpty && !$0.hasPrefix(":") }.map { block in
+        try text.components(separatedBy: "\n\n").compactMap { block in
+            let lines = block.split(separator: "\n").filter { !$0.hasPrefix(":") }
+            guard !lines.isEmpty else { return nil }
             var fields: [String: String] = [:]
-            for line in block.split(separator: "\n") {
+            for line in lines {
                 let pair = line.components(separatedBy: ": ")
                 fields[pair[0]] = pair.dropFirst().joined(separator: ": ")
             }
@@ -177,18 +180,50 @@ struct StreamTests {
         }
     }
 
-    @Test("a quiet stream brings heartbeats")
-    func heartbeat() async throws {
+    @Test(
+        "a heartbeat on a quiet stream ends no event: every empty line closes one that has data",
+        arguments: [
+            ("POST", "/chat", ["user_id": "alice", "message": "hi", "stream": true]),
+            ("GET", "/jobs/JOB/events", .null),
+            ("POST", "/v1/chat/completions", [
+                "model": "nanobot", "user": "alice", "stream": true, "messages": [["role": "user", "content": "hi"]],
+            ]),
+            ("POST", "/v1/responses", ["model": "nanobot", "user": "alice", "stream": true, "input": "hi"]),
+            ("GET", "/v1/responses/resp_JOB?stream=true", .null),
+        ] as [(String, String, JSON)])
+    func heartbeat(method: String, path: String, body: JSON) async throws {
         let service = try service()
         try await service.serve({
             $0.heartbeatInterval = 0
             $0.safetyInterval = 1
         }) { http in
-            let made = try await http.send("POST", "/chat?wait=0", json: ["user_id": "alice", "message": "hi"])
-            try await http.open("GET", "/jobs/\(try made.json["job_id"]?.string ?? "")/events") { stream in
+            var job = ""
+            if body.isNull {
+                let made = try await http.send("POST", "/chat?wait=0", json: ["user_id": "alice", "message": "hi"])
+                job = try #require(try made.json["job_id"]?.string)
+            }
+            let headers = body.isNull ? [] : [("Content-Type", "application/json")]
+            let text = try await http.open(
+                method, path.replacingOccurrences(of: "JOB", with: job), headers, body: body.isNull ? nil : body.text()
+            ) { stream in
+                let found = stream.headers.first(name: "x-job-id") ?? stream.headers.first(name: "location") ?? job
+                let id = try #require(JobID(found.replacingOccurrences(of: "/jobs/", with: "")))
                 var text = ""
                 while !text.contains(StreamEvent.heartbeat), let piece = try await stream.next() { text += piece }
-                #expect(text.contains(StreamEvent.heartbeat))
+                try service.work(id) { _, _ in .complete(["response": "Hello"]) }
+                while let piece = try await stream.next() { text += piece }
+                return text
+            }
+            #expect(text.contains("\n:") || text.hasPrefix(":"))
+            // As httpx-sse reads: each empty line ends an event.
+            var hasData = false
+            for line in text.components(separatedBy: "\n").dropLast() {
+                if line.isEmpty {
+                    #expect(hasData, "an event without data")
+                    hasData = false
+                } else if line.hasPrefix("data:") {
+                    hasData = true
+                }
             }
         }
     }

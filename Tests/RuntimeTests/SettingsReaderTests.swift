@@ -54,7 +54,8 @@ import TextFormats
 
     @Test("a mistake is named with its key", arguments: [
         (#"{"modle": "x"}"#, "did you mean \"model\""), (#"{"workers": 0}"#, "workers"),
-        (#"{"server": {"prot": 1}}"#, "server.prot"), (#"{"default_timezone": "Mars/Base"}"#, "default_timezone"),
+        (#"{"server": {"prot": 1}}"#, "server.prot"), (#"{"server": {"cors_origins": ["*"]}}"#, "server.cors_origins[0]"),
+        (#"{"server": {"cors_origins": ["https://a.example", "https://b.example/x"]}}"#, "server.cors_origins[1]"), (#"{"default_timezone": "Mars/Base"}"#, "default_timezone"),
         (#"{"providers": {"x": {"type": "gemini"}}}"#, "providers.x.type"),
         (#"{"providers": {"x": {"base_url": "http://a"}}}"#, "providers.x.type"),
         (#"{"providers": {"openai": {"thinking_tokens": 2048}}}"#, "providers.openai.thinking_tokens"),

@@ -226,6 +226,7 @@ extension APIOptions {
     fileprivate mutating func take(_ server: ServerSettings) {
         tls = server.tls
         trustedProxies = server.trustedProxies
+        corsOrigins = server.corsOrigins
         requestsPerMinute = server.requestsPerMinute
         maxConnections = server.connections
         connectionsPerAddress = server.connectionsPerAddress

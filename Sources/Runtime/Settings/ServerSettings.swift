@@ -22,6 +22,8 @@ public struct ServerSettings: Sendable, Hashable {
     public var isAudited = true
     /// Whether users' tokens, and JSON Web Tokens of users, may make tokens over HTTP.
     public var userTokensMayMint = false
+    /// As browsers write them.
+    public var corsOrigins: [String] = []
 
     init() {}
 
@@ -57,5 +59,12 @@ public struct ServerSettings: Sendable, Hashable {
         }
         isAudited = try server.bool("audit") ?? isAudited
         userTokensMayMint = try server.bool("user_tokens_may_mint") ?? userTokensMayMint
+        for (index, text) in (try server.strings("cors_origins", maxCount: 100) ?? []).enumerated() {
+            do throws(CrossOrigin.Refusal) {
+                corsOrigins.append(try CrossOrigin.origin(text))
+            } catch {
+                throw server.error("cors_origins[\(index)]", error.detail)
+            }
+        }
     }
 }
