@@ -13,6 +13,8 @@ public struct CrossOrigin: Sendable {
         public var detail: String
     }
 
+    /// On every path: a page that calls a method the path does not take is to read the 405, and the 404 of a path that is not there.
+    private static let methods = "DELETE, GET, HEAD, PATCH, POST, PUT"
     /// Seconds a browser may remember a preflight's answer.
     private static let maxAge = "600"
     /// Bytes of the header names a preflight may ask for.
@@ -72,7 +74,7 @@ public struct CrossOrigin: Sendable {
     /// before any is asked for.
     /// - Returns: nil for what is no preflight.
     /// - Throws: 403 `origin_not_allowed`.
-    func preflight(_ request: Request, routes: RouteDirectory) throws(ProblemDetails) -> Response? {
+    func preflight(_ request: Request) throws(ProblemDetails) -> Response? {
         guard request.method == .options, let origin = request.headers[.origin],
             request.headers[.accessControlRequestMethod] != nil
         else { return nil }
@@ -81,19 +83,14 @@ public struct CrossOrigin: Sendable {
                 status: 403, code: "origin_not_allowed",
                 detail: "pages of this origin may not call this service; the setting server.cors_origins lists those that may")
         }
-        // A page that calls a path that is not there is to read the 404.
-        let methods = routes.methods(of: request.uri.path)
-        var headers: HTTPFields = [
-            .accessControlAllowMethods: (methods.isEmpty ? ["GET"] : methods).joined(separator: ", "),
-            .accessControlMaxAge: Self.maxAge,
-        ]
+        var headers: HTTPFields = [.accessControlAllowMethods: Self.methods, .accessControlMaxAge: Self.maxAge]
         let names = request.headers[values: .accessControlRequestHeaders].joined(separator: ",")
         let wanted = names.split(separator: ",").map { $0.filter { $0 != " " && $0 != "\t" } }.filter(Self.isFieldName)
         if !wanted.isEmpty, names.utf8.count <= Self.maximumNames {
             headers[.accessControlAllowHeaders] = wanted.joined(separator: ", ")
         }
         if request.headers[.requestPrivateNetwork] == "true" { headers[.allowPrivateNetwork] = "true" }
-        headers[.vary] = "Access-Control-Request-Method, Access-Control-Request-Headers"
+        headers[.vary] = "Access-Control-Request-Headers"
         return Response(status: .noContent, headers: headers)
     }
 

@@ -38,7 +38,7 @@ struct EnvelopeMiddleware: RouterMiddleware {
                     status: 414, code: "uri_too_long",
                     detail: "the path and query have more than \(Self.maximumURI) bytes")
             }
-            if let preflight = try origins.preflight(request, routes: routes) {
+            if let preflight = try origins.preflight(request) {
                 response = preflight
             } else {
                 response = try await next(request, context)

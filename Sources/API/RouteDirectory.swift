@@ -80,20 +80,16 @@ struct RouteDirectory: Sendable {
 
     /// The problem of a path and method no route takes.
     func problem(path: String) -> ProblemDetails {
-        let allow = methods(of: path)
-        guard !allow.isEmpty else {
+        let segments = Self.segments(path)
+        let methods = patterns.filter { Self.matches($0.segments, segments) }.flatMap(\.methods)
+        guard !methods.isEmpty else {
             return ProblemDetails(
                 status: 404, code: "not_found", detail: "no such path; GET /openapi.json lists all there are")
         }
+        let allow = Array(Set(methods)).sorted()
         return ProblemDetails(
             status: 405, code: "method_not_allowed", detail: "this path takes \(allow.joined(separator: ", "))",
             allow: allow)
-    }
-
-    /// Sorted; none for a path no route takes.
-    func methods(of path: String) -> [String] {
-        let segments = Self.segments(path)
-        return Set(patterns.filter { Self.matches($0.segments, segments) }.flatMap(\.methods)).sorted()
     }
 
     private static func segments(_ path: String) -> [Substring] { path.split(separator: "/") }
