@@ -199,7 +199,8 @@ struct FileRoutes: RouteGroup {
         let caller = context.caller.user
         let lease = try await budget.take(PacedWriter.piece, for: caller, on: context.channel)
         let archive = try await bridge.run(for: .user(user)) { [services, options] in
-            try UserArchive(user, services: services, now: options.now())
+            try UserArchive(
+                user, workspaces: services.workspaces, jobs: services.jobs, tokens: services.tokens.store, now: options.now())
         }
         var headers: HTTPFields = [.contentType: "application/x-tar"]
         headers[.contentDisposition] = "attachment; filename=\"\(user.rawValue).tar\""

@@ -12,8 +12,9 @@ import Synchronization
 import Tenants
 import TextFormats
 
-final class UserArchive: Sendable {
-    struct Changed: Error {}
+public final class UserArchive: Sendable {
+    /// A file became shorter while it was read.
+    public struct Changed: Error {}
 
     private enum Part {
         case manifest, file(String), jobs, end
@@ -35,18 +36,22 @@ final class UserArchive: Sendable {
 
     private let user: UserID
     private let directory: SealedDirectory
-    private let services: APIServices
+    private let client: JobClient
+    private let store: TokenStore
     private let now: Date
     private let state: Mutex<State>
     /// What the names of the files to come hold in memory.
     let nameBytes: Int
 
     /// - Throws: `userNotFound`.
-    init(_ user: UserID, services: APIServices, now: Date) throws {
+    public init(
+        _ user: UserID, workspaces: WorkspaceManager, jobs: JobClient, tokens: TokenStore, now: Date
+    ) throws {
         self.user = user
-        self.services = services
+        client = jobs
+        store = tokens
         self.now = now
-        let workspace = try services.workspaces.open(user)
+        let workspace = try workspaces.open(user)
         directory = workspace.directory
         let names = try workspace.exportedFiles()
         nameBytes = names.reduce(0) { $0 + $1.utf8.count + 64 }
@@ -54,7 +59,7 @@ final class UserArchive: Sendable {
     }
 
     /// - Returns: nil after the archive's end.
-    func next() throws -> [UInt8]? {
+    public func next() throws -> [UInt8]? {
         try state.withLock { state in
             while let part = state.parts.popLast() {
                 switch part {
@@ -112,7 +117,7 @@ final class UserArchive: Sendable {
         var bytes: [UInt8] = []
         var count = 0
         while count < Self.jobsPerFile, bytes.count < PacedWriter.piece {
-            let views = try services.jobs.list(JobFilter(user: user), limit: Self.jobsPerCall, after: state.lastJob)
+            let views = try client.list(JobFilter(user: user), limit: Self.jobsPerCall, after: state.lastJob)
             guard let last = views.last else { break }
             state.lastJob = last.id
             count += views.count
@@ -125,6 +130,6 @@ final class UserArchive: Sendable {
     }
 
     private func tokens() throws -> [UInt8] {
-        JSON.array(try services.tokens.store.list(user: user).map(\.publicJSON)).bytes()
+        JSON.array(try store.list(user: user).map(\.publicJSON)).bytes()
     }
 }

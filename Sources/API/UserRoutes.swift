@@ -77,7 +77,7 @@ struct UserRoutes: RouteGroup {
         let after = try page.after.map(Self.cursor)
         let users = try await bridge.run(for: .operators) { [workspaces = services.workspaces, configs = services.configs] in
             try workspaces.list(limit: page.fetchCount, after: after).map { user -> (String, JSON) in
-                (user.rawValue, Self.row(user, configs))
+                (user.rawValue, Self.row(user, configs, workspaces))
             }
         }
         return page.reply(users.map { (cursor: $0.0, json: $0.1) }, to: request)
@@ -89,11 +89,13 @@ struct UserRoutes: RouteGroup {
 
     /// A user whose configuration cannot be read, or who was deleted this moment, is listed by id alone: one broken
     /// file must not hide all others.
-    private static func row(_ user: UserID, _ configs: UserConfigManager) -> JSON {
+    private static func row(_ user: UserID, _ configs: UserConfigManager, _ workspaces: WorkspaceManager) -> JSON {
         guard let config = try? configs.get(user) else { return ["user_id": .string(user.rawValue)] }
         var row: JSONObject = ["user_id": .string(user.rawValue)]
         let full = config.publicJSON
         for key in ["created_at", "updated_at"] { row[key] = full[key] }
+        // As for the configuration.
+        if let standing = try? workspaces.open(user).standing() { row.merge(standing.summary) }
         return .object(row)
     }
 

@@ -59,6 +59,35 @@ extension ServiceClient {
         try answer(Call("PUT", "users", id, "preferences", body: .object(preferences)))
     }
 
+    /// Changes the parts of the persona that are given. - Returns: the user.
+    public func setPersona(_ id: String, _ persona: JSONObject) throws(ClientFailure) -> JSON {
+        try answer(Call("PUT", "users", id, "persona", body: .object(persona)))
+    }
+
+    /// Bytes of an archive at most.
+    private static let largestArchive = 1 << 40
+    /// Seconds an archive may take, and seconds without a byte of it.
+    private static let longestArchive: Double = 24 * 3_600
+    private static let longestSilence: Double = 60
+
+    /// All that is kept of the user as a tar archive, piece by piece on the calling thread. Tried once: the pieces cannot be taken
+    /// back.
+    /// - Throws: `ClientFailure`, also when the archive ends before its end; what `take` throws.
+    public func export(_ id: String, _ take: ([UInt8]) throws -> Void) throws {
+        var request = try request(Call("GET", "users", id, "export"))
+        request.maxResponseBytes = Self.largestArchive
+        request.deadline = Self.longestArchive
+        request.idleTimeout = Self.longestSilence
+        try withoutActuallyEscaping(take) { take in
+            do {
+                let response = try http.send(request, onBody: take)
+                guard response.status < 400 else { throw ClientFailure(response) }
+            } catch let error as TransportError {
+                throw error.cause ?? ClientFailure(error, url: url)
+            }
+        }
+    }
+
     /// The skills of the user's assistant, and what is wrong with their files; an array.
     public func skills(_ id: String) throws(ClientFailure) -> JSON { try answer(Call("GET", "users", id, "skills")) }
 

@@ -25,6 +25,13 @@ public struct AccountStanding: Sendable, Hashable {
     }
 }
 
+extension AccountStanding {
+    /// As answers show it, beside the user's own members.
+    public var summary: JSONObject {
+        ["plan": JSON(plan), "suspended": .bool(suspension != nil), "reason": JSON(suspension)]
+    }
+}
+
 extension Workspace {
     public static let account = "account.json"
     private static let maximumAccount = 64 << 10

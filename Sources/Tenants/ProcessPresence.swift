@@ -3,18 +3,20 @@
 import DurableFiles
 import Foundation
 
-final class ProcessPresence: Sendable {
+public final class ProcessPresence: Sendable {
     let id: String
     private let folder: String
     private let files: any FileSystem
     private let descriptor: Int32
 
     private static let lock = ".lock"
+    private static let maximumContent = 64 << 10
 
     /// - Parameters:
     ///   - folder: made if missing.
     ///   - id: differs for each presence there ever was.
-    init(folder: String, id: String, files: any FileSystem) throws(FileError) {
+    ///   - content: what others are told, see `living`; whole when they see it.
+    public init(folder: String, id: String, content: [UInt8] = [], files: any FileSystem) throws(FileError) {
         self.folder = folder
         self.id = id
         self.files = files
@@ -33,6 +35,7 @@ final class ProcessPresence: Sendable {
         let own = try files.open(path, [.read, .write, .create, .exclusive], mode: 0o600)
         do throws(FileError) {
             guard try files.tryLock(own, path: path) else { throw FileError(code: .busy, operation: "lock", path: path) }
+            try files.writeAll(own, content, path: path)
         } catch {
             files.closeQuietly(own)
             throw error
@@ -44,6 +47,27 @@ final class ProcessPresence: Sendable {
         // Best effort: a file that stays is removed by the next start.
         try? files.remove("\(folder)/\(id)")
         files.closeQuietly(descriptor)
+    }
+
+    /// What the living processes tell; nothing where the folder is not there. Changes nothing.
+    public static func living(in folder: String, _ files: any FileSystem) throws(FileError) -> [[UInt8]] {
+        let names: [String]
+        do throws(FileError) {
+            names = try files.list(folder).map(\.name)
+        } catch {
+            guard error.code == .notFound else { throw error }
+            return []
+        }
+        var found: [[UInt8]] = []
+        for name in names.sorted() where name != lock && isAlive(name, in: folder, files) {
+            do throws(FileError) {
+                found.append(try files.readFile("\(folder)/\(name)", maxBytes: maximumContent))
+            } catch {
+                // Ended since it was listed.
+                guard error.code == .notFound else { throw error }
+            }
+        }
+        return found
     }
 
     private static func sweep(_ folder: String, _ files: any FileSystem) throws(FileError) {

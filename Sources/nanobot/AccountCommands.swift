@@ -25,23 +25,25 @@ struct ShowUsage: ParsableCommand {
             guard let summary = try services.budgets.serviceSummary() else {
                 throw ValidationError("The settings do not bound the whole service (limits.service): name a user.")
             }
-            return try common.answer(summary, ShowUsage.lines(summary))
+            return try common.answer(summary, ShowUsage.lines(summary, of: nil, common.clock(services)))
         }
-        let summary = try services.budgets.summary(of: try UserID(id))
-        try common.answer(summary, ShowUsage.lines(summary))
+        let user = try UserID(id)
+        let summary = try services.budgets.summary(of: user)
+        try common.answer(summary, ShowUsage.lines(summary, of: user, common.clock(services)))
     }
 
-    static func lines(_ summary: JSON) -> [String] {
+    static func lines(_ summary: JSON, of user: UserID?, _ clock: Clock) -> [String] {
         func limit(_ key: String) -> String {
             guard let value = summary[key], !value.isNull else { return "no limit" }
             return "of \(value.text())"
         }
         func text(_ key: String) -> String { summary[key]?.string ?? summary[key]?.text() ?? "" }
+        func time(_ key: String) -> String { clock.full(summary[key]?.string.flatMap(RFC3339.date), of: user) }
         var lines = [
             summary["plan"].map { "plan: \($0.string ?? "none")" } ?? "all users together",
-            "tokens today: \(text("tokens_today")), \(limit("tokens_per_day")); the day ends at \(text("day_ends_at"))",
+            "tokens today: \(text("tokens_today")), \(limit("tokens_per_day")); the day ends at \(time("day_ends_at"))",
             "USD this month: \(text("cost_this_month")), \(limit("cost_per_month")); the month ends at "
-                + text("month_ends_at"),
+                + time("month_ends_at"),
         ]
         if let reason = summary["reason"]?.string { lines.insert("suspended: \(reason)", at: 0) }
         return lines

@@ -56,8 +56,10 @@ struct AddSchedule: ParsableCommand {
             return try RemoteSchedules(service: service, common: common, user: user).add(request, id: id)
         }
         let user = try UserID(user)
-        let view = try common.open().scheduler.create(user, request, id: id)
-        let next = view.schedule.isEnabled ? "next run \(Moment.text(view.nextRun, on: .output))" : "paused"
+        let services = try common.open()
+        let view = try services.scheduler.create(user, request, id: id)
+        let clock = common.clock(services)
+        let next = view.schedule.isEnabled ? "next run \(clock.text(view.nextRun, of: user))" : "paused"
         try common.answer(view.json, ["\(view.id)  \(view.schedule.expression.kind.rawValue), \(next)"])
     }
 

@@ -130,6 +130,7 @@ struct CommonOptions: ParsableArguments {
     ) throws -> NanobotServices {
         try refuseServer()
         let location = location
+        HomeOwner.remember(location)
         try ServiceUser.become(ownerOf: location)
         do {
             return try NanobotServices.open(
@@ -173,6 +174,18 @@ struct CommonOptions: ParsableArguments {
     }
 
     // MARK: - Answers
+
+    /// Times of the home's users in their zones.
+    func clock(_ services: NanobotServices) -> Clock {
+        // A user who cannot be read has no zone; the times are shown in this machine's.
+        Clock { user in (try? services.configs.get(user))?.timeZone }
+    }
+
+    /// The same of a service's users.
+    func clock(_ service: ServiceClient) -> Clock {
+        // As above; a user's token may not read others.
+        Clock { user in (try? service.user(user.rawValue))?["preferences"]?["timezone"]?.string }
+    }
 
     /// The answer of a command: `value` for programs, else the lines of `text`.
     func answer(_ value: @autoclosure () -> JSON, _ text: @autoclosure () -> [String]) throws {

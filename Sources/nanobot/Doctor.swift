@@ -13,7 +13,8 @@ struct Doctor: ParsableCommand {
             limit on open files, the rights of files that hold secrets, the model and its
             accounts (each is asked for an answer, without its key), the box for commands,
             MCP servers (each is started or asked for its tools),
-            damaged files of users, and whether the service answers.
+            damaged files of users, and whether the service of this home answers, on the
+            port it really has.
             Exit 1 if something has failed. `nanobot check` verifies the jobs themselves.
 
             Example:

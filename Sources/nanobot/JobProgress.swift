@@ -16,11 +16,21 @@ struct JobProgress {
     private let startedAt = Date()
     private var lastText = ""
     private var hasWondered = false
+    private let isPaused: () -> Bool
+    private var wasPaused = false
 
-    init(client: JobClient? = nil, common: CommonOptions, terminal: Terminal = .errors) {
+    /// - Parameter isPaused: whether the queue is; asked each time a waiting job is shown.
+    init(
+        client: JobClient? = nil, common: CommonOptions, terminal: Terminal = .errors, isPaused: @escaping () -> Bool
+    ) {
         self.client = client
         self.common = common
         self.terminal = terminal
+        self.isPaused = isPaused
+    }
+
+    init(client: JobClient, common: CommonOptions) {
+        self.init(client: client, common: common) { client.spool.isPaused }
     }
 
     mutating func show(_ view: JobView) {
@@ -36,17 +46,28 @@ struct JobProgress {
             terminal.note("\(view.kind.rawValue) \(view.id): \(text)")
         }
         lastText = text
-        if view.state == .queued, waited > JobProgress.patience { wonder(view) }
+        guard view.state == .queued else { return }
+        tellPause()
+        if !wasPaused, waited > JobProgress.patience { wonder(view) }
+    }
+
+    /// Says at once that the queue is paused, and that it goes on.
+    private mutating func tellPause() {
+        guard !common.json, isPaused() != wasPaused else { return }
+        wasPaused.toggle()
+        terminal.note(wasPaused ? JobProgress.paused(common) : "the queue goes on")
+    }
+
+    static func paused(_ common: CommonOptions) -> String {
+        "the queue is paused: nothing is started until `\(common.command("resume"))`"
     }
 
     /// Says once why nothing may be happening.
     private mutating func wonder(_ view: JobView) {
         guard !hasWondered, !common.json else { return }
         hasWondered = true
-        guard let client else { return }
-        if client.spool.isPaused {
-            terminal.note("the queue is paused; `\(common.command("resume"))` lets it go on")
-        } else if view.runAt <= Date(), view.attempt == 0, view.startedAt == nil {
+        guard client != nil else { return }
+        if view.runAt <= Date(), view.attempt == 0, view.startedAt == nil {
             terminal.note("no worker has taken the job yet; is `\(common.command("serve"))` running, or are all busy?")
         }
     }

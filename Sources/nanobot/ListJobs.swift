@@ -51,20 +51,20 @@ struct ListJobs: ParsableCommand {
         // Opened to say that there is no such user; the settings are of no interest.
         if let user { _ = try services.workspaces.open(user) }
         let jobs = try services.client.list(JobFilter(state: state, user: user, kind: kind), limit: limit, after: after)
-        try common.answer(.array(jobs.map(\.operatorJSON)), ListJobs.table(jobs))
+        try common.answer(.array(jobs.map(\.operatorJSON)), ListJobs.table(jobs, common.clock(services)))
         if jobs.isEmpty { common.remark("no such jobs") }
         if jobs.count == limit, let last = jobs.last, Terminal.output.isInteractive {
             common.remark("there may be more: --after \(last.id)")
         }
     }
 
-    static func table(_ jobs: [JobView]) -> [String] {
+    static func table(_ jobs: [JobView], _ clock: Clock) -> [String] {
         guard !jobs.isEmpty else { return [] }
         var table = TextColumns(["ID", "KIND", "USER", "CREATED", "STATUS"])
         for job in jobs {
             table.add([
                 job.id.description, job.kind.rawValue, job.userID.rawValue,
-                Moment.text(job.createdAt, on: .output), JobProgress.text(job),
+                clock.text(job.createdAt, of: job.userID), JobProgress.text(job),
             ])
         }
         return table.lines

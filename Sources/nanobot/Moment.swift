@@ -1,4 +1,4 @@
-// Times as a person says them ("3 min ago", "in 2 h"), and as RFC 3339 where a program reads. Pure; any thread.
+// Times as a person says them: "3 min ago", "in 2 h", or on a zone's clock. Pure; any thread.
 
 import Foundation
 import Scheduler
@@ -8,16 +8,13 @@ enum Moment {
     /// Seconds; beyond, the date says more than the distance.
     private static let farAway: TimeInterval = 60 * 86_400
 
-    /// - Parameter terminal: where the text goes; RFC 3339 unless a person looks.
-    static func text(_ date: Date?, on terminal: Terminal, now: Date = Date()) -> String {
-        guard let date else { return "-" }
-        return terminal.isInteractive ? relative(date, now: now) : RFC3339.string(date)
-    }
+    static func relative(_ date: Date, now: Date) -> String { near(date, now: now) ?? String(RFC3339.string(date).prefix(10)) }
 
-    static func relative(_ date: Date, now: Date) -> String {
+    /// "3 min ago", "in 2 h"; nil for what is so far away that the date says more.
+    static func near(_ date: Date, now: Date) -> String? {
         let distance = date.timeIntervalSince(now)
         if abs(distance) < 1 { return "now" }
-        if abs(distance) > farAway { return String(RFC3339.string(date).prefix(10)) }
+        if abs(distance) > farAway { return nil }
         return distance < 0 ? "\(span(-distance)) ago" : "in \(span(distance))"
     }
 
@@ -50,6 +47,13 @@ enum Moment {
         let hours = pad(abs(offset) / 3_600, 2)
         let minutes = pad(abs(offset) % 3_600 / 60, 2)
         return "\(day)T\(time)\(fraction == 0 ? "" : "." + pad(fraction, 3))\(sign)\(hours):\(minutes)"
+    }
+
+    /// RFC 3339 as people read it: "2026-12-01 09:30:05 +01:00"; UTC without its Z, milliseconds left out.
+    static func spaced(_ text: String) -> String {
+        let (day, time) = (text.prefix(10), text.dropFirst(11).prefix(8))
+        let offset = text.hasSuffix("Z") ? "" : " \(text.suffix(6))"
+        return "\(day) \(time)\(offset)"
     }
 
     private static func pad(_ number: Int, _ digits: Int) -> String {

@@ -36,8 +36,9 @@ struct Nanobot: AsyncParsableCommand {
             CommandGroup(
                 name: "Users",
                 subcommands: [
-                    CreateUser.self, ListUsers.self, ShowUser.self, DeleteUser.self, CloneUser.self,
-                    WatchlistCommand.self, PreferencesCommand.self, ScheduleCommand.self, ShowSkills.self, ShowUsage.self, SetPlan.self,
+                    CreateUser.self, ListUsers.self, ShowUser.self, DeleteUser.self, CloneUser.self, ExportUser.self,
+                    WatchlistCommand.self, PreferencesCommand.self, PersonaCommand.self, ScheduleCommand.self,
+                    ShowSkills.self, ShowUsage.self, SetPlan.self,
                     SuspendUser.self, ResumeUser.self, TokenCommand.self,
                 ]),
             CommandGroup(
@@ -59,6 +60,10 @@ struct Nanobot: AsyncParsableCommand {
         } catch {
             Terminal.errors.note(wantsJSON ? error.json.text() : error.line)
             Foundation.exit(error.status.rawValue)
+        }
+        if let unknown = CommandPath.unknown(in: LaunchArguments.all) {
+            Terminal.errors.note(wantsJSON ? unknown.json.text() : unknown.line)
+            Foundation.exit(unknown.status.rawValue)
         }
         do {
             command = try await asyncParseAsRoot(LaunchArguments.all)
@@ -94,27 +99,6 @@ struct Nanobot: AsyncParsableCommand {
         return .usage("say what to do: nanobot \(name) followed by one of \(names); see nanobot \(name) --help")
     }
 
-    /// "stauts" is answered with "status", in groups too.
-    private static func unknownCommand(_ message: String) -> CommandFailure? {
-        var group: any ParsableCommand.Type = Nanobot.self
-        for word in LaunchArguments.all where !word.hasPrefix("-") {
-            let children = group.configuration.subcommands
-            guard !children.isEmpty else { return nil }
-            let names = children.flatMap { [$0.configuration.commandName ?? ""] + $0.configuration.aliases }
-            if let child = children.first(where: {
-                $0.configuration.commandName == word || $0.configuration.aliases.contains(word)
-            }) {
-                group = child
-                continue
-            }
-            // The value of an option is no command.
-            guard message.contains("'\(word)'") else { continue }
-            let hint = Spelling.nearest(to: word, in: names).map { "; did you mean \"\($0)\"?" } ?? ""
-            return .usage("there is no command \"\(word)\"\(hint) (nanobot --help lists them)")
-        }
-        return nil
-    }
-
     /// Help and version are answers too; ArgumentParser's own status for mistakes is 64, ours is 2.
     private static func answer(parsing error: any Error) -> Int32 {
         let text = fullMessage(for: error)
@@ -123,11 +107,8 @@ struct Nanobot: AsyncParsableCommand {
             try? Terminal.output.line(text)
             return ExitStatus.success.rawValue
         }
-        let message = message(for: error)
-        if message.hasPrefix("Unexpected argument"), let unknown = unknownCommand(message) {
-            Terminal.errors.note(wantsJSON ? unknown.json.text() : unknown.line)
-        } else if wantsJSON {
-            Terminal.errors.note(CommandFailure.usage(message).json.text())
+        if wantsJSON {
+            Terminal.errors.note(CommandFailure.usage(message(for: error)).json.text())
         } else {
             let prefix = "Error: "
             Terminal.errors.note("nanobot: " + (text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text))
@@ -140,7 +121,7 @@ struct Nanobot: AsyncParsableCommand {
         if let error = error as? OutputError, error.isClosed { return ExitStatus.success.rawValue }
         // Commands that are mere groups answer with their help.
         if error is CleanExit || exitCode(for: error) == .success { return answer(parsing: error) }
-        let failure = CommandFailure(error)
+        let failure = HomeOwner.explained(CommandFailure(error))
         Terminal.errors.note(wantsJSON ? failure.json.text() : failure.line)
         return failure.status.rawValue
     }

@@ -61,23 +61,13 @@ struct PreferencesCommand: ParsableCommand {
         }
 
         private func members() throws -> JSONObject {
-            var members: JSONObject = [:]
-            for value in values {
-                guard let separator = value.firstIndex(of: "="), separator > value.startIndex else {
-                    throw CommandFailure.usage("\"\(value)\" is not of the form key=value, such as report_time=08:00")
-                }
-                let key = value[..<separator].replacingOccurrences(of: "-", with: "_")
-                guard members[key] == nil else { throw CommandFailure.usage("\(key) is given twice") }
-                members[key] = json(key, String(value[value.index(after: separator)...]))
-            }
-            return members
+            try KeyValues.members(values, example: "report_time=08:00", json: json)
         }
 
         private func json(_ key: String, _ text: String) -> JSON {
             switch key {
             case "max_report_length": return Int(text).map { JSON($0) } ?? .string(text)
-            case "notification_channels":
-                return JSON(text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) })
+            case "notification_channels": return KeyValues.list(text)
             default: return .string(text)
             }
         }

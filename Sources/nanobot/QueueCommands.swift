@@ -47,7 +47,7 @@ struct ShowQueue: ParsableCommand {
     }
 
     private static func stalledLine(_ job: JSON) -> String {
-        let (id, since) = (job["job_id"]?.string ?? "", job["since"]?.string ?? "")
+        let (id, since) = (job["job_id"]?.string ?? "", Clock().full(job["since"]?.string.flatMap(RFC3339.date)))
         let why =
             job["held"] == true
             ? "a process holds it and does not get on (stopped or frozen?): let that process go on, or end it"

@@ -63,7 +63,8 @@ struct RemoteJobs {
     }
 
     private func watched(_ id: String, limit: Double?) throws -> Job {
-        var progress = JobProgress(common: common)
+        var look = PauseLook(service: service)
+        var progress = JobProgress(common: common) { look.isPaused() }
         let job = try service.wait(for: id, limit: limit, tick: Self.tick) { progress.show(try view($0)) }
         Terminal.errors.clearPassing()
         return job
@@ -80,7 +81,9 @@ struct RemoteJobs {
             job = try watched(id, limit: nil)
         }
         let shown = try view(job)
-        if !events { try common.answer(job.json, JobText.lines(shown, record: nil)) }
+        if !events { try common.answer(job.json, JobText.lines(shown, record: nil, common.clock(service))) }
+        var look = PauseLook(service: service)
+        if !follow, shown.state == .queued, !common.json, look.isPaused() { common.remark(JobProgress.paused(common)) }
         guard follow, job.status != .completed else { return }
         let why = job.error.map { " (\($0.code): \(job.operatorDetail ?? $0.detail))" } ?? ""
         throw CommandFailure("job_\(job.status.rawValue)", "job \(id) is \(job.status.rawValue)\(why)")
@@ -115,7 +118,7 @@ struct RemoteJobs {
             hasMore = page.hasMore && last != nil
         }
         let views = try jobs.map(view)
-        try common.answer(.array(jobs.map(\.json)), ListJobs.table(views))
+        try common.answer(.array(jobs.map(\.json)), ListJobs.table(views, common.clock(service)))
         if jobs.isEmpty { common.remark("no such jobs") }
         if hasMore, let last, Terminal.output.isInteractive { common.remark("there may be more: --after \(last)") }
     }
@@ -157,5 +160,31 @@ struct RemoteJobs {
         }
         if common.json { return try Terminal.output.json(report.json) }
         try Terminal.output.line(content.hasSuffix("\n") ? String(content.dropLast()) : content)
+    }
+}
+
+/// Whether a service's queue is paused, asked now and then. A user's token may not know: then it is taken to go on.
+private struct PauseLook {
+    /// Seconds an answer is good for.
+    private static let interval: TimeInterval = 5
+
+    let service: ServiceClient
+    private var askedAt: Date?
+    private var answer = false
+    private var mayAsk = true
+
+    init(service: ServiceClient) { self.service = service }
+
+    mutating func isPaused(now: Date = Date()) -> Bool {
+        guard mayAsk, askedAt.map({ now.timeIntervalSince($0) >= Self.interval }) ?? true else { return answer }
+        askedAt = now
+        do throws(ClientFailure) {
+            answer = try service.queue()["paused"] == true
+        } catch {
+            // The wait itself says what is wrong with the service.
+            mayAsk = error.status != 403
+            answer = false
+        }
+        return answer
     }
 }

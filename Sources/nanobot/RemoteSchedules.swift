@@ -9,14 +9,16 @@ struct RemoteSchedules {
     let service: ServiceClient
     let common: CommonOptions
     let user: UserID
+    private let clock: Clock
 
     init(service: ServiceClient, common: CommonOptions, user: String) throws {
         self.service = service
         self.common = common
         self.user = try UserID(user)
+        clock = common.clock(service)
     }
 
-    private func time(_ json: JSON?) -> String { Moment.text(json?.string.flatMap(RFC3339.date), on: .output) }
+    private func time(_ json: JSON?) -> String { clock.text(json?.string.flatMap(RFC3339.date), of: user) }
 
     func list() throws {
         let schedules = try service.schedules(of: user.rawValue)

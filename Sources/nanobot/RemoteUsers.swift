@@ -29,10 +29,18 @@ struct RemoteUsers {
             last = page.items.last?["user_id"]?.string
             hasMore = page.hasMore && last != nil
         }
-        var table = TextColumns(["USER", "CREATED"])
+        // Not each user's zone: that would be a call for each.
+        let clock = Clock()
+        var table = TextColumns(["USER", "PLAN", "ACCOUNT", "CREATED"])
         for user in users {
             let created = user["created_at"]?.string.flatMap(RFC3339.date)
-            table.add([user["user_id"]?.string ?? "?", Moment.text(created, on: .output)])
+            // Services before this version do not tell; those of now leave out what they cannot read.
+            let account =
+                user["suspended"] == nil
+                ? ["?", "?"]
+                : UserText.account(
+                    plan: user["plan"]?.string, suspension: user["suspended"] == true ? user["reason"]?.string ?? "" : nil)
+            table.add([user["user_id"]?.string ?? "?"] + account + [clock.text(created)])
         }
         try common.answer(.array(users), users.isEmpty ? [] : table.lines)
         if users.isEmpty { common.remark("no users yet; `\(common.command("create-user ID"))` makes one") }
@@ -104,13 +112,18 @@ struct RemoteUsers {
         try common.answer(json, UserText.members(json))
     }
 
+    func changePersona(_ user: UserID, _ members: JSONObject) throws {
+        let json = try service.setPersona(user.rawValue, members)["persona"] ?? .null
+        try common.answer(json, UserText.members(json))
+    }
+
     func skills(_ user: UserID) throws { try ShowSkills.answer(service.skills(user.rawValue), common) }
 
     // MARK: - Limits
 
     func usage(_ user: UserID) throws {
         let limits = try service.limits(user.rawValue)
-        try common.answer(limits, ShowUsage.lines(limits))
+        try common.answer(limits, ShowUsage.lines(limits, of: user, common.clock(service)))
     }
 
     func setPlan(_ user: UserID, _ plan: String?) throws {

@@ -51,8 +51,9 @@ struct ScheduleCommand: ParsableCommand {
                 return try RemoteSchedules(service: service, common: common, user: user).list()
             }
             let user = try UserID(user)
-            let summary = try common.openExisting().scheduler.summary(user)
-            try common.answer(summary.json, ScheduleCommand.table(summary.schedules))
+            let services = try common.openExisting()
+            let summary = try services.scheduler.summary(user)
+            try common.answer(summary.json, ScheduleCommand.table(summary.schedules, of: user, common.clock(services)))
             if summary.schedules.isEmpty { common.remark("\(user) has no schedules") }
         }
     }
@@ -101,8 +102,10 @@ struct ScheduleCommand: ParsableCommand {
             if let service = try common.service() {
                 return try RemoteSchedules(service: service, common: common, user: named.user).setEnabled(named.id, true)
             }
-            let view = try common.open().scheduler.setEnabled(try UserID(named.user), named.id, true)
-            let next = "next at \(Moment.text(view.nextRun, on: .output))"
+            let services = try common.open()
+            let user = try UserID(named.user)
+            let view = try services.scheduler.setEnabled(user, named.id, true)
+            let next = "next at \(common.clock(services).text(view.nextRun, of: user))"
             try common.answer(view.json, ["resumed \(view.id), \(next)"])
         }
     }
@@ -138,8 +141,9 @@ struct ScheduleCommand: ParsableCommand {
                 return try RemoteSchedules(service: service, common: common, user: named.user).history(named.id)
             }
             let user = try UserID(named.user)
-            let runs = try common.openExisting().scheduler.history(user, named.id)
-            try common.answer(.array(runs.map(History.json)), History.table(runs))
+            let services = try common.openExisting()
+            let runs = try services.scheduler.history(user, named.id)
+            try common.answer(.array(runs.map(History.json)), History.table(runs, of: user, common.clock(services)))
             if runs.isEmpty { common.remark("\(named.id) has not run yet") }
         }
 
@@ -156,30 +160,32 @@ struct ScheduleCommand: ParsableCommand {
             return .object(object)
         }
 
-        private static func table(_ runs: [(run: ScheduleRun, state: JobState?)]) -> [String] {
+        private static func table(
+            _ runs: [(run: ScheduleRun, state: JobState?)], of user: UserID, _ clock: Clock
+        ) -> [String] {
             guard !runs.isEmpty else { return [] }
             var table = TextColumns(["FIRED", "STATUS", "JOB", "WHY"])
             for (run, state) in runs {
                 table.add([
-                    Moment.text(run.fireTime, on: .output), status(run, state), run.jobID ?? "-", run.detail ?? "",
+                    clock.text(run.fireTime, of: user), status(run, state), run.jobID ?? "-", run.detail ?? "",
                 ])
             }
             return table.lines
         }
     }
 
-    static func table(_ schedules: [ScheduleView]) -> [String] {
+    private static func table(_ schedules: [ScheduleView], of user: UserID, _ clock: Clock) -> [String] {
         guard !schedules.isEmpty else { return [] }
         var table = TextColumns(["ID", "KIND", "EXPRESSION", "ZONE", "JOB", "NEXT", "LAST"])
         for view in schedules {
             let job = view.schedule.job
             let what = [job["kind"]?.string, job["report_type"]?.string].compactMap { $0 }.joined(separator: " ")
             let last = view.lastRun.map { run in
-                "\(Moment.text(run.fireTime, on: .output)) \(view.lastState?.rawValue ?? run.status.rawValue)"
+                "\(clock.text(run.fireTime, of: user)) \(view.lastState?.rawValue ?? run.status.rawValue)"
             }
             table.add([
                 view.id, view.schedule.expression.kind.rawValue, view.schedule.expression.text, view.schedule.timezone,
-                what, view.schedule.isEnabled ? Moment.text(view.nextRun, on: .output) : "paused", last ?? "-",
+                what, view.schedule.isEnabled ? clock.text(view.nextRun, of: user) : "paused", last ?? "-",
             ])
         }
         return table.lines

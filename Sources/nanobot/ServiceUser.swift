@@ -20,7 +20,7 @@ enum ServiceUser {
         guard setgroups(1, &groups) == 0, setgid(groups[0]) == 0, setuid(uid_t(owner)) == 0 else {
             throw CommandFailure(
                 "wrong_user",
-                "\(location.path) belongs to user \(owner); run this as that user, for example with `sudo -u '#\(owner)'`",
+                "\(location.path) belongs to \(HomeOwner.name(of: Int(owner))): run as \(HomeOwner.name(of: Int(owner)))",
                 .unavailable)
         }
     }

@@ -45,7 +45,10 @@ struct ShowStatus: ParsableCommand {
         var stream = EventLines(client: services.client, common: common, id: id)
         guard follow else {
             if events { return try stream.printNew() }
-            return try common.answer(view.operatorJSON, JobText.lines(view, record: services.spool.statusPath(view.id)))
+            try common.answer(
+                view.operatorJSON, JobText.lines(view, record: services.spool.statusPath(view.id), common.clock(services)))
+            if view.state == .queued, services.spool.isPaused { common.remark(JobProgress.paused(common)) }
+            return
         }
         let last = try followed(id, services, &stream)
         if common.json, !events { try Terminal.output.json(last.operatorJSON) }
@@ -69,7 +72,8 @@ struct ShowStatus: ParsableCommand {
             // What was written between the last look and the final line.
             try stream.printNew()
         } else if !common.json {
-            for line in JobText.lines(last, record: services.spool.statusPath(last.id)) { try Terminal.output.line(line) }
+            let lines = JobText.lines(last, record: services.spool.statusPath(last.id), common.clock(services))
+            for line in lines { try Terminal.output.line(line) }
         }
         return last
     }
@@ -124,8 +128,8 @@ private struct EventLines {
 /// A job in words.
 enum JobText {
     /// - Parameter record: path of its status file; nil where that is elsewhere.
-    static func lines(_ view: JobView, record: String?, terminal: Terminal = .output) -> [String] {
-        func time(_ date: Date?) -> String { Moment.text(date, on: terminal) }
+    static func lines(_ view: JobView, record: String?, _ clock: Clock) -> [String] {
+        func time(_ date: Date?) -> String { clock.full(date, of: view.userID) }
         var rows: [(String, String)] = [
             ("job", view.id.description),
             ("kind", view.kind.rawValue + (view.sessionID.map { " in session \($0)" } ?? "")),
@@ -146,6 +150,7 @@ enum JobText {
         }
         if let response = view.response { rows.append(("response", response)) }
         if view.state == .completed, view.reportID != nil { rows.append(("report", "nanobot report \(view.id)")) }
+        if let request = view.requestID { rows.append(("request", request)) }
         if let record { rows.append(("record", record)) }
         return rows.map { name, value in
             let indent = "\n" + String(repeating: " ", count: 10)

@@ -59,6 +59,11 @@ final class Terminal: Sendable {
         try? write("", passing: false)
     }
 
+    /// Writes bytes as they are.
+    func bytes(_ bytes: [UInt8]) throws(OutputError) {
+        if let failure = hasPassingLine.withLock({ _ in writeAll(bytes) }) { throw failure }
+    }
+
     /// Pretty where a person looks, else one line.
     func json(_ value: JSON) throws(OutputError) {
         try line(value.text(pretty: isInteractive))

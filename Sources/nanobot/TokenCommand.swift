@@ -101,7 +101,8 @@ struct ListTokens: ParsableCommand {
 
     func run() throws {
         let owner = try user.map { try UserID($0) }
-        let store = try common.openExisting().tokens.store
+        let services = try common.openExisting()
+        let store = services.tokens.store
         var records: [TokenRecord] = []
         if let owner {
             records = try store.list(user: owner)
@@ -109,17 +110,17 @@ struct ListTokens: ParsableCommand {
             records = try store.list(user: nil)
             for user in try store.users() { records += try store.list(user: user) }
         }
-        try common.answer(.array(records.map(\.publicJSON)), Self.lines(records))
+        try common.answer(.array(records.map(\.publicJSON)), Self.lines(records, common.clock(services)))
     }
 
-    private static func lines(_ records: [TokenRecord]) -> [String] {
+    private static func lines(_ records: [TokenRecord], _ clock: Clock) -> [String] {
         guard !records.isEmpty else { return ["no tokens"] }
         var table = TextColumns(["ID", "REACHES", "SCOPE", "MADE", "USED", "ENDS", "PARENT", "NAME"])
         for record in records {
             table.add([
                 record.id, record.user?.rawValue ?? "everybody", record.scope.rawValue,
-                Moment.text(record.createdAt, on: .output), Moment.text(record.lastUsedAt, on: .output),
-                Moment.text(record.expiresAt, on: .output), record.lineage.first?.words ?? "", record.name ?? "",
+                clock.text(record.createdAt, of: record.user), clock.text(record.lastUsedAt, of: record.user),
+                clock.text(record.expiresAt, of: record.user), record.lineage.first?.words ?? "", record.name ?? "",
             ])
         }
         return table.lines

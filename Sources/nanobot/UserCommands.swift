@@ -101,7 +101,10 @@ struct CreateUser: ParsableCommand {
 struct ListUsers: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list-users", abstract: "List the users.",
-        discussion: "With --json an array of users, each as GET /users/{id} gives it.")
+        discussion: """
+            With --json an array of users, each as GET /users/{id} gives it, with plan,
+            suspended and reason beside it.
+            """)
 
     @Option(help: ArgumentHelp("How many at most. (default: all)", valueName: "n")) var limit: Int?
     @Option(help: ArgumentHelp("Only users after this one, by id.", valueName: "user-id")) var after: String?
@@ -117,39 +120,62 @@ struct ListUsers: ParsableCommand {
             return try RemoteUsers(service: service, common: common).list(limit: limit, after: after?.rawValue)
         }
         let services = try common.openExisting()
-        var users: [(id: UserID, config: UserConfig?)] = []
+        var users: [Row] = []
         for id in try services.workspaces.list(limit: limit, after: after) {
-            if let user = try look(at: id, services.configs) { users.append(user) }
+            if let user = try look(at: id, services) { users.append(user) }
         }
-        try common.answer(
-            .array(users.map { $0.config?.publicJSON ?? ["user_id": .string($0.id.rawValue)] }), ListUsers.table(users))
+        try common.answer(.array(users.map(\.json)), ListUsers.table(users, common.clock(services)))
         if users.isEmpty { common.remark("no users yet; `\(common.command("create-user ID"))` makes one") }
     }
 
-    /// nil: deleted since it was listed. A config that cannot be read is told and shown as such.
-    private func look(at id: UserID, _ configs: UserConfigManager) throws -> (id: UserID, config: UserConfig?)? {
-        do throws(TenantError) {
-            return (id, try configs.get(id))
-        } catch {
-            if error.code == .userNotFound { return nil }
-            guard error.code == .configCorrupt else { throw error }
-            common.remark("nanobot: \(id): \(error.detail)")
-            return (id, nil)
+    private struct Row {
+        var id: UserID
+        /// nil: its file cannot be read.
+        var config: UserConfig?
+        /// As above.
+        var standing: AccountStanding?
+
+        var json: JSON {
+            var members = config?.publicJSON.object ?? ["user_id": .string(id.rawValue)]
+            if let standing { members.merge(standing.summary) }
+            return .object(members)
         }
     }
 
-    private static func table(_ users: [(id: UserID, config: UserConfig?)]) -> [String] {
+    /// nil: deleted since it was listed. A file that cannot be read is told and shown as such.
+    private func look(at id: UserID, _ services: NanobotServices) throws -> Row? {
+        func read<Value>(_ body: () throws(TenantError) -> Value) throws(TenantError) -> Value? {
+            do throws(TenantError) {
+                return try body()
+            } catch {
+                guard error.code == .configCorrupt else { throw error }
+                common.remark("nanobot: \(id): \(error.detail)")
+                return nil
+            }
+        }
+        do throws(TenantError) {
+            return Row(
+                id: id, config: try read { () throws(TenantError) in try services.configs.get(id) },
+                standing: try read { () throws(TenantError) in try services.workspaces.open(id).standing() })
+        } catch {
+            if error.code == .userNotFound { return nil }
+            throw error
+        }
+    }
+
+    private static func table(_ users: [Row], _ clock: Clock) -> [String] {
         guard !users.isEmpty else { return [] }
-        var table = TextColumns(["USER", "LANGUAGE", "REPORTS", "TIME", "ZONE", "STOCKS", "CREATED"])
-        for (id, config) in users {
-            guard let config else {
-                table.add([id.rawValue, "?", "?", "?", "?", "?", "config.json cannot be read"])
+        var table = TextColumns(["USER", "PLAN", "ACCOUNT", "LANGUAGE", "REPORTS", "TIME", "ZONE", "STOCKS", "CREATED"])
+        for user in users {
+            let account = [user.id.rawValue] + UserText.account(user.standing)
+            guard let config = user.config else {
+                table.add(account + ["?", "?", "?", "?", "?", "config.json cannot be read"])
                 continue
             }
             let preferences = config.preferences
-            table.add([
-                id.rawValue, preferences.language, preferences.reportFrequency.rawValue, preferences.reportTime,
-                config.timeZone, String(config.watchlist.stocks.count), Moment.text(config.createdAt, on: .output),
+            table.add(account + [
+                preferences.language, preferences.reportFrequency.rawValue, preferences.reportTime,
+                config.timeZone, String(config.watchlist.stocks.count), clock.text(config.createdAt, of: user.id),
             ])
         }
         return table.lines
@@ -171,17 +197,23 @@ struct ShowUser: ParsableCommand {
         let services = try common.openExisting()
         let config = try services.configs.get(user)
         let info = try services.workspaces.info(user)
+        let standing = try services.workspaces.open(user).standing()
         var members = config.publicJSON.object ?? [:]
         members["workspace"] = [
             "path": .string(info.path), "files": JSON(info.files.count), "size_bytes": JSON(info.sizeBytes),
         ]
-        try common.answer(.object(members), ShowUser.lines(config, info))
+        members.merge(standing.summary)
+        try common.answer(.object(members), ShowUser.lines(config, info, standing, common.clock(services)))
     }
 
-    private static func lines(_ config: UserConfig, _ info: WorkspaceInfo) -> [String] {
+    private static func lines(
+        _ config: UserConfig, _ info: WorkspaceInfo, _ standing: AccountStanding, _ clock: Clock
+    ) -> [String] {
+        let account = UserText.account(standing)
         var lines = [
-            "user         \(config.userID)", "created      \(Moment.text(config.createdAt, on: .output))",
-            "updated      \(Moment.text(config.updatedAt, on: .output))",
+            "user         \(config.userID)", "plan         \(account[0])", "account      \(account[1])",
+            "created      \(clock.full(config.createdAt, of: config.userID))",
+            "updated      \(clock.full(config.updatedAt, of: config.userID))",
             "workspace    \(info.path) (\(info.files.count) files, \(info.sizeBytes) bytes)",
         ]
         lines += ["watchlist"] + UserText.members(config.watchlist.json)
@@ -219,6 +251,16 @@ struct CloneUser: ParsableCommand {
 
 /// Settings in words.
 enum UserText {
+    /// The plan, and whether the account is suspended. - Parameter standing: nil: its file cannot be read.
+    static func account(_ standing: AccountStanding?) -> [String] {
+        guard let standing else { return ["?", "account.json cannot be read"] }
+        return account(plan: standing.plan, suspension: standing.suspension)
+    }
+
+    static func account(plan: String?, suspension: String?) -> [String] {
+        [plan ?? "-", suspension.map { "suspended: \($0)" } ?? "active"]
+    }
+
     /// "  name  value" for each member; arrays as "a, b", nothing as "-".
     static func members(_ json: JSON) -> [String] {
         guard let object = json.object else { return [] }

@@ -102,6 +102,7 @@ final class NanobotProcess {
     }
 
     var isRunning: Bool { process.isRunning }
+    var processIdentifier: Int32 { process.processIdentifier }
 
     /// kill -9.
     func kill() {

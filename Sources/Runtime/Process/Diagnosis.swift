@@ -32,7 +32,7 @@ public struct Diagnosis: Sendable, Hashable {
 
 extension NanobotServices {
     /// Seconds an account or the service itself may take to answer.
-    private static let patience = 5.0
+    static let patience = 5.0
 
     /// Opening the services has shown already that config.json is right and that locks work in the spool.
     public func diagnose() -> [Diagnosis] {
@@ -40,7 +40,7 @@ extension NanobotServices {
             Diagnosis("settings", .ok, "config.json and the environment are read"),
             folders, space, timeZones, descriptors, secrets, model,
         ] + windowDiagnoses + priceDiagnoses + accountDiagnoses + [exec].compactMap { $0 } + mcpDiagnoses + users
-            + [service].compactMap { $0 }
+            + serviceDiagnoses
     }
 
     /// Users whose files have to be repaired by hand, one line each; one line when there are none.
@@ -179,26 +179,6 @@ extension NanobotServices {
                 return Diagnosis(name, .failure, problem ?? "it did not answer in time; its tools are missing")
             }
             return Diagnosis(name, problem == nil ? .ok : .warning, "\(tools) tools" + (problem.map { "; \($0)" } ?? ""))
-        }
-    }
-
-    private var service: Diagnosis? {
-        // An address of all interfaces is reached by that of this machine.
-        let host = ["0.0.0.0", "::", "[::]"].contains(settings.host) ? "127.0.0.1" : settings.host
-        let place = "\(host.contains(":") ? "[\(host)]" : host):\(settings.port)"
-        guard settings.server.tls == nil else { return nil }
-        let request = HTTPRequest(
-            method: "GET", url: "http://\(place)/ready", deadline: Self.patience, connectTimeout: Self.patience,
-            idleTimeout: Self.patience)
-        do throws(TransportError) {
-            let answer = try HTTPClient(policy: .anywhere).send(request)
-            let isReady = answer.status == 200
-            return Diagnosis(
-                "service", isReady ? .ok : .failure,
-                isReady ? "answers at \(place)" : "\(place) answers \(answer.status): "
-                    + String(decoding: answer.body.prefix(300), as: UTF8.self))
-        } catch {
-            return Diagnosis("service", .warning, "nobody answers at \(place): it is not running, or listens elsewhere")
         }
     }
 }

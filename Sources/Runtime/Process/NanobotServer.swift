@@ -94,9 +94,11 @@ public struct NanobotServer: Sendable {
         var group: [any Service] = []
         let audit = makeAudit()
         defer { audit?.flush() }
+        let announcement = ServiceAnnouncement(home: services.home, files: services.spool.files, logger: logger)
+        defer { announcement.withdraw() }
         if parts.contains(.api) {
             do {
-                group.append(try makeAPI(state, hasTokens: hasTokens, audit: audit).makeApplication())
+                group.append(try makeAPI(state, announcement, hasTokens: hasTokens, audit: audit).makeApplication())
             } catch let problem as ProblemDetails where problem.code == "tls" {
                 throw SettingsError(place: "server.tls", detail: problem.detail)
             }
@@ -130,13 +132,16 @@ public struct NanobotServer: Sendable {
         return [.sigterm, .sigint] + (isIgnored ? [] : [.sighup])
     }
 
-    private func makeAPI(_ state: ServiceState, hasTokens: Bool, audit: AuditLog?) throws -> APIServer {
+    private func makeAPI(
+        _ state: ServiceState, _ announcement: ServiceAnnouncement, hasTokens: Bool, audit: AuditLog?
+    ) throws -> APIServer {
         let socket = environment["NOTIFY_SOCKET"]
         let running = onRunning
         var options = APIOptions(
             host: services.settings.host, port: services.settings.port, adminToken: services.settings.adminToken,
             version: NanobotServer.version, documentationAsset: services.settings.documentationAssets.flatMap(DocumentationFolder.reader),
-            onRunning: { port in
+            onRunning: { [settings = services.settings] port in
+                announcement.announce(ServiceAddress.own(settings, port: port))
                 SupervisorNotice.send(SupervisorNotice.ready, to: socket)
                 running(port)
             }, now: services.now)

@@ -23,6 +23,8 @@ public struct NanobotHome: Sendable {
     public var usage: String { "\(path)/usage" }
     /// What calls under way can use, where the settings bound it.
     public var openUsage: String { "\(usage)/open" }
+    /// A file for each process that answers requests, as long as it lives: where it answers.
+    public var serving: String { "\(path)/serving" }
     public var audit: String { "\(path)/audit" }
     public var adminTokenFile: String { "\(path)/admin-token" }
 
