@@ -101,6 +101,9 @@ extension ServiceClient {
         return try Report(try answer(call))
     }
 
+    /// Removes a finished report.
+    public func deleteReport(_ id: String) throws(ClientFailure) { _ = try answer(Call("DELETE", "reports", id)) }
+
     /// The queue in numbers, as GET /queue.
     public func queue() throws(ClientFailure) -> JSON { try answer(Call("GET", "queue")) }
 

@@ -25,8 +25,8 @@ final class Clock {
     private(set) lazy var local = zone(TimeZone.current.identifier)
 
     func zone(_ name: String) -> Zone {
-        // Foundation calls UTC so.
-        let name = name == "GMT" ? "UTC" : name
+        // Other names of UTC; Foundation says GMT.
+        let name = ["GMT", "Etc/UTC", "Etc/UCT", "UCT", "Zulu"].contains(name) ? "UTC" : name
         // Not installed, or no name of a zone: UTC is right for every moment.
         guard name != "UTC", let rules = try? zones.rules(name) else { return Zone(name: "UTC", rules: nil) }
         return Zone(name: name, rules: rules)

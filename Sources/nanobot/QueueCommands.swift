@@ -41,7 +41,10 @@ struct ShowQueue: ParsableCommand {
             lines.append("longest wait: \(Moment.span(oldest))")
         }
         if queue["paused"] == true { lines.append("paused: nothing is started until `nanobot resume`") }
-        for hold in queue["holds"]?.array ?? [] { lines.append("on hold: \(hold.text())") }
+        for hold in queue["holds"]?.array ?? [] {
+            let until = hold["until"]?.string.flatMap(RFC3339.date)
+            lines.append("on hold: \(hold["key"]?.string ?? "?") until \(Clock().full(until))")
+        }
         for job in queue["stalled"]?.array ?? [] { lines.append(stalledLine(job)) }
         return lines
     }

@@ -74,6 +74,8 @@ import TextFormats
         let client = client(server)
         try client.deleteUser("alice")
         #expect(failure { try client.deleteUser("alice") }?.code == "user_not_found")
+        #expect(failure { try client.deleteReport("r") }?.status == 404)
+        #expect(server.requests.last?.method == "DELETE" && server.requests.last?.target == "/reports/r")
         _ = try client.job("j", wait: .infinity)
         #expect(server.requests.last?.target == "/jobs/j?wait=30")
     }
