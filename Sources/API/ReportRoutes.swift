@@ -138,7 +138,8 @@ struct ReportRoutes: RouteGroup {
 
     /// The files go; the job's record stays as long as every job's does, so that a repeated order with the same idempotency key
     /// makes no second report.
-    /// - Throws: 409 `report_not_ready` while its job has not ended; 404 `report_not_found`, also for the second time.
+    /// - Throws: 409 `report_not_ready` while its job has not ended, 409 `invalid_state` of a job that ended without a report; 404
+    ///   `report_not_found`, also for the second time.
     private func delete(_ context: APIContext) async throws -> Response {
         let id = try context.pathValue("report_id")
         let caller = context.caller
@@ -163,6 +164,11 @@ struct ReportRoutes: RouteGroup {
                 throw ProblemDetails(
                     status: 409, code: "report_not_ready",
                     detail: "the report is \(job.state.rawValue); POST /jobs/\(job.id)/cancel ends it", jobID: "\(job.id)")
+            }
+            guard job.state == .completed else {
+                throw ProblemDetails(
+                    status: 409, code: "invalid_state", detail: "the report is \(job.state.rawValue): it has no text to delete",
+                    jobID: "\(job.id)")
             }
             return job.userID
         }

@@ -7,6 +7,7 @@
 # Idempotency-Key with two bodies, and streams of jobs that are due in years, which it waits for.
 set -euo pipefail
 binary=$(realpath "$1")
+trials=$(dirname "$(realpath "$0")")
 work=$(mktemp -d)
 server=""
 # shellcheck disable=SC2317
@@ -27,5 +28,6 @@ token=$("$binary" token create --admin --home "$work/home" --json | python3 -c '
 server=$!
 until curl -sf "http://127.0.0.1:$port/ready" >/dev/null; do :; done
 cd "$work"
+export PYTHONPATH="$trials" SCHEMATHESIS_HOOKS=schemathesis_hooks
 "$work/python/bin/schemathesis" run "http://127.0.0.1:$port/openapi.json" -H "Authorization: Bearer $token" --checks all \
     --request-timeout 70 --generation-database=none -n 25 --seed "${2:-1}" --suppress-health-check all --no-color
