@@ -8,6 +8,7 @@ import Jobs
 import Logging
 import NIOCore
 import Tenants
+import TextFormats
 import WireTypes
 
 struct APIContext: RequestContext {
@@ -28,9 +29,13 @@ struct APIContext: RequestContext {
     }
 
     /// A part of the path, percent-decoded.
+    /// - Throws: 422 for what is no UTF-8.
     func pathValue(_ name: String) throws(ProblemDetails) -> String {
-        guard let value = parameters.get(name)?.removingPercentEncoding else {
+        guard let raw = parameters.get(name) else {
             throw ProblemDetails(status: 404, code: "not_found", detail: "no such resource")
+        }
+        guard let value = raw.removingPercentEncoding else {
+            throw ProblemDetails(FieldError(field: name, detail: QueryText.rule))
         }
         return value
     }

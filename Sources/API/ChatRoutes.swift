@@ -42,11 +42,13 @@ struct ChatRoutes: RouteGroup {
         }
         guard !isAsync || wait > 0 else {
             var response = Response.accepted(ticket.json, location: ticket.statusURL)
-            response.headers[.preferenceApplied] = "respond-async"
+            response.headers[.preferenceApplied] = request.appliedPreference(wait: wait)
             return response
         }
         let view = try await waiter.view(submitted.id, waiting: wait, context: context)
-        return try await answer(view, notices: job.notices)
+        var response = try await answer(view, notices: job.notices)
+        response.headers[.preferenceApplied] = request.appliedPreference(wait: wait)
+        return response
     }
 
     /// - Throws: 502 `job_failed`, 429 `budget_tokens` or `budget_cost`, 409 `job_cancelled`.

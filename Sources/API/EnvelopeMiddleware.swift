@@ -38,6 +38,7 @@ struct EnvelopeMiddleware: RouterMiddleware {
                     status: 414, code: "uri_too_long",
                     detail: "the path and query have more than \(Self.maximumURI) bytes")
             }
+            _ = try QueryText(request.uri.query)
             if let preflight = try origins.preflight(request) {
                 response = preflight
             } else {
@@ -87,7 +88,12 @@ struct EnvelopeMiddleware: RouterMiddleware {
                     "problem.code": .string(problem.code), "error": "\(error)",
                 ])
         }
-        return Response(problem, isOpenAI: request.uri.path.hasPrefix(OpenAIRoutes.prefix))
+        let language = ProblemLanguage(request)
+        var response = Response(
+            problem.translated(to: language), isOpenAI: request.uri.path.hasPrefix(OpenAIRoutes.prefix))
+        response.headers[.contentLanguage] = language.rawValue
+        response.addVary("Accept-Language")
+        return response
     }
 
     private func finish(_ response: inout Response, request: Request, context: APIContext) {

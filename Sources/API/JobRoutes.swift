@@ -78,6 +78,8 @@ struct JobRoutes: RouteGroup {
         let page = try Page(request)
         let state = try request.queryChoice("state", of: JobState.self)
         let kind = try request.queryChoice("kind", of: JobKind.self)
+        let since = try request.queryTime("since")
+        let until = try request.queryTime("until")
         let after = try page.after.map { text in
             guard let id = JobID(text) else { throw FieldError(field: "after", detail: "must be a job id") }
             return id
@@ -85,7 +87,7 @@ struct JobRoutes: RouteGroup {
         let views = try await bridge.run(for: user.map(CallOwner.user) ?? .operators) { [services] in
             if let user { try services.workspaces.require(user) }
             return try services.jobs.list(
-                JobFilter(state: state, user: user, kind: kind), limit: page.fetchCount, after: after)
+                JobFilter(state: state, user: user, kind: kind, since: since, until: until), limit: page.fetchCount, after: after)
         }
         return page.reply(views.map { (cursor: "\($0.id)", json: $0.json(for: caller)) }, to: request)
     }
@@ -142,12 +144,14 @@ struct JobRoutes: RouteGroup {
         let submitted = try await bridge.run(for: owner) { [client = services.jobs] in
             client.submitBatch(jobs, for: context, route: Self.submitRoute)
         }
+        let language = ProblemLanguage(request)
         var outcomes = submitted.makeIterator()
         let rows = parsed.map { entry -> JSON in
             switch entry {
-            case .failure(let error): return Self.row(error)
+            case .failure(let error): return Self.row(error, language)
             case .success(let job):
-                return outcomes.next().map { Self.row($0, of: job) } ?? Self.row(JobError(.storage, "was not tried"))
+                return outcomes.next().map { Self.row($0, of: job, language) }
+                    ?? Self.row(JobError(.storage, "was not tried"), language)
             }
         }
         return .json(.array(rows), status: .accepted)
@@ -160,17 +164,21 @@ struct JobRoutes: RouteGroup {
         return .object(members)
     }
 
-    private static func row(_ outcome: Result<SubmittedJob, JobError>, of request: JobRequest) -> JSON {
+    private static func row(
+        _ outcome: Result<SubmittedJob, JobError>, of request: JobRequest, _ language: ProblemLanguage
+    ) -> JSON {
         switch outcome {
         case .success(let job):
             let ticket = JobTicket(
                 jobID: "\(job.id)", status: job.state.rawValue, notices: request.notices)
             return ticket.json
-        case .failure(let error): return row(error)
+        case .failure(let error): return row(error, language)
         }
     }
 
-    private static func row(_ error: JobError) -> JSON { ["error": ProblemDetails(error).json] }
+    private static func row(_ error: JobError, _ language: ProblemLanguage) -> JSON {
+        ["error": ProblemDetails(converting: error).translated(to: language).json]
+    }
 
     /// The stream, from the start or from Last-Event-ID.
     private func events(_ request: Request, _ context: APIContext) async throws -> Response {

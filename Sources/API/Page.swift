@@ -47,8 +47,9 @@ struct Page: Sendable {
     /// The same request with the new cursor (RFC 8288).
     private func link(after cursor: String, request: Request) -> String {
         var parts: [String] = []
-        for (name, value) in request.uri.queryParameters where name != "after" && name != "limit" {
-            parts.append("\(Self.encoded(String(name)))=\(Self.encoded(String(value)))")
+        // The envelope has refused queries that cannot be decoded.
+        for (name, value) in (try? QueryText(request.uri.query))?.parameters ?? [] where name != "after" && name != "limit" {
+            parts.append("\(Self.encoded(name))=\(Self.encoded(value))")
         }
         parts += ["limit=\(limit)", "after=\(Self.encoded(cursor))"]
         return "<\(request.uri.path)?\(parts.joined(separator: "&"))>; rel=\"next\""

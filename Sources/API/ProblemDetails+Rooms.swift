@@ -16,6 +16,17 @@ extension ProblemDetails {
     /// Any error a handler can throw. What is not known here is a fault of this program: 500 without its inner text,
     /// which the log has.
     init(converting error: any Error) {
+        self.init(mapping: error)
+        nameField()
+    }
+
+    /// The detail of a 422 begins with the field it is about, whichever room said what is wrong with it.
+    mutating func nameField() {
+        guard status == 422, let field, !detail.hasPrefix("\(field):"), !detail.hasPrefix("\(field) ") else { return }
+        detail = "\(field): \(detail)"
+    }
+
+    private init(mapping error: any Error) {
         switch error {
         case let error as ProblemDetails: self = error
         case let error as FieldError: self.init(error)

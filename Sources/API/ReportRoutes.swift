@@ -30,7 +30,10 @@ struct ReportRoutes: RouteGroup {
 
     private func order(_ request: Request, _ context: APIContext) async throws -> Response {
         let body = try await request.json(maxBytes: options.maxBodyBytes)
-        let job = try JobCall(body, kind: .report, request: request, caller: context.caller, now: options.now()).job()
+        var call = try JobCall(body, kind: .report, request: request, caller: context.caller, now: options.now())
+        let bodyWait = try call.takeWait(max: options.maxWait)
+        let wait = try request.wait(max: options.maxWait) ?? bodyWait ?? 0
+        let job = try call.job()
         try context.admit(job.userID)
         let submitted = try await bridge.run(for: .user(job.userID)) { [jobs = services.jobs] in
             try jobs.submit(job, for: context, route: "POST /reports")
@@ -38,7 +41,22 @@ struct ReportRoutes: RouteGroup {
         let ticket = ReportTicket(
             reportID: "\(submitted.id)", userID: "\(job.userID)", status: submitted.state.rawValue,
             notices: job.notices)
-        return .accepted(ticket.json, location: ticket.statusURL)
+        var response = try await ended(submitted.id, waiting: wait, notices: job.notices, request, context)
+            ?? .accepted(ticket.json, location: ticket.statusURL)
+        response.headers[.location] = ticket.statusURL
+        response.headers[.preferenceApplied] = request.appliedPreference(wait: wait)
+        return response
+    }
+
+    /// The report as GET /reports/{id} gives it, if its job ends in time; nil: it goes on.
+    private func ended(
+        _ id: JobID, waiting wait: Double, notices: [String], _ request: Request, _ context: APIContext
+    ) async throws -> Response? {
+        guard wait > 0 else { return nil }
+        let view = try await waiter.view(id, waiting: wait, context: context)
+        guard view.state.isFinal else { return nil }
+        try await reserve(view, context)
+        return try await state(view, notices: notices, for: request)
     }
 
     private func show(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -75,7 +93,8 @@ struct ReportRoutes: RouteGroup {
         context.notes.note(lease: try await budget.take(3 * size, for: context.caller.user, on: context.channel))
     }
 
-    private func state(_ view: JobView, for request: Request) async throws -> Response {
+    /// - Parameter notices: what the answer to the order says beside the report.
+    private func state(_ view: JobView, notices: [String] = [], for request: Request) async throws -> Response {
         let (found, stamp) = view.state == .completed ? try await stampedText(view) : (nil, nil)
         if view.state == .completed, found == nil { throw ProblemDetails.reportGone(view.id) }
         let report = ReportView(
@@ -85,9 +104,11 @@ struct ReportRoutes: RouteGroup {
             createdAt: view.createdAt, completedAt: view.completedAt)
         var headers: HTTPFields = [.vary: "Accept"]
         if !view.state.isFinal { headers[.retryAfter] = "1" }
-        let body = report.json.bytes()
+        var members = report.json.object ?? [:]
+        if !notices.isEmpty { members["notices"] = JSON(notices) }
+        let body = JSON.object(members).bytes()
         let tag = "\"\(Fingerprint.sha256Hex(body).prefix(32))\""
-        if let found { answers.keep(body, tag, of: view, format: found.format, stamp: stamp) }
+        if let found, notices.isEmpty { answers.keep(body, tag, of: view, format: found.format, stamp: stamp) }
         return .tagged(body, mediaType: "application/json", tag: tag, for: request, headers: headers)
     }
 

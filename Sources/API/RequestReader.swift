@@ -122,10 +122,29 @@ extension Request {
         return seconds
     }
 
-    /// A query parameter, percent-decoded; nil when absent or empty. Unknown parameters are nobody's business.
+    /// Which preferences an answer says it has followed (RFC 7240, 3); nil: none.
+    /// - Parameter wait: the seconds that were waited for.
+    func appliedPreference(wait: Double) -> String? {
+        var applied: [String] = []
+        if preferences["respond-async"] != nil { applied.append("respond-async") }
+        if query("wait") == nil, let text = preferences["wait"], Double(text) == wait { applied.append("wait=\(text)") }
+        return applied.isEmpty ? nil : applied.joined(separator: ", ")
+    }
+
+    /// A query parameter, decoded; nil when absent or empty. Unknown parameters are nobody's business.
     func query(_ name: String) -> String? {
-        guard let value = uri.queryParameters[name[...]].map(String.init), !value.isEmpty else { return nil }
+        // The envelope has refused queries that cannot be decoded.
+        guard let value = try? QueryText(uri.query)[name], !value.isEmpty else { return nil }
         return value
+    }
+
+    /// A query parameter that is an RFC 3339 time.
+    func queryTime(_ name: String) throws(FieldError) -> Date? {
+        guard let text = query(name) else { return nil }
+        guard let time = RFC3339.date(QueryText.time(text)) else {
+            throw FieldError(field: name, detail: "must be an RFC 3339 time such as 2026-11-24T09:00:00Z")
+        }
+        return time
     }
 
     /// The number that decimal digits, and nothing else, say; nil for all other texts and what 63 bits cannot hold.

@@ -63,7 +63,9 @@ extension Response {
         var headers = headers
         headers[.eTag] = tag
         headers[.cacheControl] = "private, no-cache"
-        if request.headers[values: .ifNoneMatch].contains(where: { EntityTags($0).matches(tag) }) {
+        // A call that makes something has an answer of its own.
+        let isReading = request.method == .get || request.method == .head
+        if isReading, request.headers[values: .ifNoneMatch].contains(where: { EntityTags($0).matches(tag) }) {
             headers[.contentType] = nil
             return Response(status: .notModified, headers: headers)
         }

@@ -1,7 +1,7 @@
 // The errors of this room. A value; any thread.
 
 public struct IdentityError: Error, Sendable, Hashable, CustomStringConvertible {
-    public enum Code: String, Sendable {
+    public enum Code: String, Sendable, CaseIterable {
         /// The credential is unknown, revoked, expired, forged or of a user who is gone. Callers are not told which.
         case invalidToken = "invalid_token"
         case tokenNotFound = "token_not_found"

@@ -1,8 +1,10 @@
 // Walks the ids of all jobs, newest first, reading no more folders than needed: what is alive first, then one day of
 // finished jobs after the other. Used by one call of JobClient.list, on its thread. Failure: JobError `storage`.
 
+import Foundation
 import Spool
 import Tenants
+import TextFormats
 
 struct JobListing {
     private let spool: JobSpool
@@ -42,7 +44,12 @@ struct JobListing {
         guard filter.state.map(\.isFinal) ?? true else { return }
         let limit = after?.day
         let all = try call { () throws(SpoolError) in try spool.doneDays() }
-        days = all.filter { day in limit.map { day <= $0 } ?? true }.sorted()
+        // Days are those of the ids, as text in the order of time.
+        let earliest = filter.since.map { RFC3339.day(Int64(($0.timeIntervalSince1970 * 1_000).rounded(.down))) }
+        let latest = filter.until.map { RFC3339.day(Int64(($0.timeIntervalSince1970 * 1_000).rounded(.down))) }
+        days = all.filter { day in
+            limit.map { day <= $0 } ?? true && earliest.map { day >= $0 } ?? true && latest.map { day <= $0 } ?? true
+        }.sorted()
     }
 
     private var liveFolders: [Folder] {
@@ -74,6 +81,8 @@ struct JobListing {
             if let user = filter.user, name.user != user.rawValue { return nil }
             if let kind = filter.kind, name.lane != kind.lane { return nil }
             if let after, name.id >= after { return nil }
+            if let since = filter.since, name.id.time < since { return nil }
+            if let until = filter.until, name.id.time >= until { return nil }
             return name.id
         }
     }

@@ -164,10 +164,17 @@ public struct JobFilter: Sendable, Hashable {
     public var state: JobState?
     public var user: UserID?
     public var kind: JobKind?
+    /// Made at this time or later, and before that time: as their ids say, to the millisecond.
+    public var since: Date?
+    public var until: Date?
 
-    public init(state: JobState? = nil, user: UserID? = nil, kind: JobKind? = nil) {
+    public init(
+        state: JobState? = nil, user: UserID? = nil, kind: JobKind? = nil, since: Date? = nil, until: Date? = nil
+    ) {
         self.state = state
         self.user = user
         self.kind = kind
+        self.since = since
+        self.until = until
     }
 }

@@ -44,10 +44,16 @@ public struct ProblemDetails: Error, Sendable, Hashable, CustomStringConvertible
     /// A URI that names the kind of problem: equal codes give equal types.
     public var type: String { "urn:nanobot:problem:\(code)" }
 
-    /// The code in words; the same for every occurrence, as RFC 9457 asks.
+    private var translatedTitle: String?
+
+    /// The code in words; the same for every occurrence, as RFC 9457 asks, but for its translation.
     public var title: String {
-        let words = code.split(separator: "_").joined(separator: " ")
-        return words.prefix(1).uppercased() + words.dropFirst()
+        get {
+            if let translatedTitle { return translatedTitle }
+            let words = code.split(separator: "_").joined(separator: " ")
+            return words.prefix(1).uppercased() + words.dropFirst()
+        }
+        set { translatedTitle = newValue }
     }
 
     public var json: JSON {
