@@ -29,12 +29,15 @@ struct APIContext: RequestContext {
     }
 
     /// A part of the path, percent-decoded.
-    /// - Throws: 422 for what is no UTF-8.
+    /// - Throws: 422 for bytes that are no UTF-8; 404 for what is no percent-encoding, as for any other id that nothing has.
     func pathValue(_ name: String) throws(ProblemDetails) -> String {
         guard let raw = parameters.get(name) else {
             throw ProblemDetails(status: 404, code: "not_found", detail: "no such resource")
         }
         guard let value = raw.removingPercentEncoding else {
+            guard QueryText.isEncoding(raw) else {
+                throw ProblemDetails(status: 404, code: "not_found", detail: "no such resource")
+            }
             throw ProblemDetails(FieldError(field: name, detail: QueryText.rule))
         }
         return value

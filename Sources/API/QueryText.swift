@@ -30,6 +30,13 @@ struct QueryText {
     /// The first one of that name.
     subscript(_ name: String) -> String? { parameters.first { $0.name == name }?.value }
 
+    /// Whether two hexadecimal digits follow each percent sign.
+    static func isEncoding(_ text: String) -> Bool {
+        text.split(separator: "%", omittingEmptySubsequences: false).dropFirst().allSatisfy { part in
+            part.utf8.count >= 2 && part.utf8.prefix(2).allSatisfy { UnicodeScalar($0).properties.isASCIIHexDigit }
+        }
+    }
+
     /// nil: not decodable.
     private static func decoded(_ text: Substring) -> String? {
         text.replacing("+", with: " ").removingPercentEncoding

@@ -53,7 +53,7 @@ struct CrossOriginTests {
                 let refused = try await preflight(http, "/users", "GET", origin: foreign)
                 #expect((refused.status, refused.code) == (403, "origin_not_allowed"))
                 #expect(refused.header("access-control-allow-origin") == nil)
-                #expect(refused.header("vary") == "Origin")
+                #expect(refused.header("vary")?.contains("Origin") == true)
             }
         }
     }

@@ -26,7 +26,7 @@ struct ProblemTextTests {
             let folder = sources.appendingPathComponent(room)
             for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path) where path.hasSuffix(".swift") {
                 let text = try String(contentsOf: folder.appendingPathComponent(path), encoding: .utf8)
-                for match in text.matches(of: /\bcode(?:: | = )(?:[^",]*\? )?"([a-z_]+)"/) { found.insert(String(match.1)) }
+                for match in text.matches(of: /\bcode(?:: | = )(?:[^",?]*\? )?"([a-z_]+)"/) { found.insert(String(match.1)) }
             }
         }
         return found
