@@ -102,6 +102,24 @@ enum ChineseDetails {
         Row("must lie in the future", "必须是将来的时间"),
         Row("expires_at must lie in the future", "expires_at 必须是将来的时间"),
         Row("must be at most ten years ahead", "最多在十年之后"),
+        Row("there is no time zone {} on this machine", "本机没有时区 {1}"),
+        Row("lies in the past", "已是过去的时间"),
+        Row("the expression \"{}\" is no time of day from 00:00 to 23:59, such as {}", "表达式 \"{1}\" 不是 00:00 到 23:59 之间的时刻（例如 {2}）"),
+        Row(
+            "the cron expression has {}; five are needed: minute, hour, day of month, month, day of week",
+            "cron 表达式需要五个字段：分、时、日、月、星期"),
+        Row("cron field \"{}\": \"{}\" is out of range; allowed is {}", "cron 字段 {1}：\"{2}\" 超出范围，允许 {3}"),
+        // Ids.
+        Row(
+            "A user id has {} to {} characters: lower-case letters a-z, digits, \"_\" and \"-\", the first one a letter or digit.",
+            "用户 ID 为 {1} 到 {2} 个字符：小写字母 a-z、数字、\"_\" 和 \"-\"，首字符为字母或数字"),
+        Row("The user id \"{}\" is reserved. Choose another one.", "用户 ID \"{1}\" 是保留名称，请换一个"),
+        Row("The user \"{}\" exists already. Choose another id or delete that user first.", "用户 \"{1}\" 已存在；请换一个 ID，或先删除该用户"),
+        Row("A session id has {} to {} printable characters, not only spaces.", "会话 ID 为 {1} 到 {2} 个可打印字符，不能全是空格"),
+        Row("must be a UUID of version 7 in lower case, or be left out", "必须是小写的第 7 版 UUID，或省略"),
+        Row(
+            "\"me\" is the user of the token that a call brings; this call brings no user's token: name the user",
+            "\"me\" 指调用所带令牌的用户；这次调用没有带用户令牌，请写明用户"),
         // Requests.
         Row(QueryText.rule, "必须是经过百分号编码的 UTF-8：除字母、数字和标点外，每个字节写作 %XX"),
         Row("must be a job id", "必须是任务 ID"),
@@ -123,6 +141,9 @@ enum ChineseDetails {
         Row("this path takes {}", "这个路径接受的方法：{1}"),
         Row("no such path; GET /openapi.json lists all there are", "没有这个路径；GET /openapi.json 列出全部路径"),
         Row("no such resource", "没有这个资源"),
+        Row("\"{}\" is no channel of this version; choose from: {}", "\"{1}\" 不是本版本的通知渠道；可选：{2}"),
+        Row(
+            "\"{}\" leads out of the workspace; use a relative path such as {}", "\"{1}\" 超出了工作区；请使用相对路径，例如 {2}"),
         // What is there and what is not.
         Row("no user \"{}\"; POST /users makes one", "没有用户 \"{1}\"；可用 POST /users 创建"),
         Row("no job \"{}\"", "没有任务 \"{1}\""),
@@ -131,7 +152,7 @@ enum ChineseDetails {
         Row("no response \"{}\"", "没有响应 \"{1}\""),
         Row("no model \"{}\"", "没有模型 \"{1}\""),
         Row("no plan \"{}\" in the settings", "设置中没有套餐 \"{1}\""),
-        Row("there is no schedule \"{}\"", "没有定时计划 \"{1}\""),
+        Row("there is no schedule {}", "没有定时计划 {1}"),
         Row("there is no file \"{}\"", "没有文件 \"{1}\""),
         Row("there is no token \"{}\"", "没有令牌 \"{1}\""),
         Row("the report is {}", "报告当前的状态为 {1}"),

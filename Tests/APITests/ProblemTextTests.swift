@@ -81,6 +81,10 @@ struct ProblemTextTests {
             ("POST", "/chat", ["user_id": "alice"], "message：必须填写。"),
             ("POST", "/chat?wait=99", ["user_id": "alice", "message": "hi"], "wait：必须是 0 到 60 之间的秒数。"),
             ("GET", "/users?limit=0", .null, "limit：必须在 1 到 200 之间。"), ("GET", "/users?x=%ff", .null, "x：必须是经过百分号编码的 UTF-8"),
+            ("POST", "/users", ["user_id": "A b"], "user_id：用户 ID 为 1 到 64 个字符："),
+            ("POST", "/users/alice/schedules", ["kind": "cron", "expression": "99 * * * *", "job": ["kind": "report"]],
+                "expression：cron 字段 minute：\"99\" 超出范围，允许 0–59。"),
+            ("GET", "/users/alice/file?path=../x", .null, "path：\"../x\" 超出了工作区；"), ("GET", "/users/me", .null, "user_id：\"me\" 指"),
             ("GET", "/nothing", .null, "没有这个路径；GET /openapi.json 列出全部路径。"), ("PUT", "/chat", [:], "这个路径接受的方法：POST。"),
         ] as [(String, String, JSON, String)])
     func details(method: String, path: String, body: JSON, detail: String) async throws {
@@ -91,6 +95,7 @@ struct ProblemTextTests {
             let reply = body.isNull ? try await http.send(method, path, headers) : try await http.send(method, path, json: body, headers)
             let json = try reply.json
             #expect(json["detail"]?.string?.hasPrefix(detail) == true, "\(json)")
+            #expect(json["detail"]?.string?.contains("（") == false)
             let english = try body.isNull ? await http.send(method, path).json : await http.send(method, path, json: body).json
             for name in ["code", "field", "status", "type"] { #expect(json[name] == english[name]) }
         }
