@@ -80,6 +80,11 @@ extension TokenDesk {
         let ticket = StreamTicket(
             text, user: user, incarnation: life, path: path, by: caller, operatorToken: conditions.operatorToken, now: now)
         try store.keepTicket(ticket)
+        // Deleted meanwhile; the deletion may have removed the user's tickets before this one was there. It lets nobody in.
+        if (try? incarnation(user)) != life {
+            try? store.removeTickets(of: user)
+            throw IdentityError(.invalidField, "there is no user \"\(user)\"", field: "user_id")
+        }
         return (text.text, min(ticket.endsAt, now.addingTimeInterval(StreamTicket.patience)))
     }
 

@@ -69,6 +69,11 @@ extension TokenStore {
         return left
     }
 
+    /// Of all users, also of those who are there no more.
+    public func removeExpiredTickets() throws(IdentityError) {
+        for user in try names(in: ticketFolder) { _ = try sweepTickets("\(ticketFolder)/\(user)") }
+    }
+
     private func isOver(_ status: FileStatus, _ now: Date) -> Bool {
         now.timeIntervalSince(status.modified) > StreamTicket.patience
     }

@@ -120,6 +120,21 @@ struct QueryTests {
         }
     }
 
+    @Test("a chat says which preference it followed")
+    func chatPreferences() async throws {
+        let service = try service { _, _ in .complete(["response": "Hello"]) }
+        try await service.serve { http in
+            for (path, prefer, status, applied) in [
+                ("/chat", "wait=20", 200, "wait=20"), ("/chat?wait=20", "wait=10", 200, nil), ("/chat", "respond-async", 202, "respond-async"),
+                ("/chat", "foo", 200, nil),
+            ] {
+                let reply = try await http.send(
+                    "POST", path, json: ["user_id": "alice", "message": "hi"], [("Prefer", prefer)])
+                #expect(reply.status == status && reply.header("preference-applied") == applied, "\(prefer)")
+            }
+        }
+    }
+
     @Test("an order whose report is not there in time gives the ticket; one that failed gives the failed report")
     func notReady() async throws {
         let service = try service()

@@ -118,6 +118,8 @@ final class ServiceFixture: Sendable {
     ) async throws {
         let (ports, found) = AsyncStream.makeStream(of: Int.self)
         var options = APIOptions(port: 0, version: "9.9.9", onRunning: { found.yield($0) })
+        // Hundreds of tests serve at the same time, and the machine has a bound on threads.
+        options.blockingThreads = 8
         change(&options)
         var logger = Logger(label: "api-tests")
         logger.logLevel = .critical

@@ -112,6 +112,67 @@ import TextFormats
         #expect(identityCode { try read(open, closed) } == .ticketInvalid)
     }
 
+    @Test("a ticket of a JSON Web Token ends with it, a user's and an admin's")
+    func webTokens() throws {
+        let fixture = try TokenFixture()
+        let desk = fixture.desk()
+        let end = fixture.clock.now.addingTimeInterval(30)
+        let link = TokenLink.jwt(issuer: nil, subject: "alice", id: nil, endsAt: end)
+        for caller in [
+            Caller(
+                reach: .only(fixture.alice), credential: "jwt alice", maker: TokenMaker(links: [link], expiresAt: end)),
+            Caller(reach: .everybody, credential: "jwt ops", link: link),
+        ] {
+            let made = try desk.makeTicket(for: fixture.alice, path: Self.path, by: caller, under: closed)
+            #expect(made.expiresAt <= fixture.clock.now.addingTimeInterval(60))
+            let reader = try read(desk, made.ticket)
+            #expect(reader.caller.user == fixture.alice && reader.caller.isReadOnly)
+        }
+        let user = Caller(reach: .only(fixture.alice), credential: "jwt alice", maker: TokenMaker(links: [link], expiresAt: end))
+        let ticket = try desk.makeTicket(for: fixture.alice, path: Self.path, by: user, under: closed)
+        #expect(ticket.expiresAt == end)
+        let reader = try read(desk, ticket.ticket)
+        fixture.clock.advance(by: 31)
+        #expect(!reader.goesOn())
+        #expect(identityCode { _ = try read(desk, ticket.ticket, returning: true) } == .ticketInvalid)
+    }
+
+    @Test("a user who is deleted while a ticket is made gets none, and nothing of it stays")
+    func deletedMeanwhile() throws {
+        let fixture = try TokenFixture()
+        let asked = Mutex(0)
+        let desk = TokenDesk(
+            store: TokenStore(folder: fixture.folder.path + "/tokens", now: fixture.clock.read),
+            incarnation: { _ in
+                asked.withLock { count in
+                    count += 1
+                    return count == 1 ? "00000000000000a1" : nil
+                }
+            }, now: fixture.clock.read)
+        #expect(
+            identityCode { _ = try desk.makeTicket(for: fixture.alice, path: Self.path, by: .open, under: closed) }
+                == .invalidField)
+        #expect(!FileManager.default.fileExists(atPath: "\(fixture.folder.path)/stream-tickets/alice"))
+    }
+
+    @Test("expired tickets of all users are removed, and those that are read or may still be read stay")
+    func sweeping() throws {
+        let fixture = try TokenFixture()
+        let desk = fixture.desk()
+        let place = "\(fixture.folder.path)/stream-tickets"
+        let make = { (user: UserID) in
+            try desk.makeTicket(for: user, path: Self.path, by: .open, under: closed).ticket
+        }
+        _ = try make(fixture.bob)
+        let reader = try read(desk, try make(fixture.alice))
+        fixture.clock.advance(by: 61)
+        _ = try make(fixture.alice)
+        try desk.store.removeExpiredTickets()
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(place)/bob").isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(place)/alice").count == 2)
+        withExtendedLifetime(reader) {}
+    }
+
     @Test("a ticket is for one path of one life of a user, and its file holds nothing that lets anybody in")
     func bound() throws {
         let fixture = try TokenFixture()

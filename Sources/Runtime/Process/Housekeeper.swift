@@ -5,6 +5,7 @@
 import Agent
 import DurableFiles
 import Foundation
+import Identity
 import Jobs
 import Logging
 import Spool
@@ -80,6 +81,11 @@ final class Housekeeper: Sendable {
             try services.client.pruneReceipts(olderThanDays: services.settings.retentionDays)
         } catch {
             logger.error("old keys and receipts are not removed", metadata: ["error": "\(error.detail)"])
+        }
+        do throws(IdentityError) {
+            try services.tokens.store.removeExpiredTickets()
+        } catch {
+            logger.warning("expired tickets were not removed", metadata: ["error": "\(error.detail)"])
         }
         do throws(SpoolError) {
             try services.spool.sweepTemporaries()
