@@ -40,7 +40,11 @@ struct ExportUser: ParsableCommand {
             return try write(user) { try Terminal.output.bytes($0) }
         }
         let files = LinuxFileSystem()
-        // Before the home is opened: root becomes the owner of the home there, who may not write to this folder.
+        if try common.service() == nil, (try? files.exists("\(common.location.workspaces)/\(user)")) == false {
+            // Says that there is none, before a file is made.
+            _ = try common.openExisting().workspaces.open(user)
+        }
+        // Before the home is opened: root becomes the owner of the home there, who may neither write to this folder nor remove from it.
         let file: Int32
         do throws(FileError) {
             file = try files.open(path, [.write, .create, .exclusive], mode: 0o600)
@@ -57,8 +61,8 @@ struct ExportUser: ParsableCommand {
             }
             try files.sync(file, path: path)
         } catch {
-            // Half an archive must not pass for a whole one; a file that cannot be removed is empty or has no end.
-            try? files.remove(path)
+            // Half an archive must not pass for a whole one.
+            do throws(FileError) { try files.remove(path) } catch { common.remark("\(path) is no whole archive; remove it") }
             throw error
         }
         try common.answer(

@@ -183,6 +183,12 @@ struct CommandLineTests {
         let made = try NanobotBinary.run(
             ["--reuid=1", "--regid=1", "--clear-groups", NanobotBinary.path, "create-user", "bo"], home: own, program: "/usr/bin/setpriv")
         #expect(made.status == 0, "\(made.errors)")
+        // Root acts as the home's owner and writes where root may.
+        let kept = folder.path + "/root"
+        try files.makeDirectory(kept, mode: 0o700)
+        #expect(try NanobotBinary.run(["export-user", "bo", "-o", "\(kept)/bo.tar"], home: own).status == 0)
+        #expect(try NanobotBinary.run(["export-user", "ghost", "-o", "\(kept)/ghost.tar"], home: own).status == 1)
+        #expect(try files.list(kept).map(\.name) == ["bo.tar"])
         #expect(chown("\(own)/workspaces/bo", 0, 0) == 0)
         try files.setMode("\(own)/workspaces/bo", 0o700)
         let mixed = try NanobotBinary.run(
