@@ -79,6 +79,7 @@ enum ChineseDetails {
         Row("must have at least {} characters", "至少需要 {1} 个字符"),
         Row("must have at most {} characters, has {}", "最多 {1} 个字符，现有 {2} 个"),
         Row("must have at most {} characters", "最多 {1} 个字符"),
+        Row("is nested too deeply, or an object in it has too many members: {}", "嵌套过深，或其中某个对象的成员过多：{1}"),
         Row("must have from {} to {} characters", "必须有 {1} 到 {2} 个字符"),
         Row("must have at most {} entries", "最多 {1} 项"),
         Row("must have at most {} members", "最多 {1} 个成员"),
@@ -155,7 +156,10 @@ enum ChineseDetails {
         Row("there is no schedule {}", "没有定时计划 {1}"),
         Row("there is no file \"{}\"", "没有文件 \"{1}\""),
         Row("there is no token \"{}\"", "没有令牌 \"{1}\""),
+        Row("the report is {}; POST {} ends it", "报告当前的状态为 {1}；POST {2} 可以结束它"),
+        Row("the report is {}: it has no text to delete", "报告的状态为 {1}，没有可删除的内容"),
         Row("the report is {}", "报告当前的状态为 {1}"),
+        Row("the report was deleted, or its file was removed", "报告已被删除，或它的文件已被移除"),
         Row("the job was cancelled", "任务已取消"),
         Row(
             "the user was changed since; read it again and repeat the change on what it is now",
