@@ -45,6 +45,11 @@ public struct APIOptions: Sendable {
 
     /// Largest body in bytes; beyond it: 413.
     public var maxBodyBytes = 1 << 20
+    /// The same for the interfaces of other services, whose clients send the whole conversation with each question.
+    public var maxClientBodyBytes = 4 << 20
+    /// Bytes of the messages in front of a client's question, and of the application's texts beside them.
+    public var maxHistoryBytes = 4 << 20
+    public var maxInstructionBytes = 64 << 10
     /// Most jobs in one POST /jobs.
     public var maxBatchJobs = 1_000
     /// Seconds a chat is waited for when the request does not say.
@@ -92,5 +97,11 @@ public struct APIOptions: Sendable {
         self.documentationAsset = documentationAsset
         self.onRunning = onRunning
         self.now = now
+    }
+}
+
+extension APIOptions {
+    var clientMessageBounds: ClientMessages.Bounds {
+        ClientMessages.Bounds(history: maxHistoryBytes, instructions: maxInstructionBytes)
     }
 }

@@ -104,6 +104,8 @@ public struct APIServer: Sendable {
             waiter: waiter, slots: slots, heartbeatInterval: options.heartbeatInterval,
             writeTimeout: options.writeTimeout)
         let endings = JobEndings(budgets: services.budgets, bridge: bridge, now: options.now)
+        let clientAnswers = ClientAnswers(
+            options: options, services: services, bridge: bridge, waiter: waiter, endings: endings)
         return [
             ServiceRoutes(
                 options: options, status: services.status, bridge: bridge, meter: meter, slots: slots, budget: budget),
@@ -125,8 +127,8 @@ public struct APIServer: Sendable {
             SkillRoutes(services: services, bridge: bridge),
             JobRoutes(options: options, services: services, bridge: bridge, waiter: waiter, streams: streams),
             QueueRoutes(jobs: services.jobs, bridge: bridge),
-            OpenAIRoutes(
-                options: options, services: services, bridge: bridge, waiter: waiter, streams: streams, endings: endings),
+            OpenAIRoutes(answers: clientAnswers, streams: streams),
+            AnthropicRoutes(answers: clientAnswers, streams: streams),
         ]
     }
 }

@@ -17,6 +17,7 @@ public struct APIServices: Sendable {
     public var watcher: StatusWatcher
     public var scheduler: ReportScheduler
     public var conversations: any ConversationDirectory
+    public var clientConversations: any ClientConversations
     public var skills: any SkillDirectory
     public var reports: any ReportLibrary
     public var status: any ServiceStatus
@@ -25,7 +26,7 @@ public struct APIServices: Sendable {
     public init(
         accounts: Accounts, configs: UserConfigManager, workspaces: WorkspaceManager,
         budgets: BudgetDesk, tokens: TokenDesk, jobs: JobClient, watcher: StatusWatcher, scheduler: ReportScheduler,
-        conversations: any ConversationDirectory, skills: any SkillDirectory,
+        conversations: any ConversationDirectory, clientConversations: any ClientConversations, skills: any SkillDirectory,
         reports: any ReportLibrary, status: any ServiceStatus,
         models: ModelDirectory
     ) {
@@ -38,6 +39,7 @@ public struct APIServices: Sendable {
         self.watcher = watcher
         self.scheduler = scheduler
         self.conversations = conversations
+        self.clientConversations = clientConversations
         self.skills = skills
         self.reports = reports
         self.status = status

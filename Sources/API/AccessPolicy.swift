@@ -89,16 +89,26 @@ struct AccessPolicy: Sendable {
         }
     }
 
-    private func identified(_ head: HTTPRequest, _ ticket: TicketUse?) throws(ProblemDetails) -> Answer {
+    /// The token of a request: `Authorization: Bearer`, or on the paths of other services' interfaces `X-Api-Key`, as Anthropic's
+    /// clients send it. Both may be there if they say the same.
+    private func credential(_ head: HTTPRequest) throws(ProblemDetails) -> String {
+        let key = head.path?.hasPrefix(OpenAIRoutes.prefix) == true ? head.headerFields[.apiKey] : nil
         guard let authorization = head.headerFields[.authorization] else {
-            if let ticket { return admitted(by: ticket) }
+            if let key { return key }
             throw ProblemDetails(
                 status: 401, code: "unauthorized", detail: "this service needs a token: Authorization: Bearer <token>",
                 challenge: Self.realm)
         }
         let parts = authorization.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { throw Self.invalidToken }
-        let credential = String(parts[1])
+        let token = String(parts[1])
+        if let key, !SecretComparison.isEqual(key, token) { throw Self.invalidToken }
+        return token
+    }
+
+    private func identified(_ head: HTTPRequest, _ ticket: TicketUse?) throws(ProblemDetails) -> Answer {
+        if let ticket, head.headerFields[.authorization] == nil { return admitted(by: ticket) }
+        let credential = try credential(head)
         if let adminToken, SecretComparison.isEqual(credential, adminToken) {
             return .caller(Caller(reach: .everybody, credential: "admin"))
         }

@@ -90,7 +90,7 @@ struct EnvelopeMiddleware: RouterMiddleware {
         }
         let language = ProblemLanguage(request)
         var response = Response(
-            problem.translated(to: language), isOpenAI: request.uri.path.hasPrefix(OpenAIRoutes.prefix))
+            problem.translated(to: language), in: ProblemShape(path: request.uri.path), requestID: context.requestID)
         response.headers[.contentLanguage] = language.rawValue
         response.addVary("Accept-Language")
         return response
@@ -98,6 +98,7 @@ struct EnvelopeMiddleware: RouterMiddleware {
 
     private func finish(_ response: inout Response, request: Request, context: APIContext) {
         response.headers[.requestID] = context.requestID
+        if ProblemShape(path: request.uri.path) == .anthropic { response.headers[.anthropicRequestID] = context.requestID }
         if let rate = context.notes.rate {
             response.headers[.rateLimitPolicy] = "\(rate.limit);w=60"
             response.headers[.rateLimitLimit] = "\(rate.limit)"

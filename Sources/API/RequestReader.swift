@@ -12,12 +12,18 @@ extension Request {
     /// The JSON body.
     /// - Throws: 415 for another content type, 413 beyond `maxBytes`, 400 `invalid_json` with the place of the fault.
     func json(maxBytes: Int) async throws -> JSON {
+        try JSON.parse(try await jsonBytes(maxBytes: maxBytes), limits: JSON.Limits(maxBytes: maxBytes))
+    }
+
+    /// The same before it is read as JSON.
+    /// - Throws: 415, 413; 400 `invalid_json` for an empty body.
+    func jsonBytes(maxBytes: Int) async throws -> [UInt8] {
         try checkContentType()
         let buffer = try await collected(maxBytes)
         guard buffer.readableBytes > 0 else {
             throw ProblemDetails(status: 400, code: "invalid_json", detail: "the body is empty; it must be JSON")
         }
-        return try JSON.parse(Array(buffer.readableBytesView), limits: JSON.Limits(maxBytes: maxBytes))
+        return Array(buffer.readableBytesView)
     }
 
     /// For calls that take no body: an empty one, or the empty JSON object that some clients cannot leave out.

@@ -29,17 +29,17 @@ extension Response {
 
     static var noContent: Response { Response(status: .noContent) }
 
-    /// - Parameter isOpenAI: in the shape OpenAI's clients read.
-    init(_ problem: ProblemDetails, isOpenAI: Bool = false) {
+    /// - Parameter shape: as the clients of the path read problems.
+    init(_ problem: ProblemDetails, in shape: ProblemShape = .own, requestID: String? = nil) {
         var headers: HTTPFields = [:]
         if let seconds = problem.retryAfter { headers[.retryAfter] = "\(max(1, seconds))" }
         if let challenge = problem.challenge { headers[.wwwAuthenticate] = challenge }
         if !problem.allow.isEmpty { headers[.allow] = problem.allow.joined(separator: ", ") }
-        if isOpenAI {
-            // Their clients try a failed call again by themselves; a job that has failed would be made anew.
+        if shape != .own {
+            // Their clients try a failed call again by themselves: each try would make another job.
             if problem.jobID != nil { headers[.shouldRetry] = "false" }
-            self = .json(
-                problem.openAIError, status: HTTPResponse.Status(code: problem.openAIStatus), headers: headers)
+            let body = shape == .openAI ? problem.openAIError : problem.anthropicError(requestID: requestID)
+            self = .json(body, status: HTTPResponse.Status(code: problem.openAIStatus), headers: headers)
             return
         }
         self = .text(
@@ -91,5 +91,17 @@ struct EntityTags {
     /// Weak comparison: whether the tag is one of these, weak or strong.
     func matches(_ tag: String) -> Bool {
         isAny || tags.contains(tag.hasPrefix("W/") ? tag.dropFirst(2) : tag[...])
+    }
+}
+
+/// How the clients of a path read problems.
+enum ProblemShape: Sendable, Hashable {
+    /// RFC 9457.
+    case own
+    case openAI, anthropic
+
+    init(path: String) {
+        let isAnthropic = path == AnthropicRoutes.prefix || path.hasPrefix(AnthropicRoutes.prefix + "/")
+        self = isAnthropic ? .anthropic : path.hasPrefix(OpenAIRoutes.prefix) ? .openAI : .own
     }
 }

@@ -6,7 +6,7 @@ import TextFormats
 public enum ClientInstructions {
     public static let key = "instructions"
     /// Characters in all.
-    public static let maximum = 16_000
+    public static let maximum = 96_000
     private static let piece = 2_000
 
     /// - Returns: nothing for an empty text; a text beyond the bound makes a metadata value the job's reader refuses.

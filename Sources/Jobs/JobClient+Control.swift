@@ -28,6 +28,16 @@ extension JobClient {
         try known(try spoolCall(id) { () throws(SpoolError) in try spool.retry(id) })
     }
 
+    /// Removes a job that has ended, with its record. An idempotency key that stands for it is free again.
+    /// - Throws: `conflict` when it has not ended; `lock_timeout` while another call holds it; `storage`.
+    public func remove(_ id: JobID) throws(JobError) {
+        guard let view = try view(id) else { return }
+        guard view.state.isFinal else { throw JobError(.conflict, "the job has not ended", jobID: id) }
+        guard try spoolCall(id, { () throws(SpoolError) in try spool.erase(id) }) else {
+            throw JobError(.lockTimeout, "the job's record is in use; try again", jobID: id)
+        }
+    }
+
     /// Whether every submission is refused because too many jobs wait.
     /// - Throws: `storage`.
     public func isQueueFull() throws(JobError) -> Bool { try census.isFull(totalLimit: options.totalWaitingLimit) }

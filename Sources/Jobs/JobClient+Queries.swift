@@ -24,6 +24,31 @@ extension JobClient {
         return view
     }
 
+    /// The request that an idempotency key stands for; nil: the key is free, or its job has been removed.
+    /// - Throws: `user_not_found`, `storage`.
+    public func request(key: String, route: String, of user: UserID) throws(JobError) -> JobRequest? {
+        let name = IdempotencyKeys.name(
+            user: user, incarnation: try config(of: user).incarnation, route: route, key: key)
+        guard let entry = try keys.entry(name) else { return nil }
+        return try request(entry.id)
+    }
+
+    /// The request of a job, from its job file; nil: it has been removed, or cannot be read any more.
+    /// - Throws: `storage`.
+    public func request(_ id: JobID) throws(JobError) -> JobRequest? {
+        guard let payload = try spoolCall(id, { () throws(SpoolError) in try spool.payload(id) }) else { return nil }
+        // An unreadable file: `check` names it, and the job's record still tells its state.
+        return try? AdmittedJob(payload: payload, now: now()).request
+    }
+
+    /// Whether the session has a job that has not ended.
+    /// - Throws: `user_not_found`, `storage`.
+    public func isBusy(_ session: SessionID, of user: UserID) throws(JobError) -> Bool {
+        let incarnation = try config(of: user).incarnation
+        guard let key = OrderKey(session.orderKey(user: user, incarnation: incarnation)) else { return false }
+        return try !spoolCall(nil) { () throws(SpoolError) in try spool.liveJobs(orderKey: key) }.isEmpty
+    }
+
     /// The time until which a waiting job must have been begun.
     private static func expiry(of record: JobRecord) -> Date? {
         guard record.state == .queued, record.run == 1 else { return nil }

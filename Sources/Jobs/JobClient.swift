@@ -18,6 +18,8 @@ public struct JobClientOptions: Sendable {
     public var userWaitingLimit: @Sendable (UserID) -> Int
     /// Waiting jobs there may be in all; 0: no limit.
     public var totalWaitingLimit: Int
+    /// Bytes of a message in UTF-8; a stored job may have more, from a time with another bound.
+    public var messageBytes = 64 << 10
     /// The provider account a job will use, `[a-z0-9_-]{1,16}`: what a 429 of that provider holds back.
     public var holdKey: @Sendable (JobRequest) -> String
     /// Whether the user's account and budget allow one more job; nil: they do. Asked for jobs that are not there yet.
@@ -101,6 +103,10 @@ public final class JobClient: Sendable {
     func submit(
         _ request: JobRequest, source: JobSource, route: String?, proposedID: JobID? = nil, in batch: BatchRun?
     ) throws(JobError) -> SubmittedJob? {
+        if let message = request.message, message.utf8.count > options.messageBytes {
+            let detail = "must have at most \(options.messageBytes) bytes in UTF-8, has \(message.utf8.count)"
+            throw JobError(FieldError(field: "message", detail: detail))
+        }
         let config = try config(of: request.userID)
         let incarnation = config.incarnation
         var draft = JobDraft(
@@ -226,7 +232,7 @@ public final class JobClient: Sendable {
         try spoolCall(id) { () throws(SpoolError) in try spool.record(id) } != nil
     }
 
-    private func config(of user: UserID) throws(JobError) -> UserConfig {
+    func config(of user: UserID) throws(JobError) -> UserConfig {
         do {
             return try configs.get(user)
         } catch {

@@ -57,7 +57,7 @@ public struct JobRequest: Sendable, Hashable {
     public internal(set) var userID: UserID
     /// The conversation; chats always have one.
     public internal(set) var sessionID: SessionID?
-    /// 1–10,000 characters; chats always have one.
+    /// 1–262,144 characters, and no more bytes than `JobClientOptions.messageBytes` when it is submitted; chats always have one.
     public internal(set) var message: String?
     /// Reports always have one.
     public internal(set) var reportType: ReportType?

@@ -10,7 +10,8 @@ struct JobRequestReader {
     let now: Date
     let allowAnyID: Bool
 
-    static let maxMessage = 10_000
+    /// The most that `limits.message_kb` can allow.
+    static let maxMessage = 256 << 10
     static let maxPrompt = 10_000
     static let maxFocusAreas = 50
     static let maxFocusArea = 200

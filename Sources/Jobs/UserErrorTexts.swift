@@ -82,6 +82,10 @@ public enum UserErrorTexts {
         "session_full": (
             "This conversation is full. Begin a new one, or delete this one.", "这个对话已满。请开始新的对话，或删除这个对话。"
         ),
+        "history_missing": (
+            "The earlier messages of this conversation are no longer there. Send them again, or begin a new conversation.",
+            "这个对话之前的消息已不存在。请重新发送，或开始新的对话。"
+        ),
         "expired": ("The request was not begun in time.", "这次请求没有在规定的时间内开始处理。"),
         "cancelled": ("The request was cancelled.", "这次请求已取消。"),
         "crash_loop": (

@@ -226,7 +226,11 @@ extension JobSpool {
         let folder: Folder = try queuedPath(name) != nil ? .queued : name.isDead ? .dead : .running
         try erase(name, in: folder, &held)
         guard held == 0 else { return false }
-        try stored(id) { () throws(FileError) in try removeIfThere(layout.donePath(name)) }
+        try stored(id) { () throws(FileError) in
+            try removeIfThere(layout.donePath(name))
+            // No replay of the log may bring the job back.
+            try log?.checkpoint()
+        }
         return true
     }
 

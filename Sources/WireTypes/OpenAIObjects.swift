@@ -167,11 +167,17 @@ extension ProblemDetails {
     /// The same problem in the shape OpenAI's clients read. A wrong field is a bad request there.
     public var openAIError: JSON {
         var error: JSONObject = [
-            "message": .string(detail), "type": .string(openAIType), "param": JSON(field), "code": .string(code),
+            "message": .string(namedDetail), "type": .string(openAIType), "param": JSON(field), "code": .string(code),
         ]
         // A member of ours: their clients pass it on as it is.
         if let jobID { error["job_id"] = .string(jobID) }
         return ["error": .object(error)]
+    }
+
+    /// The detail, beginning with the parameter where it does not name it.
+    var namedDetail: String {
+        guard let field, !field.isEmpty, !detail.contains(field) else { return detail }
+        return "\(field): \(detail)"
     }
 
     public var openAIStatus: Int { status == 422 ? 400 : status }

@@ -104,7 +104,12 @@ private struct Row: Sendable, CustomTestStringConvertible {
         Row(call: "POST /v1/responses", codes: [401, 401, 200, 200, 403, 200]) {
             ["model": "nanobot", "user": .string($0), "input": "hi", "background": true]
         },
-        .read("GET /v1/responses/{response_id}"), .write("POST /v1/responses/{response_id}/cancel", 200),
+        Row(call: "POST /v1/messages", codes: [401, 401, 504, 504, 403, 504]) {
+            ["model": "nanobot", "metadata": ["user_id": .string($0)], "messages": [["role": "user", "content": "hi"]]]
+        },
+        .read("GET /v1/responses/{response_id}"), .read("GET /v1/responses/{response_id}/input_items"),
+        // The response has not ended.
+        .write("DELETE /v1/responses/{response_id}", 409), .write("POST /v1/responses/{response_id}/cancel", 200),
     ]
 }
 
@@ -155,7 +160,7 @@ private struct Row: Sendable, CustomTestStringConvertible {
             var path = parts[1].replacingOccurrences(of: "{user_id}", with: user)
             if path == "/schedule" || path == "/jobs", parts[0] == "GET" { path += "?user_id=\(user)" }
             if path.hasSuffix("/file") { path += "?path=data/x.json" }
-            if path == "/v1/chat/completions" { path += "?wait=0" }
+            if path == "/v1/chat/completions" || path == "/v1/messages" { path += "?wait=0" }
             let kind = path.hasSuffix("/retry") ? "dead" : path.hasSuffix("/events") ? "done" : "waiting"
             let job = absent ? "\(JobID.make(now: Date()))" : values[kind]!
             path = path.replacingOccurrences(of: "{job_id}", with: job)

@@ -98,27 +98,23 @@ import WireTypes
         #expect(reply.header("x-session-id") == job?.sessionID?.rawValue)
     }
 
-    @Test("a conversation sent again as a whole is one session; instructions go along and are kept apart")
+    @Test("the messages in front of the question go along as its history; instructions are kept apart")
     func conversation() async throws {
-        let first = try await answered(
-            "/v1/chat/completions",
-            Self.chat([
-                "messages": [["role": "system", "content": "Be brief."], ["role": "user", "content": "hello"]]
-            ]))
         let parts: JSON = [["type": "text", "text": "and"], ["type": "text", "text": "now?"]]
-        let second = try await answered(
+        let call: JSON = ["id": "c1", "type": "function", "function": ["name": "look", "arguments": "{}"]]
+        let (_, job) = try await answered(
             "/v1/chat/completions",
             Self.chat([
                 "messages": [
                     ["role": "system", "content": "Be brief."], ["role": "user", "content": "hello"],
-                    ["role": "assistant", "content": "Hi."], ["role": "user", "content": parts],
+                    ["role": "assistant", "content": .null, "tool_calls": [call]],
+                    ["role": "tool", "tool_call_id": "c1", "content": "seen"],
+                    ["role": "assistant", "content": "Hi."], ["role": "developer", "content": "Be kind."],
+                    ["role": "user", "content": parts],
                 ], "metadata": ["app": "x"],
             ]))
-        #expect(first.1?.sessionID == second.1?.sessionID)
-        #expect(second.1?.message == "and\nnow?")
-        #expect(second.1?.metadata == ["app": "x", "instructions": "Be brief."])
-        let other = try await answered("/v1/chat/completions", Self.chat())
-        #expect(other.1?.sessionID != first.1?.sessionID)
+        #expect(job?.message == "and\nnow?")
+        #expect(job?.metadata == ["app": "x", "instructions": "Be brief.\n\nBe kind.", "history": "4"])
     }
 
     @Test(
@@ -145,9 +141,20 @@ import WireTypes
             (["messages": [["role": "wizard", "content": "x"]]], 400, "messages[0].role"),
             (["messages": [["role": "user"]]], 400, "messages[0].content"),
             (["messages": [["role": "user", "content": [["type": "image_url"]]]]], 400, "messages[0].content[0]"),
-            (["messages": [["role": "user", "content": ""]]], 400, "messages"),
+            (["messages": [["role": "user", "content": " "]]], 400, "messages[0].content"),
+            (["messages": [["role": "user", "content": .string(String(repeating: "z", count: 65_537))]]], 400, "messages[0].content"),
+            (
+                ["messages": [["role": "system", "content": .string(String(repeating: "z", count: 65_537))], ["role": "user", "content": "q"]]],
+                400, "messages[0].content"
+            ),
+            (["messages": [["role": "user", "content": "q"], ["role": "assistant", "content": "begun"]]], 400, "messages"),
+            (
+                ["messages": [["role": "tool", "tool_call_id": "x", "content": "1"], ["role": "user", "content": "q"]]], 400,
+                "messages[0].tool_call_id"
+            ),
+            (["messages": [1]], 400, "messages[0]"),
             (["model": "gpt-9"], 404, "model"), (["model": .null], 400, "model"), (["user": .null], 400, "user"),
-            (["stream": "yes"], 400, "stream"), (["metadata": ["a": 1]], 400, "metadata"),
+            (["stream": "yes"], 400, "stream"), (["metadata": ["a": 1]], 400, "metadata.a"),
             (["user": "nobody"], 404, ""), (["user": "No User"], 404, ""),
         ] as [(JSONObject, Int, String)])
     func refusals(more: JSONObject, status: Int, field: String) async throws {
@@ -262,6 +269,59 @@ import WireTypes
             let cancelled = try await http.send("POST", "/v1/responses/\(nextID)/cancel")
             #expect(try cancelled.json["status"] == "cancelled")
             #expect(try await http.get("/v1/responses/resp_nothing").json["error"]?["code"] == "response_not_found")
+        }
+    }
+
+    @Test("a response that has ended can be deleted, with its record; one that has not is cancelled first")
+    func deleting() async throws {
+        try await served { fixture, http in
+            let made = try await http.send(
+                "POST", "/v1/responses", json: ["model": "nanobot", "user": "alice", "input": "hello", "background": true])
+            let id = try #require(try made.json["id"]?.string)
+            let job = try #require(OpenAIAnswer.jobID(inResponse: id).flatMap { JobID($0) })
+            #expect(try await http.send("DELETE", "/v1/responses/\(id)").status == 409)
+            try fixture.work(job) { _, _ in .complete(["response": "Hi.", "model": "offline"]) }
+            let gone = try await http.send("DELETE", "/v1/responses/\(id)")
+            #expect(try gone.json == ["id": .string(id), "object": "response", "deleted": true])
+            for path in ["/v1/responses/\(id)", "/v1/responses/\(id)/input_items", "/jobs/\(job)"] {
+                #expect(try await http.get(path).status == 404, "\(path)")
+            }
+            #expect(try await http.send("DELETE", "/v1/responses/\(id)").status == 404)
+        }
+    }
+
+    @Test(
+        "a response's input is listed in pages, the newest first unless asked otherwise",
+        arguments: [
+            ("", ["hello", "answered", "before"]), ("?order=asc", ["before", "answered", "hello"]),
+            ("?limit=1", ["hello"]), ("?order=asc&limit=2", ["before", "answered"]),
+        ])
+    func inputItems(query: String, texts: [String]) async throws {
+        try await served { _, http in
+            let made = try await http.send(
+                "POST", "/v1/responses", json: ["model": "nanobot", "user": "alice", "input": "hello", "background": true])
+            let path = "/v1/responses/\(try #require(try made.json["id"]?.string))/input_items"
+            let list = try await http.get(path + query).json
+            let data = try #require(list["data"]?.array)
+            #expect(data.compactMap { $0["content"]?[0]?["text"]?.string } == texts)
+            #expect(list["has_more"] == .bool(texts.count < 3))
+            #expect(list["first_id"] == data.first?["id"] && list["last_id"] == data.last?["id"])
+            let order = query.contains("asc") ? "asc" : "desc"
+            let rest = try await http.get("\(path)?order=\(order)&after=\(try #require(data[0]["id"]?.string))").json
+            #expect(rest["data"]?.array?.count == 2)
+            for wrong in ["?order=up", "?limit=0", "?limit=101"] { #expect(try await http.get(path + wrong).status == 400, "\(wrong)") }
+            #expect(try await http.get(path + "?after=nothing").status == 404)
+        }
+    }
+
+    @Test("a response whose messages are no longer kept says so")
+    func forgottenInput() async throws {
+        try await served { _, http in
+            let made = try await http.send(
+                "POST", "/v1/responses", json: ["model": "nanobot", "user": "alice", "input": "FORGOTTEN", "background": true])
+            let reply = try await http.get("/v1/responses/\(try #require(try made.json["id"]?.string))/input_items")
+            #expect(reply.status == 404)
+            #expect(try reply.json["error"]?["code"] == "input_not_found")
         }
     }
 

@@ -68,7 +68,7 @@ final class ServiceFixture: Sendable {
     var services: APIServices {
         APIServices(
             accounts: accounts, configs: configs, workspaces: workspaces, budgets: budgets, tokens: tokens,
-            jobs: jobs, watcher: watcher, scheduler: scheduler, conversations: shelf, skills: shelf, reports: shelf, status: shelf,
+            jobs: jobs, watcher: watcher, scheduler: scheduler, conversations: shelf, clientConversations: StubConversations(jobs: jobs), skills: shelf, reports: shelf, status: shelf,
             models: ModelDirectory(names: ["offline", "openai/m"], since: Date()) { name in
                 name.hasPrefix("openai/") || name == "offline" ? nil : "there is no model \"\(name)\""
             })
@@ -308,4 +308,23 @@ final class StubShelf: ConversationDirectory, SkillDirectory, ReportLibrary, Ser
 
     func isSchedulerRunning() -> Bool { true }
     func metricsText() -> String { "nanobot_jobs_queued 0\n" }
+}
+
+/// Puts each question into the session it names, or into one of its own; keeps no history.
+struct StubConversations: ClientConversations {
+    let jobs: JobClient
+
+    func submit(
+        _ conversation: ClientConversation, route: String, job: @escaping (ConversationPlace) throws -> JobRequest
+    ) throws -> (job: JobRequest, submitted: SubmittedJob) {
+        let own = try SessionID("v1-\(UUID().uuidString.lowercased())")
+        let session = conversation.session ?? conversation.previous?.session ?? own
+        let job = try job(ConversationPlace(session: session, metadata: ["history": "\(conversation.history.count)"]))
+        return (job, try jobs.submit(job, source: .api, route: route))
+    }
+
+    func input(of job: JobRequest) throws -> [JSON]? {
+        guard let message = job.message, message != "FORGOTTEN" else { return nil }
+        return [["role": "user", "content": "before"], ["role": "assistant", "content": "answered"], ["role": "user", "content": .string(message)]]
+    }
 }

@@ -98,9 +98,10 @@ struct JobRequestTests {
     }
 
     @Test(
-        "a message has up to 10,000 characters, whatever their size in bytes",
+        "a stored message has up to 262,144 characters; a setting bounds the bytes of a new one",
         arguments: [
-            ("a", 10_000, true), ("中", 10_000, true), ("😀", 10_000, true), ("a", 10_001, false), ("中", 10_001, false),
+            ("a", 10_001, true), ("😀", 10_000, true), ("a", 262_144, true), ("中", 262_144, true), ("a", 262_145, false),
+            ("中", 262_145, false),
         ])
     func messageLength(character: String, count: Int, isValid: Bool) throws {
         let text = #"{"kind":"chat","user_id":"demo","message":"\#(String(repeating: character, count: count))"}"#

@@ -14,7 +14,7 @@ struct TurnRecord {
 
     func replay() throws(AgentError) -> SessionStore.Replay {
         guard let store else { return SessionStore.Replay() }
-        return try store.replay(turn.session, excluding: turn.jobID)
+        return try store.replay(turn.session, excluding: turn.jobID, through: turn.follows)
     }
 
     /// Appends the user's own words and the messages that last, in one durable write.

@@ -42,7 +42,7 @@ extension SessionFile {
         // A token has at least one byte.
         var size = 0
         var wanted: [UInt8]?
-        for line in bytes[..<wholeSize(bytes)].split(separator: UInt8(ascii: "\n")).reversed() {
+        for line in wholeLines(bytes).reversed() where !ClientHistory.isLine(line) {
             if isMeta(line) {
                 // A line that cannot be read says neither.
                 let json = try? JSON.parse(Array(line))
@@ -61,12 +61,14 @@ extension SessionFile {
     /// - Returns: nil: nothing is due.
     func backlog(_ rule: BacklogRule) -> SessionBacklog? {
         let start = firstOpen
-        let closed = entries.count - current.count
-        if closed > start {
-            return SessionBacklog(entries: Array(entries[start..<closed]), summary: nil, isClosed: true)
+        if closedCount > start {
+            return SessionBacklog(entries: Array(entries[start..<closedCount]), summary: nil, isClosed: true)
         }
         let open = entries[start...]
         guard open.count >= rule.messages || TokenEstimate.tokens(open.lazy.map(\.message)) >= rule.tokens else { return nil }
+        // Turns in front of a change to a client's history: their summary is of no use to the turns behind it.
+        let left = entries.count - current.count
+        if left > start { return SessionBacklog(entries: Array(entries[start..<left]), summary: nil, isClosed: true) }
         var end = entries.endIndex
         var tokens = 0
         while end > start, entries.endIndex - end < rule.keptMessages, tokens < rule.keptTokens {

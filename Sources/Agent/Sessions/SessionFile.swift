@@ -1,7 +1,7 @@
 // Reads the bytes of sessions/<session>.jsonl: one JSON object a line, the first {"t":"meta","session_id","created_at",
-// "title"}; later meta lines replace what they name, and one with "reset" begins the conversation anew: what stands before
-// it is history that no model is shown. Pure. Nothing makes it fail: a line it cannot read is counted, and what stands
-// after the last newline was never acknowledged.
+// "title"}; later meta lines replace what they name. One with "reset" ends the conversation: no model is shown what is before
+// it. One with "based_on" ends it too: the next turn goes on from a client's history (`ClientHistory`). Pure. Nothing makes it
+// fail: a line it cannot read is counted, and what stands after the last newline was never acknowledged.
 import Foundation
 import Providers
 import TextFormats
@@ -14,24 +14,33 @@ struct SessionFile: Sendable {
     private(set) var summary: String?
     /// In the order of the file, each id once, without what a later whole turn of the same job replaces.
     private(set) var entries: [SessionEntry] = []
-    /// Those since the conversation was last begun anew.
+    /// Those since the last reset or the last change to a client's history.
     private(set) var current: [SessionEntry] = []
-    /// How many entries had been read when the last reset was.
+    /// How many entries had been read when that was.
+    private var beforeCurrent = 0
+    /// Entries in front of the last reset.
+    private(set) var closedCount = 0
     private var beforeReset = 0
+    /// The history that `current` goes on from, and whether its line is missing or damaged.
+    private(set) var base: ClientHistory?
+    private(set) var lacksBase = false
+    private var baseDigest: String?
     private(set) var badLines = 0
     /// Id of the last entry that the history has.
     private(set) var consolidated: String?
 
     private static let newline = UInt8(ascii: "\n")
     /// Messages and the members of one meta line are bounded far below this.
-    private static let lineLimits = JSON.Limits(maxBytes: 16 << 20)
+    static let lineLimits = JSON.Limits(maxBytes: 16 << 20)
 
     /// Lines in front of a replay that were not read although no summary has them.
     private(set) var unreadLines = 0
 
     init(_ bytes: [UInt8]) {
-        for line in Self.wholeLines(bytes) { read(line) }
+        let lines = Self.wholeLines(bytes)
+        for line in lines where !ClientHistory.isLine(line) { read(line) }
         removeRepeated()
+        readBase(lines)
     }
 
     /// Reads what a new turn needs: the meta lines, and the messages behind the last one that the history has.
@@ -42,22 +51,26 @@ struct SessionFile: Sendable {
         let beyond = max(0, lines.count - start - Self.replayLines)
         let first = start + (beyond + Self.replayStep - 1) / Self.replayStep * Self.replayStep
         unreadLines = first - start
-        for (index, line) in lines.enumerated() where index >= first || Self.isMeta(line) { read(line) }
+        for (index, line) in lines.enumerated() where index >= first || Self.isMeta(line) {
+            if !ClientHistory.isLine(line) { read(line) }
+        }
         removeRepeated()
+        readBase(lines)
     }
 
     /// Lines read for a replay at most, and lines that are left unread at once beyond them.
     private static let replayLines = 2_000
     private static let replayStep = 500
 
-    /// The line of the last message that the history has, or of the last reset if that came later; 0 where there is neither.
+    /// The line of the last message that the history has, or of the last reset or change to a client's history if that came later;
+    /// 0 where there is none of these.
     private static func replayStart(_ lines: [ArraySlice<UInt8>]) -> Int {
         var wanted: [UInt8]?
         for index in lines.indices.reversed() {
             if isMeta(lines[index]) {
                 // A line that cannot be read says neither.
                 guard wanted == nil, let json = try? JSON.parse(Array(lines[index]), limits: lineLimits) else { continue }
-                if json["reset"] != nil { return index }
+                if json["reset"] != nil || json["based_on"] != nil { return index }
                 if let id = json["consolidated"]?.string { wanted = beginning(of: id) }
             } else if let wanted, lines[index].starts(with: wanted) {
                 return index
@@ -100,7 +113,7 @@ struct SessionFile: Sendable {
         ]
     }
 
-    private static func wholeLines(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] {
+    static func wholeLines(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] {
         bytes[..<wholeSize(bytes)].split(separator: newline)
     }
 
@@ -129,14 +142,30 @@ struct SessionFile: Sendable {
         if let text = json["title"]?.string { title = text.isEmpty ? nil : text }
         if let id = json["consolidated"]?.string { consolidated = id }
         if let text = json["summary"]?.string { summary = text }
-        guard json["reset"] != nil else { return }
-        beforeReset = entries.count
+        let digest = json["based_on"]?.string
+        guard json["reset"] != nil || digest != nil else { return }
+        beforeCurrent = entries.count
+        if digest == nil { beforeReset = entries.count }
+        baseDigest = digest
         summary = nil
     }
 
     private mutating func removeRepeated() {
-        let old = Set(entries.prefix(beforeReset).map(\.id))
-        defer { current = entries.filter { !old.contains($0.id) } }
+        let old = Set(entries.prefix(beforeCurrent).map(\.id))
+        let closed = Set(entries.prefix(beforeReset).map(\.id))
         entries = SessionOrder.arranged(entries)
+        current = entries.filter { !old.contains($0.id) }
+        closedCount = entries.count { closed.contains($0.id) }
+    }
+
+    private mutating func readBase(_ lines: [ArraySlice<UInt8>]) {
+        guard let baseDigest else { return }
+        base = Self.history(baseDigest, in: lines)
+        lacksBase = base == nil
+    }
+
+    /// The client's history of this digest, if the file has it whole.
+    static func history(_ digest: String, in lines: [ArraySlice<UInt8>]) -> ClientHistory? {
+        lines.last { ClientHistory.isLine($0, of: digest) }.flatMap(ClientHistory.init(line:))
     }
 }

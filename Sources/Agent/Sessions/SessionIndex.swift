@@ -58,6 +58,7 @@ struct SessionIndex: Sendable {
     }
 
     private mutating func read(_ bytes: [UInt8], at line: Range<Int>) {
+        if ClientHistory.isLine(bytes[...]) { return }
         guard let json = Self.json(bytes) else {
             badLines += 1
             return

@@ -16,7 +16,7 @@ public final class SessionStore: Sendable {
     private static let readBytes = 128 << 20
 
     private let workspace: Workspace
-    private var directory: SealedDirectory { workspace.directory }
+    var directory: SealedDirectory { workspace.directory }
 
     public init(workspace: Workspace) { self.workspace = workspace }
 
@@ -33,14 +33,25 @@ public final class SessionStore: Sendable {
         var asked: Date?
     }
 
-    /// - Parameter job: entries of this job are left out: it is about to make them (again).
-    func replay(_ session: SessionID, excluding job: String) throws(AgentError) -> Replay {
-        guard let bytes = try read(path(session)) else { return Replay() }
+    /// - Parameters:
+    ///   - job: entries of this job are left out: it is about to make them (again).
+    ///   - last: the job whose answer the turn follows: entries of later ones are left out too. nil, or a job whose entries are
+    ///     only in a summary: none are.
+    /// - Throws: also `history_missing`.
+    func replay(_ session: SessionID, excluding job: String, through last: String? = nil) throws(AgentError) -> Replay {
+        guard let bytes = try read(path(session)) else {
+            if last != nil { throw Self.missingHistory(session) }
+            return Replay()
+        }
         guard bytes.count < Self.maxBytes else { throw Self.full(session, bytes.count) }
         let file = SessionFile(replaying: bytes)
-        let older = StoppedTurn.closed(file.open.filter { $0.jobID != job })
+        if file.lacksBase { throw Self.missingHistory(session) }
+        var open = file.open
+        if let last, let end = open.lastIndex(where: { $0.jobID == last }) { open = open[...end] }
+        let older = StoppedTurn.closed(open.filter { $0.jobID != job })
         return Replay(
-            messages: ReplayWindow.messages(older), summary: file.summary, badLines: file.badLines, hidden: file.unreadLines,
+            messages: ReplayWindow.paired((file.base?.messages ?? []) + ReplayWindow.messages(older)), summary: file.summary,
+            badLines: file.badLines, hidden: file.unreadLines,
             asked: file.open.first { $0.jobID == job && $0.isQuestion }?.time)
     }
 
@@ -265,9 +276,9 @@ public final class SessionStore: Sendable {
 
     // MARK: - Files
 
-    private func path(_ session: SessionID) -> String { "\(Workspace.sessions)/\(session.fileName)" }
+    func path(_ session: SessionID) -> String { "\(Workspace.sessions)/\(session.fileName)" }
 
-    private func read(_ path: String) throws(AgentError) -> [UInt8]? {
+    func read(_ path: String) throws(AgentError) -> [UInt8]? {
         do {
             return try directory.read(path, maxBytes: Self.readBytes)
         } catch {
@@ -293,7 +304,7 @@ public final class SessionStore: Sendable {
     }
 
     /// The file's whole lines, after cutting a torn last one. Under the lock.
-    private func trimmed(_ session: SessionID) throws(AgentError) -> [UInt8] {
+    func trimmed(_ session: SessionID) throws(AgentError) -> [UInt8] {
         guard let bytes = try read(path(session)) else { return [] }
         let size = SessionFile.wholeSize(bytes)
         guard size < bytes.count else { return bytes }
@@ -305,7 +316,7 @@ public final class SessionStore: Sendable {
         return Array(bytes[..<size])
     }
 
-    private func write(_ lines: [JSON], to session: SessionID, isDurable: Bool = true) throws(AgentError) {
+    func write(_ lines: [JSON], to session: SessionID, isDurable: Bool = true) throws(AgentError) {
         let bytes = lines.flatMap { $0.bytes() + [UInt8(ascii: "\n")] }
         do {
             try directory.append(path(session), bytes, durable: isDurable)
@@ -314,7 +325,7 @@ public final class SessionStore: Sendable {
         }
     }
 
-    private func locked<Value>(
+    func locked<Value>(
         _ doing: String, _ body: () throws(AgentError) -> Value
     ) throws(AgentError) -> Value {
         do {
@@ -330,7 +341,7 @@ public final class SessionStore: Sendable {
 
     // MARK: - Summaries
 
-    private static func notFound(_ session: SessionID) -> AgentError {
+    static func notFound(_ session: SessionID) -> AgentError {
         AgentError(code: "session_not_found", detail: "there is no session \"\(session)\"", isRetryable: false)
     }
 
@@ -340,7 +351,7 @@ public final class SessionStore: Sendable {
             isRetryable: false)
     }
 
-    private static func title(from text: String) -> String? {
+    static func title(from text: String) -> String? {
         let line = text.split(whereSeparator: \.isNewline).first ?? ""
         let clean = line.trimmingCharacters(in: .whitespaces)
         guard !clean.isEmpty else { return nil }

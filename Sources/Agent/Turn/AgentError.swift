@@ -6,8 +6,8 @@ import Providers
 /// Why a turn, or an operation on a session or on memory, did not succeed.
 public struct AgentError: Error, Sendable, CustomStringConvertible {
     /// Stable snake_case. From this room: `cancelled`, `timeout`, `drained`, `storage`, `lock_timeout`, `journal`, `journal_corrupt`,
-    /// `context_length_exceeded`, `session_not_found`, `session_full`, `message_not_found`, `memory_full`, `invalid_text`,
-    /// `internal_state`; besides these the provider's own codes (`rate_limited`, `quota`, `authentication`, …).
+    /// `context_length_exceeded`, `session_not_found`, `session_full`, `history_missing`, `message_not_found`, `memory_full`,
+    /// `invalid_text`, `internal_state`; besides these the provider's own codes (`rate_limited`, `quota`, `authentication`, …).
     public var code: String
     /// What happened and what to do about it.
     public var detail: String

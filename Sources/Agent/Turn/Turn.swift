@@ -38,6 +38,8 @@ public struct Turn: Sendable {
     public var isLastAttempt = false
     /// The instructions of the client application for this answer. They are not stored. Empty: none.
     public var clientInstructions = ""
+    /// The job whose answer the turn follows: the session's later messages are not shown to it. nil: the turn follows the last.
+    public var follows: String?
     /// Whether the provider is asked to deliver the text piece by piece.
     public var streams: Bool
 

@@ -28,6 +28,10 @@ struct ChatJobHandler: Sendable {
         }
         let words = words(of: job, setting)
         do throws(AgentError) {
+            if let digest = ClientHistoryReference(setting.request.metadata).stored {
+                try SessionStore(workspace: setting.workspace).base(
+                    session, on: digest, by: job.id.description, at: runner.now())
+            }
             try words.open(in: session, of: setting.workspace)
         } catch {
             return .failed(JobFailure(code: error.code, detail: error.detail, isRetryable: error.isRetryable), usage: nil)

@@ -62,6 +62,7 @@ struct TurnRunner: Sendable {
             ephemeralSession: plan.isEphemeral)
         turn.isSpawned = setting.source == .agent
         turn.isLastAttempt = job.attempt + 1 >= setting.request.maxAttempts
+        turn.follows = ClientHistoryReference(setting.request.metadata).follows
         turn.clientInstructions = ClientInstructions.text(in: setting.request.metadata)
         let account = TurnAccount(
             desk: budgets, job: turn.jobID, run: job.run, kind: plan.kind.rawValue, user: turn.user,

@@ -104,9 +104,26 @@ final class Housekeeper: Sendable {
             logger.error("order files are not removed", metadata: ["error": "\(error.detail)"])
         }
         do throws(TenantError) {
-            for user in try services.workspaces.list() { removeTaskSessions(of: user) }
+            for user in try services.workspaces.list() {
+                removeTaskSessions(of: user)
+                removeClientSessions(of: user)
+            }
         } catch {
-            logger.error("sessions of tasks are not removed", metadata: ["error": "\(error)"])
+            logger.error("old sessions are not removed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func removeClientSessions(of user: UserID) {
+        do {
+            guard try services.workspaces.exists(user) else { return }
+            let removed = try SessionStore(workspace: try services.workspaces.open(user)).removeClientSessions(
+                keeping: .max, changedBefore: services.spool.retentionLimit(days: services.settings.retentionDays)
+            ) { [client = services.client] in try client.isBusy($0, of: user) }
+            guard removed > 0 else { return }
+            services.logger.info("sessions of clients removed", metadata: ["user.id": "\(user)", "count": "\(removed)"])
+        } catch {
+            services.logger.error(
+                "sessions of clients are not removed", metadata: ["user.id": "\(user)", "error": "\(error)"])
         }
     }
 

@@ -148,6 +148,7 @@ public struct NanobotServer: Sendable {
         options.jwt = try services.settings.jwt?.verifier(home: services.home, environment: environment)
         options.hasTokens = hasTokens
         options.take(services.settings.server)
+        options.take(services.settings.messageBounds)
         options.take(budget)
         if options.maxConnections < services.settings.server.connections {
             services.logger.notice(
@@ -162,6 +163,7 @@ public struct NanobotServer: Sendable {
                 budgets: services.budgets, tokens: services.tokens, jobs: services.client, watcher: StatusWatcher(spool: services.spool),
                 scheduler: services.scheduler,
                 conversations: ConversationShelf(workspaces: services.workspaces, now: services.now),
+                clientConversations: services.clientConversations,
                 skills: services.skills,
                 reports: ReportShelf(workspaces: services.workspaces, renderer: services.renderer), status: state,
                 models: services.modelDirectory),
@@ -245,6 +247,12 @@ extension APIOptions {
 }
 
 extension APIOptions {
+    fileprivate mutating func take(_ bounds: MessageBounds) {
+        maxClientBodyBytes = bounds.request
+        maxHistoryBytes = bounds.history
+        maxInstructionBytes = bounds.instructions
+    }
+
     fileprivate mutating func take(_ budget: DescriptorBudget) {
         maxConnections = budget.connections
         blockingThreads = budget.blockingThreads

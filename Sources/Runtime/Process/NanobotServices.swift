@@ -66,18 +66,7 @@ public final class NanobotServices: Sendable {
             service: ServiceUsage(folder: home.usage, zone: settings.defaultTimezone, now: now),
             sharedFolder: home.openUsage, now: now)
         self.budgets = budgets
-        client = JobClient(
-            spool: spool, workspaces: workspaces, configs: configs,
-            options: JobClientOptions(
-                userWaitingLimit: { budgets.limits(of: $0).waiting }, totalWaitingLimit: settings.waitingInAll,
-                holdKey: { factory.holdKey(for: $0.model) },
-                refusal: { (request, source) throws(JobError) in
-                    let model = request.model ?? settings.model
-                    let window = factory.window(of: model)
-                    if let refusal = WindowRefusal.refusal(of: request, model: model, in: window) { return refusal }
-                    return try budgets.refusal(of: request, model: model, source: source, now: now())
-                }, holds: { holds.current() }),
-            now: now)
+        client = Self.client(spool, workspaces, configs, settings, factory, budgets, holds, now)
         scheduler = ReportScheduler(
             client: client, workspaces: workspaces, configs: configs,
             changes: ChangeMarks(folder: "\(home.workspaces)/.changed"), now: now, logger: logger)
@@ -86,6 +75,30 @@ public final class NanobotServices: Sendable {
             workspaces: workspaces, configs: configs, scheduler: scheduler, client: client, tokens: tokens)
         renderer = try ReportRenderer()
         toolbox = Self.toolbox(settings, environment: environment, logger: logger)
+    }
+
+    private static func client(
+        _ spool: JobSpool, _ workspaces: WorkspaceManager, _ configs: UserConfigManager, _ settings: Settings,
+        _ factory: ProviderFactory, _ budgets: BudgetDesk, _ holds: HoldBoard, _ now: @escaping @Sendable () -> Date
+    ) -> JobClient {
+        var options = JobClientOptions(
+            userWaitingLimit: { budgets.limits(of: $0).waiting }, totalWaitingLimit: settings.waitingInAll,
+            holdKey: { factory.holdKey(for: $0.model) },
+            refusal: { (request, source) throws(JobError) in
+                let model = request.model ?? settings.model
+                let window = factory.window(of: model)
+                if let refusal = WindowRefusal.refusal(of: request, model: model, in: window) { return refusal }
+                return try budgets.refusal(of: request, model: model, source: source, now: now())
+            }, holds: { holds.current() })
+        options.messageBytes = settings.messageBounds.message
+        return JobClient(spool: spool, workspaces: workspaces, configs: configs, options: options, now: now)
+    }
+
+    /// Where questions of clients that bring their conversation find their session.
+    var clientConversations: ClientConversationShelf {
+        ClientConversationShelf(
+            workspaces: workspaces, jobs: client, sessionsKept: settings.messageBounds.clientSessions,
+            sessionAge: Double(settings.retentionDays) * 86_400, logger: logger, now: now)
     }
 
     /// A server shares one log among its threads where the file system can be trusted with it; a command that does one

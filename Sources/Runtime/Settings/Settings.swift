@@ -28,6 +28,7 @@ public struct Settings: Sendable {
     public var userLimits = UserLimits()
     /// Waiting jobs there may be in all; 0: no limit.
     public var waitingInAll = 1_000_000
+    public var messageBounds = MessageBounds()
     /// What all users together may use: requests, tokens and cost; 0: no bound.
     public var serviceLimits = UsageLimits()
     /// By name; `nanobot set-plan` gives one to a user.

@@ -138,6 +138,7 @@ public struct SettingsReader: Sendable {
             try service.finish()
         }
         settings.waitingInAll = try limits.int("waiting", in: 0...10_000_000) ?? settings.waitingInAll
+        settings.messageBounds = try MessageBounds(&limits)
         try limits.finish()
     }
 

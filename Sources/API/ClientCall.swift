@@ -1,5 +1,5 @@
-// What a request in OpenAI's dialect asks for, read into a chat job. Pure. Failure: ProblemDetails or FieldError that names
-// the parameter. Decision 0013 says what is taken over and what cannot be.
+// What a client of another service's interface asks for, read into a chat job: the parameters that OpenAI's and Anthropic's interfaces
+// have in common. Pure. Failure: ProblemDetails or FieldError that names the parameter. Decision 0013 says what is taken over.
 
 import Foundation
 import HTTPTypes
@@ -10,7 +10,7 @@ import Tenants
 import TextFormats
 import WireTypes
 
-struct OpenAICall {
+struct ClientCall {
     /// Names the service's own default model.
     static let houseModel = "nanobot"
 
@@ -57,47 +57,22 @@ struct OpenAICall {
     /// The caller's own annotations: strings by name.
     func metadata() throws(FieldError) -> JSONObject {
         guard let value = value("metadata") else { return [:] }
-        guard let members = value.object, members.allSatisfy({ $0.value.string != nil }) else {
-            throw FieldError(field: "metadata", detail: "must be an object of strings")
+        guard let members = value.object else {
+            throw FieldError(field: "metadata", detail: "must be an object of strings, not \(value.kindName)")
         }
-        return members
-    }
-
-    /// What the service cannot do is refused, so that nobody takes an answer for what it is not. Sampling parameters and
-    /// bounds of the answer are the operator's, and passed over.
-    func refuseUnsupported() throws {
-        for name in ["tools", "functions"] where value(name)?.array?.isEmpty == false {
-            throw unsupported(name, "the assistant works with its own tools; a caller's cannot be called")
+        for (name, value) in members where value.string == nil && !value.isNull {
+            throw FieldError(field: "metadata.\(name)", detail: "must be a string, not \(value.kindName)")
         }
-        if let choice = value("tool_choice"), !Self.isEmpty(choice), !["auto", "none"].contains(choice.string) {
-            throw unsupported("tool_choice", "there are no tools to choose from")
-        }
-        if let count = value("n"), count.int != 1 { throw unsupported("n", "one answer is given, not \(count.text())") }
-        for name in ["logprobs", "top_logprobs"] {
-            guard let value = value(name), !Self.isEmpty(value), value != false, value.int != 0 else { continue }
-            throw unsupported(name, "probabilities of tokens are not known")
-        }
-        for name in ["audio", "stop", "prediction", "prompt", "web_search_options"] {
-            if let value = value(name), !Self.isEmpty(value) { throw unsupported(name, "is not supported") }
-        }
-        if let kinds = value("modalities"), !Self.isEmpty(kinds), kinds != ["text"] {
-            throw unsupported("modalities", "answers are text")
-        }
-        for (name, format) in [
-            ("response_format", value("response_format")), ("text.format", value("text")?["format"]),
-        ] {
-            guard let format, !Self.isEmpty(format), format["type"]?.string != "text" else { continue }
-            throw unsupported(name, "answers are text: structured output cannot be promised")
-        }
+        return JSONObject(members.filter { !$0.value.isNull }.map { ($0.key, $0.value) })
     }
 
     /// A parameter that holds nothing asks for nothing: many clients send all they know. `[""]` is a list of nothing.
-    private static func isEmpty(_ value: JSON) -> Bool {
+    static func isEmpty(_ value: JSON) -> Bool {
         value.isNull || value.string?.isEmpty == true || value.object?.isEmpty == true
             || value.array?.allSatisfy { $0.isNull || $0.string?.isEmpty == true } == true
     }
 
-    private func unsupported(_ name: String, _ why: String) -> ProblemDetails {
+    func unsupported(_ name: String, _ why: String) -> ProblemDetails {
         ProblemDetails(status: 400, code: "unsupported_parameter", detail: "\(name): \(why)", field: name)
     }
 
@@ -145,28 +120,44 @@ struct OpenAICall {
 
     // MARK: The job
 
-    /// - Parameters:
-    ///   - session: nil: the one named in the request, else one of its own for this conversation.
-    ///   - field: what a wrong message is called here.
-    func job(_ words: OpenAIWords, session: String? = nil, field: String, now: Date) throws -> JobRequest {
-        let user = try user()
+    /// The conversation that the request brings, and who asks.
+    /// - Parameter previous: the answer that it follows.
+    func conversation(_ words: ClientMessages, previous: PreviousAnswer? = nil) throws -> ClientConversation {
+        var session: SessionID?
+        if let name = try namedSession() { session = try SessionID(name) }
+        return ClientConversation(
+            user: try user(), history: words.history, question: words.question, session: session, previous: previous,
+            idempotencyKey: try request.idempotencyKey())
+    }
+
+    func job(_ words: ClientMessages, in place: ConversationPlace, now: Date) throws -> JobRequest {
         let model = try model()
         var members: JSONObject = [
-            "kind": "chat", "user_id": .string(user.rawValue), "message": .string(words.message),
-            "session_id": .string(try session ?? namedSession() ?? words.ownSession),
+            "kind": "chat", "user_id": .string(try user().rawValue), "message": .string(words.question),
+            "session_id": .string(place.session.rawValue),
         ]
         if model != Self.houseModel { members["model"] = .string(model) }
         if let key = try request.idempotencyKey() { members["idempotency_key"] = .string(key) }
         var metadata = try metadata()
         metadata.merge(ClientInstructions.metadata(words.instructions))
+        for (name, value) in place.metadata { metadata[name] = .string(value) }
         if !metadata.isEmpty { members["metadata"] = .object(metadata) }
         do throws(JobError) {
             return try JobRequest.parse(.object(members), now: now)
         } catch {
-            var problem = ProblemDetails(error)
-            if problem.field == "message" { problem.field = field }
-            throw problem
+            throw words.named(error)
         }
+    }
+}
+
+extension ClientMessages {
+    /// The error with the field's name in the client's request.
+    func named(_ error: JobError) -> JobError {
+        var error = error
+        // Too long for the model is what all messages are together.
+        if error.field == "message" { error.field = error.kind == .contextLengthExceeded ? field : questionPlace }
+        if error.field?.hasPrefix("metadata.\(ClientInstructions.key)") == true { error.field = instructionsPlace }
+        return error
     }
 }
 
