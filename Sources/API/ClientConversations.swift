@@ -40,11 +40,14 @@ public struct PreviousAnswer: Sendable, Hashable {
     public var session: SessionID
     /// The job has ended.
     public var isOver: Bool
+    /// It has left a question and an answer in its session; a failed job and a command have not.
+    public var isInSession: Bool
 
-    public init(job: String, session: SessionID, isOver: Bool) {
+    public init(job: String, session: SessionID, isOver: Bool, isInSession: Bool) {
         self.job = job
         self.session = session
         self.isOver = isOver
+        self.isInSession = isInSession
     }
 }
 

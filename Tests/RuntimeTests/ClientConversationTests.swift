@@ -10,6 +10,7 @@ import Tenants
 import TestSupport
 import Testing
 import TextFormats
+import WireTypes
 
 @testable import Runtime
 
@@ -127,13 +128,19 @@ struct ClientConversationTests {
     func follows() throws {
         let first = try ask(try conversation([], "hello"))
         let id = try #require(try bench.services.spool.names(in: .queued).first).id
-        let previous = PreviousAnswer(job: "\(id)", session: try #require(first.sessionID), isOver: false)
+        let previous = PreviousAnswer(job: "\(id)", session: try #require(first.sessionID), isOver: false, isInSession: false)
         var next = try conversation([], "waits behind it")
         next.previous = previous
         #expect(try ask(next).sessionID == first.sessionID)
+        next.history = messages(["an item", "more items"])
+        #expect(throws: ProblemDetails.self) { try ask(next) }
+        next.history = []
         try answer(first, "Hi.")
         next.question = "beside it"
         next.previous?.isOver = true
+        // A job that failed has left no answer: its session goes on.
+        #expect(try ask(next).sessionID == first.sessionID)
+        next.previous?.isInSession = true
         let branch = try ask(next)
         #expect(branch.sessionID != first.sessionID)
         let digest = try #require(ClientHistoryReference(branch.metadata).stored)

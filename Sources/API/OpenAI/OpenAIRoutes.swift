@@ -123,7 +123,8 @@ struct OpenAIRoutes: RouteGroup {
         guard let id = try call.text("previous_response_id") else { return nil }
         let view = try await job(id, context, field: "previous_response_id")
         return PreviousAnswer(
-            job: "\(view.id)", session: try view.sessionID.map { try SessionID($0) } ?? .standard, isOver: view.state.isFinal)
+            job: "\(view.id)", session: try view.sessionID.map { try SessionID($0) } ?? .standard, isOver: view.state.isFinal,
+            isInSession: view.state == .completed && view.result?["command"] == nil)
     }
 
     private static func echo(of call: ClientCall, isBackground: Bool) throws -> JSONObject {

@@ -134,8 +134,12 @@ struct ClientConversationShelf: ClientConversations {
     /// The conversation of an answer goes on: in its session where the answer is the last there, else in a session of its own.
     private func follow(_ previous: PreviousAnswer, _ given: ClientHistory?, _ call: Call) throws -> Submitted {
         let (store, user) = (call.store, call.conversation.user)
-        // A job that has not ended is in front of the new one, in the order of its session.
-        if !previous.isOver, given == nil { return try call.submit(ConversationPlace(session: previous.session)) }
+        if !previous.isOver || !previous.isInSession {
+            // A job that has not ended is in front of the new one, in the order of its session.
+            guard let given else { return try call.submit(ConversationPlace(session: previous.session)) }
+            guard previous.isOver else { throw Self.notOver(previous) }
+            return try begin(given, call)
+        }
         let isLast = try agent { () throws(AgentError) in try store.isLast(previous.job, in: previous.session) }
         if isLast, given == nil {
             let submitted = try gates.pass(session: previous.session, of: user) { () throws -> Submitted? in
@@ -212,6 +216,13 @@ struct ClientConversationShelf: ClientConversations {
             throw FieldError(field: "messages", detail: "cannot be read as a conversation")
         }
         return ClientHistory(read)
+    }
+
+    private static func notOver(_ previous: PreviousAnswer) -> ProblemDetails {
+        ProblemDetails(
+            status: 409, code: "invalid_state",
+            detail: "the response has no answer yet that messages could follow: wait for it, or send the question alone",
+            field: "previous_response_id", jobID: previous.job)
     }
 
     private static func lost(_ previous: PreviousAnswer) -> ProblemDetails {
