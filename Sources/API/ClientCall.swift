@@ -140,10 +140,9 @@ struct ClientCall {
         if let key = try request.idempotencyKey() { members["idempotency_key"] = .string(key) }
         var metadata = try metadata()
         metadata.merge(ClientInstructions.metadata(words.instructions))
-        for (name, value) in place.metadata { metadata[name] = .string(value) }
         if !metadata.isEmpty { members["metadata"] = .object(metadata) }
         do throws(JobError) {
-            return try JobRequest.parse(.object(members), now: now)
+            return try JobRequest.parse(.object(members), now: now).with(place.history)
         } catch {
             throw words.named(error)
         }

@@ -51,14 +51,14 @@ public struct PreviousAnswer: Sendable, Hashable {
     }
 }
 
-/// The session of a question, and the part of its job's metadata that says which messages it goes on from.
+/// The session of a question, and which messages its job goes on from.
 public struct ConversationPlace: Sendable, Hashable {
     public var session: SessionID
-    public var metadata: [String: String]
+    public var history: ClientHistoryReference
 
-    public init(session: SessionID, metadata: [String: String] = [:]) {
+    public init(session: SessionID, history: ClientHistoryReference = ClientHistoryReference()) {
         self.session = session
-        self.metadata = metadata
+        self.history = history
     }
 }
 

@@ -1,5 +1,5 @@
 // Which messages a chat goes on from when its client brought a conversation along, on its way through the job's metadata. The
-// messages themselves are in the session's file. Pure; any thread.
+// messages themselves are in the session's file. Its names are reserved: no sender can set them. Pure; any thread.
 
 public struct ClientHistoryReference: Sendable, Hashable {
     /// SHA-256 of the messages the client brought.
@@ -12,15 +12,19 @@ public struct ClientHistoryReference: Sendable, Hashable {
         self.follows = follows
     }
 
-    private static let digestKey = "client_history"
-    private static let followsKey = "client_history_follows"
+    /// Begins the names in a job's metadata that only the service sets.
+    static let reserved = "nanobot."
+    private static let digestKey = reserved + "history"
+    private static let followsKey = reserved + "history_follows"
+    /// Names that there may be.
+    static let count = 2
 
     /// - Parameter metadata: of a job.
     public init(_ metadata: [String: String]) {
         self.init(digest: metadata[Self.digestKey], follows: metadata[Self.followsKey])
     }
 
-    public var metadata: [String: String] {
+    var metadata: [String: String] {
         var members: [String: String] = [:]
         members[Self.digestKey] = digest
         members[Self.followsKey] = follows

@@ -128,6 +128,13 @@ public struct JobRequest: Sendable, Hashable {
         return copy
     }
 
+    /// The same job, on messages that its client brought along.
+    public func with(_ history: ClientHistoryReference) -> JobRequest {
+        var copy = self
+        copy.metadata.merge(history.metadata) { $1 }
+        return copy
+    }
+
     /// The same job, brought by that HTTP request.
     public func with(requestID: String?) -> JobRequest {
         var copy = self

@@ -119,9 +119,16 @@ struct JobRequestReader {
     }
 
     private func metadata(_ reader: inout ObjectReader) throws(FieldError) -> [String: String] {
-        let map = try reader.stringMap("metadata", maxCount: Self.maxMetadata) ?? [:]
+        // A stored job has names of the service beside the sender's.
+        let names = reader.members["metadata"]?.object?.keys.count { $0.hasPrefix(ClientHistoryReference.reserved) } ?? 0
+        let own = allowAnyID ? min(names, ClientHistoryReference.count) : 0
+        let map = try reader.stringMap("metadata", maxCount: Self.maxMetadata + own) ?? [:]
         for (name, value) in map.sorted(by: { $0.key < $1.key }) {
             try check(name, "metadata", reader, 1...Self.maxMetadataName, TextRule.line)
+            if !allowAnyID, name.hasPrefix(ClientHistoryReference.reserved) {
+                let detail = "must not begin with \"\(ClientHistoryReference.reserved)\": those names are the service's own"
+                throw reader.error("metadata.\(name)", detail)
+            }
             try check(value, "metadata.\(name)", reader, 0...Self.maxMetadataValue, TextRule.text)
         }
         return map

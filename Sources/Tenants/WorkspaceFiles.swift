@@ -157,7 +157,7 @@ public struct WorkspaceFiles: Sendable {
         return try locked {
             let before = try current(path)
             try check?(try before?.fingerprint())
-            try checkSpace(for: bytes.count)
+            try requireSpace(for: bytes.count)
             do throws(FileError) {
                 try workspace.directory.write(path, bytes)
             } catch {
@@ -238,7 +238,8 @@ public struct WorkspaceFiles: Sendable {
     }
 
     /// - Parameter bytes: what is to be written; what it replaces is not taken off, for both stand on the disk for a moment.
-    private func checkSpace(for bytes: Int) throws(WorkspaceFileError) {
+    /// - Throws: `disk_quota`, `storage`.
+    public func requireSpace(for bytes: Int) throws(WorkspaceFileError) {
         guard allowedBytes > 0 else { return }
         let usage: Workspace.DiskUsage
         do throws(TenantError) {

@@ -57,7 +57,7 @@ struct AnthropicTests {
                 ],
             ]))
         #expect(job.message == "hello")
-        #expect(job.metadata == ["user_id": "alice", "instructions": "Be brief.", "history": "4"])
+        #expect(job.metadata == ["user_id": "alice", "instructions": "Be brief.", "nanobot.history": "4"])
         let json = try reply.json
         #expect(reply.status == 200 && json["type"] == "message" && json["role"] == "assistant")
         #expect(json["content"] == [["type": "text", "text": "Hi there.", "citations": .null]])

@@ -114,7 +114,7 @@ import WireTypes
                 ], "metadata": ["app": "x"],
             ]))
         #expect(job?.message == "and\nnow?")
-        #expect(job?.metadata == ["app": "x", "instructions": "Be brief.\n\nBe kind.", "history": "4"])
+        #expect(job?.metadata == ["app": "x", "instructions": "Be brief.\n\nBe kind.", "nanobot.history": "4"])
     }
 
     @Test(

@@ -319,7 +319,7 @@ struct StubConversations: ClientConversations {
     ) throws -> (job: JobRequest, submitted: SubmittedJob) {
         let own = try SessionID("v1-\(UUID().uuidString.lowercased())")
         let session = conversation.session ?? conversation.previous?.session ?? own
-        let job = try job(ConversationPlace(session: session, metadata: ["history": "\(conversation.history.count)"]))
+        let job = try job(ConversationPlace(session: session, history: ClientHistoryReference(digest: "\(conversation.history.count)")))
         return (job, try jobs.submit(job, source: .api, route: route))
     }
 

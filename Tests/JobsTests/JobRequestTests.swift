@@ -97,6 +97,16 @@ struct JobRequestTests {
         #expect(jobError { _ = try JobRequest.parse(bytes, now: now) }?.kind == .invalidJSON)
     }
 
+    @Test("names in the metadata that are the service's own are refused, and stay in a stored job")
+    func reservedMetadata() throws {
+        let text = #"{"kind":"chat","user_id":"demo","message":"hi","metadata":{"nanobot.history":"x"}}"#
+        #expect(jobError { _ = try parse(text) }?.field == "metadata.nanobot.history")
+        let job = try parse(#"{"kind":"chat","user_id":"demo","message":"hi"}"#)
+            .with(ClientHistoryReference(digest: "d", follows: "j"))
+        let stored = try JobRequest.parse(job.json, now: now, allowAnyID: true)
+        #expect(ClientHistoryReference(stored.metadata) == ClientHistoryReference(digest: "d", follows: "j"))
+    }
+
     @Test(
         "a stored message has up to 262,144 characters; a setting bounds the bytes of a new one",
         arguments: [

@@ -49,9 +49,8 @@ struct ClientConversationTests {
                 "session_id": .string(place.session.rawValue),
             ]
             members["idempotency_key"] = conversation.idempotencyKey.map { .string($0) }
-            if !place.metadata.isEmpty { members["metadata"] = JSON(place.metadata) }
             members.merge(more)
-            return try JobRequest.parse(.object(members), now: Date())
+            return try JobRequest.parse(.object(members), now: Date()).with(place.history)
         }.job
     }
 
@@ -124,6 +123,29 @@ struct ClientConversationTests {
         #expect(try store.list().isEmpty)
     }
 
+    @Test("a large history that has no room in its user's quota is refused, and leaves nothing behind", arguments: [(10_000, true), (30_000, false)])
+    func quota(size: Int, isStored: Bool) throws {
+        let tight = ClientConversationShelf(
+            workspaces: bench.services.workspaces, jobs: bench.services.client, diskBytes: { _ in 20_000 }, sessionsKept: 10,
+            sessionAge: 86_400, logger: bench.services.logger, now: { Date() })
+        let large = try conversation([String(repeating: "x", count: size), "y"], "q")
+        func submit() throws {
+            _ = try tight.submit(large, route: "test") { place in
+                try JobRequest.parse(
+                    ["kind": "chat", "user_id": "alice", "message": "q", "session_id": .string(place.session.rawValue)], now: Date()
+                ).with(place.history)
+            }
+        }
+        guard !isStored else {
+            try submit()
+            #expect(try store.list().count == 1)
+            return
+        }
+        let error = #expect(throws: WorkspaceFileError.self) { try submit() }
+        #expect(error?.code == .diskQuota)
+        #expect(try store.list().isEmpty)
+    }
+
     @Test("an answer that is followed twice is followed in two sessions, and one whose session is gone is said to be gone")
     func follows() throws {
         let first = try ask(try conversation([], "hello"))
@@ -155,7 +177,7 @@ struct ClientConversationTests {
     @Test("sessions that clients did not name are bounded: the oldest go")
     func bounded() throws {
         let few = ClientConversationShelf(
-            workspaces: bench.services.workspaces, jobs: bench.services.client, sessionsKept: 3, sessionAge: 86_400,
+            workspaces: bench.services.workspaces, jobs: bench.services.client, diskBytes: { _ in 0 }, sessionsKept: 3, sessionAge: 86_400,
             logger: bench.services.logger, now: { Date() })
         for number in 0..<6 {
             let name = ClientHistory.sessionName([], question: "q", own: "\(number)")

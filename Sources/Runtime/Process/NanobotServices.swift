@@ -97,7 +97,8 @@ public final class NanobotServices: Sendable {
     /// Where questions of clients that bring their conversation find their session.
     var clientConversations: ClientConversationShelf {
         ClientConversationShelf(
-            workspaces: workspaces, jobs: client, sessionsKept: settings.messageBounds.clientSessions,
+            workspaces: workspaces, jobs: client, diskBytes: { [budgets] in budgets.limits(of: $0).diskMB << 20 },
+            sessionsKept: settings.messageBounds.clientSessions,
             sessionAge: Double(settings.retentionDays) * 86_400, logger: logger, now: now)
     }
 

@@ -24,8 +24,13 @@ struct ClientConversationShelf: ClientConversations {
     /// same again and again; the history then gets a session of its own.
     private static let mostCandidates = 50
 
+    /// Bytes of a history that is stored without a look at the user's disk quota. All sessions together hold some MiB of them.
+    private static let uncountedBytes = 16 << 10
+
     let workspaces: WorkspaceManager
     let jobs: JobClient
+    /// Bytes a user's workspace may have; 0: no bound.
+    let diskBytes: @Sendable (UserID) -> Int
     /// Sessions of a user that clients did not name: more are removed, the oldest first.
     let sessionsKept: Int
     /// Seconds such a session is kept that nobody goes on with.
@@ -35,9 +40,10 @@ struct ClientConversationShelf: ClientConversations {
     private let gates = SessionGates()
 
     init(
-        workspaces: WorkspaceManager, jobs: JobClient, sessionsKept: Int, sessionAge: TimeInterval, logger: Logger,
-        now: @escaping @Sendable () -> Date
+        workspaces: WorkspaceManager, jobs: JobClient, diskBytes: @escaping @Sendable (UserID) -> Int, sessionsKept: Int,
+        sessionAge: TimeInterval, logger: Logger, now: @escaping @Sendable () -> Date
     ) {
+        self.diskBytes = diskBytes
         self.workspaces = workspaces
         self.jobs = jobs
         self.sessionsKept = sessionsKept
@@ -98,16 +104,25 @@ struct ClientConversationShelf: ClientConversations {
         return try gates.pass(session: session, of: call.conversation.user) {
             guard let last = try follows() else { return nil }
             let reference = ClientHistoryReference(digest: given.digest, follows: last)
-            return try call.submit(ConversationPlace(session: session, metadata: reference.metadata))
+            return try call.submit(ConversationPlace(session: session, history: reference))
         }
     }
 
     /// Goes on in the named session from another history than its own.
     private func base(_ session: SessionID, on given: ClientHistory, _ call: Call) throws -> Submitted {
         let question = call.conversation.question
+        try requireSpace(given, call)
         try agent { () throws(AgentError) in try call.store.keep(given, in: session, question: question, at: now()) }
         let reference = ClientHistoryReference(digest: given.digest)
-        return try call.submit(ConversationPlace(session: session, metadata: reference.metadata))
+        return try call.submit(ConversationPlace(session: session, history: reference))
+    }
+
+    /// A large history takes no more of the disk than its user may have.
+    private func requireSpace(_ given: ClientHistory, _ call: Call) throws {
+        let size = given.messages.reduce(0) { $0 + $1.content.utf8.count }
+        guard size > Self.uncountedBytes else { return }
+        let user = call.conversation.user
+        try WorkspaceFiles(try workspaces.open(user), allowedBytes: diskBytes(user)).requireSpace(for: size)
     }
 
     /// A session of its own.
@@ -145,7 +160,7 @@ struct ClientConversationShelf: ClientConversations {
             let submitted = try gates.pass(session: previous.session, of: user) { () throws -> Submitted? in
                 guard try !jobs.isBusy(previous.session, of: user) else { return nil }
                 let reference = ClientHistoryReference(follows: previous.job)
-                return try call.submit(ConversationPlace(session: previous.session, metadata: reference.metadata))
+                return try call.submit(ConversationPlace(session: previous.session, history: reference))
             }
             if let submitted { return submitted }
         }
@@ -165,7 +180,7 @@ struct ClientConversationShelf: ClientConversations {
         var reference = ClientHistoryReference(former.metadata)
         // Other messages are another request, which the key's fingerprint refuses.
         if conversation.previous == nil { reference.digest = given?.digest }
-        return ConversationPlace(session: conversation.session ?? session, metadata: reference.metadata)
+        return ConversationPlace(session: conversation.session ?? session, history: reference)
     }
 
     func input(of job: JobRequest) throws -> [JSON]? {
