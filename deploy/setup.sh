@@ -17,7 +17,7 @@ base=(
     python3 python3-pip              # deploy/*.py, deploy/fetch-docs-assets.sh
     tzdata                           # the scheduler reads /usr/share/zoneinfo
 )
-for_tests=(bubblewrap shellcheck python3-yaml python3-jsonschema)
+for_tests=(bubblewrap shellcheck python3-yaml python3-jsonschema python3-venv)
 
 # Oldest Swift that reads Package.swift, and the one it is developed with.
 oldest_swift=6.1
@@ -108,6 +108,35 @@ raise_watch_limit() {
     fi
 }
 
+# promtool checks /metrics and the alert rules. Debian ships it inside the package of the server, which would start a service and
+# bring many packages: only the one program is taken out of it. SystemTests and test.sh look for it in PATH, then here.
+tools="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.build/tools"
+install_promtool() {
+    if command -v promtool >/dev/null || [ -x "$tools/promtool" ]; then return; fi
+    say "taking promtool out of the package prometheus"
+    local folder archive
+    folder=$(mktemp -d)
+    # apt-get drops its rights for a download where it can.
+    chmod 755 "$folder"
+    (cd "$folder" && apt-get -q -o Acquire::Retries=3 download prometheus) ||
+        (apt_update && cd "$folder" && apt-get -q -o Acquire::Retries=3 download prometheus) ||
+        fail 1 "apt-get could not download the package prometheus, which has promtool"
+    archive=$(find "$folder" -name 'prometheus_*.deb' -print -quit)
+    mkdir -p "$tools"
+    dpkg-deb --fsys-tarfile "$archive" | tar -x -C "$folder" ./usr/bin/promtool || fail 1 "the package prometheus has no promtool"
+    mv "$folder/usr/bin/promtool" "$tools/promtool"
+    rm -rf "$folder"
+}
+
+apt_update() {
+    local root=()
+    [ "$(id -u)" -eq 0 ] || root=(sudo)
+    "${root[@]}" apt-get -q -o "DPkg::Lock::Timeout=$apt_lock_wait" update
+}
+
 install_missing
 check_swift
-if [ "$is_for_tests" = true ]; then raise_watch_limit; fi
+if [ "$is_for_tests" = true ]; then
+    install_promtool
+    raise_watch_limit
+fi

@@ -51,7 +51,7 @@ struct EnvelopeMiddleware: RouterMiddleware {
         record(request, context, status: response.status.code, code: code)
         let duration = ContinuousClock.now - started
         meter.count(
-            method: request.method.rawValue, route: context.endpointPath, status: response.status.code,
+            method: request.method.rawValue, route: context.endpointPath, status: response.status.code, code: code,
             duration: duration)
         context.logger.debug(
             "Request answered",

@@ -125,14 +125,15 @@ extension JobClient {
         var lanes: [Lane: QueueSummary.LaneCount] = [:]
         for (lane, count) in waiting.lanes { lanes[lane, default: .init()].queued = count }
         for name in running { lanes[name.lane, default: .init()].running += 1 }
+        for name in dead { lanes[name.lane, default: .init()].dead += 1 }
         let time = now()
         // Also what the workers of other processes have met.
         let marked = try spoolCall(nil) { () throws(SpoolError) in try spool.holds() }
         let holds = options.holds().merging(marked) { max($0, $1) }.filter { $0.value > time }
         return QueueSummary(
             queued: waiting.total, running: running.count, dead: dead.count, lanes: lanes,
-            oldestQueuedSeconds: max(0, waiting.oldestDue.map { time.timeIntervalSince($0) } ?? 0),
-            isPaused: spool.isPaused, holds: holds, stalled: try stalled(running))
+            oldestQueuedSeconds: max(0, waiting.oldestDue.values.min().map { time.timeIntervalSince($0) } ?? 0),
+            isPaused: spool.isPaused, holds: holds, stalled: try stalled(running), oldestDue: waiting.oldestDue)
     }
 
     func names(in folder: Folder) throws(JobError) -> [JobFileName] {

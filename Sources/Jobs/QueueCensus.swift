@@ -9,8 +9,8 @@ final class QueueCensus: Sendable {
         var total = 0
         var users: [String: Int] = [:]
         var lanes: [Lane: Int] = [:]
-        /// When the job that has been due longest became due.
-        var oldestDue: Date?
+        /// By lane: when the job that has been due longest became due.
+        var oldestDue: [Lane: Date] = [:]
     }
 
     /// A folder with fewer names is counted anew for every question.
@@ -148,15 +148,15 @@ final class QueueCensus: Sendable {
 
     private func count(_ spool: JobSpool) throws(SpoolError) -> Count {
         var count = Count()
-        var oldest = Int64.max
+        var oldest: [Lane: Int64] = [:]
         try spool.forEachName(in: .queued) { name in
             count.total += 1
             count.users[name.user, default: 0] += 1
             count.lanes[name.lane, default: 0] += 1
-            oldest = min(oldest, name.dueMilliseconds)
+            oldest[name.lane] = min(oldest[name.lane] ?? .max, name.dueMilliseconds)
             return true
         }
-        count.oldestDue = count.total > 0 ? Date(timeIntervalSince1970: Double(oldest) / 1000) : nil
+        count.oldestDue = oldest.mapValues { Date(timeIntervalSince1970: Double($0) / 1000) }
         return count
     }
 }

@@ -8,6 +8,7 @@ public struct QueueSummary: Sendable, Hashable {
     public struct LaneCount: Sendable, Hashable {
         public var queued = 0
         public var running = 0
+        public var dead = 0
     }
 
     /// Waiting, due now or later.
@@ -23,6 +24,8 @@ public struct QueueSummary: Sendable, Hashable {
     public var holds: [String: Date]
     /// Running jobs of which nothing has been heard for longer than they may run, oldest first.
     public var stalled: [StalledJob] = []
+    /// By lane: when the waiting job that has been due longest became due; in the future where none is due yet.
+    public var oldestDue: [Lane: Date] = [:]
 
     public var json: JSON {
         var lanes: JSONObject = [:]

@@ -80,6 +80,7 @@ extension ReportScheduler {
             case .done(let run):
                 state.record(run)
                 state.lastFire = fire.time
+                if fire.isLate, run.status == .submitted { options.onMisfire(.late) }
             case .later(let error):
                 work.attempted[schedule.id] = fire.time
                 work.retryAfter = max(work.retryAfter ?? 0, TimeInterval(error.retryAfter ?? 0))
@@ -101,6 +102,7 @@ extension ReportScheduler {
                 : ScheduleRun(
                     fireTime: time, jobID: nil, status: .missed, detail: "its time passed while no scheduler ran"))
         state.lastFire = time
+        if !wasSubmitted { options.onMisfire(.passedOver) }
     }
 
     private func submit(

@@ -19,11 +19,24 @@ public final class ReportScheduler: Sendable {
         public var jitter: Int
         /// A user's own schedules at most.
         public var schedulesPerUser: Int
+        /// Told of each fire whose time passed while no scheduler ran, on the scheduler's thread.
+        public var onMisfire: @Sendable (Misfire) -> Void
 
-        public init(jitter: Int = 0, schedulesPerUser: Int = 50) {
+        public init(
+            jitter: Int = 0, schedulesPerUser: Int = 50, onMisfire: @escaping @Sendable (Misfire) -> Void = { _ in }
+        ) {
             self.jitter = min(max(0, jitter), 3_600)
             self.schedulesPerUser = schedulesPerUser
+            self.onMisfire = onMisfire
         }
+    }
+
+    /// What became of a fire whose time passed while no scheduler ran.
+    public enum Misfire: String, Sendable, CaseIterable {
+        /// Its job was submitted late.
+        case late
+        /// Its job was not submitted. Several fires in a row that were passed over count once.
+        case passedOver = "passed_over"
     }
 
     /// Seconds between looks for changes nobody reported.

@@ -209,6 +209,7 @@ public final class WorkerPool: Sendable {
             if !end(claim, job, withoutResult(rules.expired(expiry), job), began) { watcher.lookForOrphans() }
             return nil
         }
+        recordWait(of: job)
         let flag = running.begin(job.id, run: job.run, timeout: policy.timeout)
         Gauge(label: "nanobot_jobs_running").record(running.count)
         // Asked to stop between the claim's own look and `begin`: nobody could tell us then.
@@ -229,6 +230,13 @@ public final class WorkerPool: Sendable {
         if ending.goesBack { endIfCancelled(job) }
         guard case .release = ending, !dispatcher.isStopped else { return nil }
         return now() + WorkerPool.releaseWait
+    }
+
+    /// From the moment the job was due: for a job that came back, from the end of its backoff or hold.
+    private func recordWait(of job: ClaimedJob) {
+        let due = Double(job.name.dueMilliseconds) / 1000
+        Metrics.Timer(label: "nanobot_job_wait_seconds", dimensions: [("lane", job.lane.rawValue)])
+            .recordSeconds(max(0, now().timeIntervalSince1970 - due))
     }
 
     /// A job that does not complete leaves nothing behind that says it did.
@@ -308,6 +316,9 @@ public final class WorkerPool: Sendable {
             "outcome": "\(ending.label)", "duration_ms": "\(Int(seconds * 1000))",
         ])
         guard let failure = ending.failure else { return logger.info("job ended", metadata: facts) }
+        Counter(
+            label: "nanobot_job_errors_total", dimensions: [("code", failure.code), ("outcome", ending.label)]
+        ).increment()
         facts["code"] = "\(failure.code)"
         facts["detail"] = "\(failure.detail)"
         logger.warning("job did not succeed", metadata: facts)

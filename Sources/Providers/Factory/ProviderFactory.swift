@@ -21,15 +21,18 @@ public final class ProviderFactory: Sendable {
     ///   - defaultModel: `provider/model`, or "offline".
     ///   - fallbackModels: asked in order when the model itself cannot answer.
     ///   - offline: what "offline" stands for.
+    ///   - observe: is told of each exchange with a provider, the offline one too, on the calling thread.
     public init(
         settings: [ProviderSettings], prices: [String: ModelPrice] = [:], defaultModel: String = "offline",
         fallbackModels: [String] = [], retries: RetryPolicy = RetryPolicy(),
         offline: any ChatProvider = OfflineProvider(), client: HTTPClient = HTTPClient(policy: .anywhere),
+        observe: @escaping @Sendable (ProviderCall) -> Void = { _ in },
         logger: Logger, now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.defaultModel = defaultModel
         self.fallbackModels = fallbackModels
         self.logger = logger
+        let offline = MeteredProvider(base: offline, prices: [:], observe: observe)
         var accounts: [String: any ChatProvider] = [Self.offlineName: offline]
         for one in settings {
             guard let base = Self.provider(one, client: client, now: now) else {
@@ -39,7 +42,7 @@ public final class ProviderFactory: Sendable {
             accounts[one.name] = AccountProvider(
                 base, maxConcurrent: one.maxConcurrent, rates: one.rates, prices: prices,
                 answerTokens: one.answerTokens(of:), thinkingTokens: one.thinkingTokens, options: one.options(of:),
-                retries: retries, logger: logger, now: now)
+                retries: retries, observe: observe, logger: logger, now: now)
         }
         self.accounts = accounts
         self.settings = Dictionary(settings.map { ($0.name, $0) }, uniquingKeysWith: { $1 })

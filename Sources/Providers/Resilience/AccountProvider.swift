@@ -22,19 +22,22 @@ final class AccountProvider: ChatProvider {
     ///   - prices: by `provider/model`.
     ///   - answerTokens, thinkingTokens: as `ModelTerms` has them; the first by the model's name.
     ///   - options: what the operator has set for a model.
+    ///   - observe: is told of each exchange, on the calling thread.
     init(
         _ base: any ChatProvider, maxConcurrent: Int, rates: AccountRates = AccountRates(), prices: [String: ModelPrice],
         answerTokens: @escaping @Sendable (String) -> Int = { _ in CallBound.unboundedAnswer }, thinkingTokens: Int = 0,
         options: @escaping @Sendable (String) -> ModelOptions = { _ in ModelOptions() },
-        retries: RetryPolicy, logger: Logger, now: @escaping @Sendable () -> Date
+        retries: RetryPolicy, observe: @escaping @Sendable (ProviderCall) -> Void = { _ in }, logger: Logger,
+        now: @escaping @Sendable () -> Date
     ) {
         name = base.name
         let limiter = AccountLimiter(account: base.name, maxConcurrent: maxConcurrent)
         let rate = AccountRate(account: base.name, rates: rates, now: now)
         let believed = CappedUsageProvider(
             base, answerTokens: answerTokens, thinkingTokens: thinkingTokens, logger: logger)
+        let metered = MeteredProvider(base: believed, prices: prices, observe: observe)
         retrying = RetryingProvider(
-            LimitedProvider(base: believed, limiter: limiter, rate: rate), policy: retries, logger: logger)
+            LimitedProvider(base: metered, limiter: limiter, rate: rate), policy: retries, logger: logger)
         breaker = CircuitBreaker(account: base.name, now: now)
         self.prices = prices
         self.answerTokens = answerTokens

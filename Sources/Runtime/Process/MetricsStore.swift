@@ -7,7 +7,7 @@ import Synchronization
 
 public final class MetricsStore: MetricsFactory, Sendable {
     /// Upper bounds of the buckets of durations, in seconds.
-    static let buckets: [Double] = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+    static let buckets: [Double] = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800]
     /// Series that may exist; more are counted as one, so that a mistake cannot fill the memory.
     static let maximumSeries = 2_000
 
@@ -31,14 +31,36 @@ public final class MetricsStore: MetricsFactory, Sendable {
     }
 
     private let values = Mutex<[Key: Value]>([:])
+    private let families: [String: MetricFamily]
 
-    public init() {}
+    public convenience init() { self.init(families: MetricFamily.counted) }
+
+    init(families: [MetricFamily]) {
+        self.families = Dictionary(families.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        values.withLock { values in
+            for family in families {
+                for row in family.rows { values[key(family.name, row)] = Self.start(family.kind) }
+            }
+        }
+    }
+
+    private static func start(_ kind: MetricFamily.Kind) -> Value {
+        switch kind {
+        case .counter: .counter(0)
+        case .gauge: .gauge(0)
+        case .histogram: .histogram(Histogram())
+        }
+    }
 
     func update(_ key: Key, _ change: (inout Value) -> Void, start: Value) {
         values.withLock { values in
-            let key =
-                values[key] == nil && values.count >= MetricsStore.maximumSeries
-                ? Key(name: "nanobot_metrics_overflow_total", labels: "") : key
+            guard values[key] != nil || values.count < MetricsStore.maximumSeries else {
+                let overflow = Key(name: "nanobot_metrics_overflow_total", labels: "")
+                if case .counter(let number) = values[overflow, default: .counter(0)] {
+                    values[overflow] = .counter(number + 1)
+                }
+                return
+            }
             change(&values[key, default: start])
         }
     }
@@ -81,14 +103,26 @@ public final class MetricsStore: MetricsFactory, Sendable {
     // MARK: Text
 
     public func text() -> String {
+        let rows = Dictionary(grouping: values.withLock { $0 }, by: \.key.name)
         var out = ""
-        var lastName = ""
-        for (key, value) in values.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
-            if key.name != lastName { out += "# TYPE \(key.name) \(MetricsText.type(value))\n" }
-            lastName = key.name
-            out += MetricsText.lines(key, value)
+        for name in Set(rows.keys).union(families.keys).sorted() {
+            let rows = (rows[name] ?? []).sorted { $0.key < $1.key }
+            out += head(name, rows.first?.value)
+            for (key, value) in rows { out += MetricsText.lines(key, value) }
         }
         return out
+    }
+
+    /// A family that is in no list is a library's: its name must do for its help.
+    private func head(_ name: String, _ value: Value?) -> String {
+        if let family = families[name] { return family.head }
+        let kind: MetricFamily.Kind =
+            switch value {
+            case .counter: .counter
+            case .histogram: .histogram
+            case .gauge, nil: .gauge
+            }
+        return MetricFamily(name: name, kind: kind, help: "Counted by a library.").head
     }
 }
 
@@ -105,14 +139,6 @@ enum MetricsText {
     private static func escaped(_ value: String) -> String {
         value.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
             .replacingOccurrences(of: "\n", with: "\\n")
-    }
-
-    static func type(_ value: MetricsStore.Value) -> String {
-        switch value {
-        case .counter: "counter"
-        case .gauge: "gauge"
-        case .histogram: "histogram"
-        }
     }
 
     static func sample(_ name: String, _ labels: String, _ value: Double) -> String {

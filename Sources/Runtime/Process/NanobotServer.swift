@@ -89,7 +89,8 @@ public struct NanobotServer: Sendable {
         if let problem = WorkerPool.descriptorProblem(workers: workers, besides: besides) { throw problem }
         let metrics = MetricsStore()
         MetricsSystem.bootstrap(metrics)
-        let state = ServiceState(spool: services.spool, client: services.client, metrics: metrics)
+        let state = ServiceState(
+            spool: services.spool, client: services.client, metrics: metrics, home: services.home, now: services.now)
         defer { state.end() }
         var group: [any Service] = []
         let audit = makeAudit()
@@ -183,7 +184,10 @@ public struct NanobotServer: Sendable {
             client: services.client, spool: services.spool,
             options: DropBoxOptions(
                 now: services.now,
-                notify: { logger.note($0) }))
+                notify: {
+                    ServiceEvents.count($0)
+                    logger.note($0)
+                }))
         return BlockingService(name: "drop box", start: { box.start() }, stop: { box.stop() })
     }
 

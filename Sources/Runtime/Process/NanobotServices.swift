@@ -58,7 +58,9 @@ public final class NanobotServices: Sendable {
         configs = UserConfigManager(workspaces: workspaces)
         let factory = ProviderFactory(
             settings: accountSettings, prices: settings.prices, defaultModel: settings.model,
-            fallbackModels: settings.fallbackModels, logger: logger, now: now)
+            fallbackModels: settings.fallbackModels,
+            observe: { [models = settings.modelLabels] in ServiceEvents.count($0, models: models) }, logger: logger,
+            now: now)
         self.factory = factory
         let holds = holds
         let budgets = BudgetDesk(
@@ -69,7 +71,8 @@ public final class NanobotServices: Sendable {
         client = Self.client(spool, workspaces, configs, settings, factory, budgets, holds, now)
         scheduler = ReportScheduler(
             client: client, workspaces: workspaces, configs: configs,
-            changes: ChangeMarks(folder: "\(home.workspaces)/.changed"), now: now, logger: logger)
+            changes: ChangeMarks(folder: "\(home.workspaces)/.changed"),
+            options: ReportScheduler.Options(onMisfire: { ServiceEvents.count($0) }), now: now, logger: logger)
         tokens = TokenDesk(store: TokenStore(folder: home.tokens, now: now), configs: configs, now: now)
         accounts = Accounts(
             workspaces: workspaces, configs: configs, scheduler: scheduler, client: client, tokens: tokens)

@@ -12,8 +12,12 @@ import WireTypes
 import Workers
 
 final class ServiceState: ServiceStatus {
-    private let client: JobClient
     private let metrics: MetricsStore
+    private let gauges: QueueGauges
+    private let places: [(name: String, path: String)]
+    private let files: any FileSystem
+    private let started: Date
+    private let now: @Sendable () -> Date
     private let state = Mutex(State())
 
     private struct State {
@@ -31,9 +35,19 @@ final class ServiceState: ServiceStatus {
     private let spoolProbe: SpoolProbe
     private let readinessProbe: ReadinessProbe
 
-    init(spool: JobSpool, client: JobClient, metrics: MetricsStore) {
-        self.client = client
+    init(
+        spool: JobSpool, client: JobClient, metrics: MetricsStore, home: NanobotHome,
+        now: @escaping @Sendable () -> Date
+    ) {
         self.metrics = metrics
+        gauges = QueueGauges {
+            // A queue that cannot be read is a metric of its own.
+            try? client.queue()
+        }
+        places = [("home", home.path), ("spool", home.spool)]
+        files = spool.files
+        started = now()
+        self.now = now
         let probe = SpoolProbe(spool)
         spoolProbe = probe
         let isFull = isFull
@@ -81,25 +95,12 @@ final class ServiceState: ServiceStatus {
     }
 
     func metricsText() -> String {
-        var text = metrics.text()
-        if let snapshot = state.withLock({ $0.pool })?.snapshot {
-            text += gauge("nanobot_workers_running", snapshot.running) + gauge("nanobot_workers_idle", snapshot.idle)
-            text += gauge("nanobot_workers_wedged", snapshot.wedged)
-            text += gauge("nanobot_index_jobs", snapshot.indexed)
-        }
-        do throws(JobError) {
-            let queue = try client.queue()
-            text += gauge("nanobot_queue_queued", queue.queued) + gauge("nanobot_queue_running", queue.running)
-            text += gauge("nanobot_queue_dead", queue.dead)
-            text += gauge("nanobot_queue_paused", queue.isPaused ? 1 : 0)
-            text += gauge("nanobot_jobs_stalled", queue.stalled.count)
-        } catch {
-            text += gauge("nanobot_queue_unreadable", 1)
-        }
-        return text
-    }
-
-    private func gauge(_ name: String, _ value: Int) -> String {
-        "# TYPE \(name) gauge\n" + MetricsText.sample(name, "", Double(value))
+        var parts = StateMetrics()
+        parts.addBuild(version: NanobotServer.version, started: started)
+        if let snapshot = state.withLock({ $0.pool })?.snapshot { parts.add(snapshot) }
+        let look = gauges.current()
+        parts.add(look.queue, age: look.at.duration(to: .now) / .seconds(1), now: now())
+        parts.addDisk(places, files: files)
+        return metrics.text() + parts.text
     }
 }

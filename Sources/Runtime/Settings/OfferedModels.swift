@@ -27,4 +27,10 @@ extension Settings {
         return ([model] + fallbackModels + prices.keys.sorted() + ofPlans + [ProviderFactory.offlineName])
             .filter { seen.insert($0).inserted }
     }
+
+    /// Full names that metrics may have as labels: those the settings name. A caller may ask for any model of an account.
+    var modelLabels: Set<String> {
+        let ofAccounts = providers.flatMap { name, account in account.models.keys.map { "\(name)/\($0)" } }
+        return Set(namedModels).union(ofAccounts)
+    }
 }
