@@ -1,7 +1,42 @@
-"""For schemathesis.sh: names the user where a call leaves the user out, which only callers with a user's token may do; the trial has an admin's."""
+"""For schemathesis.sh: what the description says in words only, as generators.
+
+The formats of openapi.yaml are no standard ones; each generator here makes some values of the format that the service takes on every
+machine. A caller with an admin's token names the user. Ids of jobs and keys are left out where a second call with them is a conflict.
+"""
+import datetime
+
 import schemathesis
+from hypothesis import strategies as st
 
 USER = "alice"
+EXPRESSIONS = {
+    "daily": ["09:00", "23:59"],
+    "weekly": ["monday 09:00", "FRI 23:59"],
+    "cron": ["30 8 * * MON-FRI", "0 18 L * *", "0 9 * JAN,jul mon#1", "*/5 9-17 1-15/2 * *", "@daily", "@hourly"],
+    "every": ["PT15M", "P1DT12H", "P2W", "PT1H30M"],
+    "at": ["2027-12-24T18:00:00Z", "2027-12-24T18:00:00.25+08:00", "2027-12-24T18:00"],
+}
+ALL_EXPRESSIONS = [text for texts in EXPRESSIONS.values() for text in texts]
+# Assigned in every version of Unicode that a library may know, and shown: no controls, no invisible format characters.
+SHOWN = st.characters(codec="utf-8", categories=["L", "N", "P", "S", "M"], max_codepoint=0x9FA5, exclude_characters="\u0378\u0379")
+SHOWN = SHOWN.filter(lambda c: ord(c) < 0x377 or 0x400 <= ord(c) < 0x482 or 0x4E00 <= ord(c))
+TIMES = st.datetimes(datetime.datetime(2027, 1, 1), datetime.datetime(2035, 12, 31)).flatmap(
+    lambda time: st.sampled_from(["Z", "+08:00", "-03:30"]).map(lambda zone: time.isoformat(timespec="milliseconds") + zone))
+
+
+def job_id(bits):
+    now = int(datetime.datetime.now().timestamp() * 1000)
+    tail = f"{bits & (2**62 - 1) | 0x8000000000000000:016x}"
+    return f"{now >> 16:08x}-{now & 0xFFFF:04x}-7{bits >> 62:03x}-{tail[:4]}-{tail[4:]}"
+
+
+schemathesis.openapi.format("printable", st.text(SHOWN, min_size=1, max_size=100))
+schemathesis.openapi.format("iana-time-zone", st.sampled_from(["UTC", "Asia/Shanghai", "Etc/GMT+8", "America/Argentina/Buenos_Aires"]))
+schemathesis.openapi.format("schedule-expression", st.sampled_from(ALL_EXPRESSIONS))
+schemathesis.openapi.format("model-name", st.sampled_from(["nanobot", "offline"]))
+schemathesis.openapi.format("date-time", TIMES)
+schemathesis.openapi.format("job-id", st.integers(0, 2**74 - 1).map(job_id))
+schemathesis.openapi.format("idempotency-key", st.uuids().map(str))
 
 
 @schemathesis.hook
@@ -9,6 +44,32 @@ def before_call(context, case, kwargs):
     call = (case.method.upper(), case.path)
     if call == ("GET", "/schedule") and "user_id" not in (case.query or {}):
         case.query = {**(case.query or {}), "user_id": USER}
+    if not isinstance(case.body, dict):
+        return
+    body = dict(case.body)
     if call in {("POST", "/chat"), ("POST", "/reports"), ("POST", "/jobs")}:
-        if isinstance(case.body, dict) and "user_id" not in case.body:
-            case.body = {**case.body, "user_id": USER}
+        body.setdefault("user_id", USER)
+    if call in {("POST", "/v1/chat/completions"), ("POST", "/v1/responses")}:
+        body.setdefault("user", USER)
+    if call == ("POST", "/v1/messages"):
+        if "metadata" not in body:
+            body["metadata"] = {"user_id": USER}
+        elif isinstance(body["metadata"], dict):
+            body["metadata"] = {"user_id": USER, **body["metadata"]}
+    if case.path.endswith(("/schedules", "/schedules/{schedule_id}")):
+        consistent(body, case.path_parameters or {})
+    case.body = body
+
+
+def consistent(body, path):
+    """A kind must be that of the expression, and a job that of the schedule's user: two valid values may contradict each other."""
+    expression, kind = body.get("expression"), body.get("kind")
+    known = next((name for name, texts in EXPRESSIONS.items() if expression in texts), None)
+    if kind in EXPRESSIONS:
+        if known:
+            body["kind"] = known
+        elif expression is None:
+            body["expression"] = EXPRESSIONS[kind][0]
+    job = body.get("job")
+    if isinstance(job, dict) and isinstance(job.get("user_id"), str) and job["user_id"] != path.get("user_id"):
+        body["job"] = {key: value for key, value in job.items() if key != "user_id"}
