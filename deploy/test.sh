@@ -4,9 +4,10 @@
 #   deploy/test.sh [arguments for 'swift test', such as --filter SpoolTests]
 #
 # Order: scripts (bash -n, shellcheck, Python's grammar), documents made from others (openapi.json), the job schema
-# against its examples, build with the arrows between targets checked, build of the benchmarks, swift test for each test
-# target. The last line counts the tests. Nothing is skipped silently: what a check needs and setup.sh could not install is a
-# failure. Exit: 0 all passed, else the failing step's.
+# against its examples, alert rules, build with the arrows between targets checked, clients generated from
+# openapi.json on a tour of the service, build of the benchmarks, swift test for each test target. The last line counts the
+# tests. Nothing is skipped silently: what a check needs and setup.sh could not install is a failure. Exit: 0 all passed,
+# else the failing step's.
 [ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@" # for those who say: sh FILE
 set -euo pipefail
 
@@ -20,7 +21,7 @@ end_grace=30
 
 case "${1-}" in
     -h | --help)
-        sed -n '2,10s/^# \{0,1\}//p' "$0"
+        sed -n '2,11s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
 esac
@@ -73,6 +74,12 @@ step "job schema and examples"
 "$(python_with jsonschema)" deploy/check-job-schema.py
 done_step
 
+# Also for SystemTests, which check /metrics with it.
+export PATH="$PATH:$root/.build/tools"
+step "alert rules"
+promtool check rules deploy/prometheus/alerts.yml
+done_step
+
 step "build with tests (clean: several minutes)"
 # The import check makes an undeclared import between our targets an error.
 timeout --foreground --kill-after="$end_grace" "$build_limit" \
@@ -80,6 +87,10 @@ timeout --foreground --kill-after="$end_grace" "$build_limit" \
 NANOBOT_BINARY="$(swift build --show-bin-path)/nanobot"
 export NANOBOT_BINARY
 [ -x "$NANOBOT_BINARY" ] || swift build --product nanobot
+done_step
+
+step "generated clients read every answer"
+python3 deploy/generated-clients.py "$NANOBOT_BINARY"
 done_step
 
 step "benchmarks build"
