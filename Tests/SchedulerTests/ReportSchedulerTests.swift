@@ -180,16 +180,22 @@ struct ReportSchedulerTests {
         let id = try house.scheduler().create(
             house.user, ["expression": "0 9-11 * * *", "job": chatJob, "misfire": .string(misfire.rawValue)]
         ).id
-        let late = house.scheduler()
+        let misfires = Mutex<[ReportScheduler.Misfire]>([])
+        let late = house.scheduler(.init(onMisfire: { one in misfires.withLock { $0.append(one) } }))
         try house.tick(late, at: "2026-11-24T15:00:00Z")
         let expected: [Schedule.Misfire: [String]] = [
             .latest: ["11"], .all: ["09", "10", "11"], .skip: [],
         ]
+        let counted: [Schedule.Misfire: [ReportScheduler.Misfire]] = [
+            .latest: [.late], .all: [.late, .late, .late], .skip: [.passedOver],
+        ]
+        #expect(misfires.withLock { $0 } == counted[misfire])
         #expect(house.queue.fireTimes.map { $0.suffix(5).prefix(2) } == expected[misfire]?.map { $0[...] })
         if misfire == .skip { #expect(try late.history(house.user, id).map(\.run.status) == [.missed]) }
         house.queue.finish()
         try house.tick(late, at: "2026-11-25T09:00:00Z")
         #expect(house.queue.fireTimes.last == "2026-11-25T09:00")
+        #expect(misfires.withLock { $0 } == counted[misfire])
     }
 
     @Test("jitter moves the start, always by the same, and not the job's id")
