@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole API against its own description: schemathesis (PyPI), all checks, all phases, with an admin's token.
 #
-#   deploy/trials/schemathesis.sh BINARY [SEED]
+#   deploy/trials/schemathesis.sh BINARY [SEED [EXAMPLES]]
 #
 # Loopback only. Exit: that of schemathesis. Two kinds of failures are known and stay: 422 idempotency_conflict where it sends one
 # Idempotency-Key with two bodies, and streams of jobs that are due in years, which it waits for.
@@ -30,4 +30,4 @@ until curl -sf "http://127.0.0.1:$port/ready" >/dev/null; do :; done
 cd "$work"
 export PYTHONPATH="$trials" SCHEMATHESIS_HOOKS=schemathesis_hooks
 "$work/python/bin/schemathesis" run "http://127.0.0.1:$port/openapi.json" -H "Authorization: Bearer $token" --checks all \
-    --request-timeout 70 --generation-database=none -n 25 --seed "${2:-1}" --suppress-health-check all --no-color
+    --request-timeout 70 --generation-database=none -n "${3:-25}" --seed "${2:-1}" --suppress-health-check all --no-color
