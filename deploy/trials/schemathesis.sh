@@ -3,8 +3,10 @@
 #
 #   deploy/trials/schemathesis.sh BINARY [SEED [EXAMPLES]]
 #
-# Loopback only. Exit: that of schemathesis. Two kinds of failures are known and stay: 422 idempotency_conflict where it sends one
-# Idempotency-Key with two bodies, and streams of jobs that are due in years, which it waits for.
+# Loopback only. Exit: that of schemathesis. Seed 1 with 8 examples takes two and a half minutes and reports eight failures. Of
+# these the description says in words, or not at all: an empty `until` or `since` counts as left out; paths of files have no NUL;
+# cursors are those of the page before; the path of a stream ticket has a job's id; the last message under /v1 is the user's and
+# not blank. One is a fault of the service: a schedule takes `job.metadata` that is no object, and drops the value at each fire.
 set -euo pipefail
 binary=$(realpath "$1")
 trials=$(dirname "$(realpath "$0")")
