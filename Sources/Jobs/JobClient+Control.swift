@@ -1,5 +1,6 @@
 // Steering jobs: cancel, retry, pause, and the end of a user. Any thread, blocking. Failure: JobError.
 
+import DurableFiles
 import Foundation
 import Spool
 import Tenants
@@ -33,7 +34,11 @@ extension JobClient {
     public func remove(_ id: JobID) throws(JobError) {
         guard let view = try view(id) else { return }
         guard view.state.isFinal else { throw JobError(.conflict, "the job has not ended", jobID: id) }
-        guard try spoolCall(id, { () throws(SpoolError) in try spool.erase(id) }) else {
+        // The worker that ended the job may still hold its record: it puts the job file away.
+        let isErased = try LockWait.current.take("record of \(id)") { () throws(JobError) in
+            try spoolCall(id) { () throws(SpoolError) in try spool.erase(id) }
+        }
+        guard isErased else {
             throw JobError(.lockTimeout, "the job's record is in use; try again", jobID: id)
         }
     }

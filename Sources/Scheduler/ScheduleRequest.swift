@@ -43,6 +43,10 @@ struct ScheduleRequest: Sendable {
         if let named = members["user_id"], named.string != user.rawValue {
             throw FieldError(field: "job.user_id", detail: "must be the schedule's own user or be left out")
         }
+        // Each fire adds its own names to it.
+        if let notes = members["metadata"], !notes.isNull, notes.object == nil {
+            throw FieldError(field: "job.metadata", detail: "must be an object of strings, not \(notes.kindName)")
+        }
         members["user_id"] = nil
         return .object(members)
     }

@@ -49,6 +49,7 @@ struct ScheduleEditingTests {
             (["expression": "09:00", "job": ["kind": "report", "run_at": "2027-01-01T00:00:00Z"]], "job.run_at"),
             (["expression": "09:00", "job": ["kind": "report", "id": "x"]], "job.id"),
             (["expression": "09:00", "job": ["kind": "report", "user_id": "bob"]], "job.user_id"),
+            (["expression": "09:00", "job": ["kind": "report", "metadata": [.null, .null]]], "job.metadata"),
             (["expression": "09:00", "job": "report"], "job"),
             (["expression": "09:00", "job": chatJob, "timezone": "Mars/Olympus"], "timezone"),
             (["expression": "09:00", "job": chatJob, "enable": true], "enable"),
