@@ -27,7 +27,7 @@ struct AccessPolicy: Sendable {
     /// Pages of other origins that may call.
     let origins: CrossOrigin
 
-    /// Who was let in.
+    /// The caller who was let in.
     struct Admitted: Sendable {
         var caller: Caller
         /// Of an event stream, where the caller came with a ticket.
@@ -76,7 +76,7 @@ struct AccessPolicy: Sendable {
     /// Of the public paths of a closed service: nothing is asked of them, nothing else is let in by them.
     private static let nobody = Caller(reach: .everybody, isReadOnly: true, credential: "none")
 
-    /// What tickets made without a token of this home depend on.
+    /// The conditions of tickets that were made without a token of this home.
     var conditions: TicketConditions {
         TicketConditions(operatorToken: adminToken, isClosed: adminToken != nil || jwt != nil)
     }

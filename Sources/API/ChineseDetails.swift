@@ -1,5 +1,5 @@
 // Details of problems in Chinese: each row is the English form as the rooms write it, with {} for its values, and the Chinese form with
-// {1}, {2} … for the same values. What has no row keeps its English words behind the sentence of its code. Pure; any thread.
+// {1}, {2} … for the same values. A detail without a row keeps its English words behind the sentence of its code. Pure; any thread.
 
 import Foundation
 
@@ -20,7 +20,7 @@ enum ChineseDetails {
     }
 
     private struct Row {
-        /// What stands between the values, in order.
+        /// The texts between the values, in order.
         let literals: [String]
         let chinese: String
 
@@ -145,7 +145,7 @@ enum ChineseDetails {
         Row("\"{}\" is no channel of this version; choose from: {}", "\"{1}\" 不是本版本的通知渠道；可选：{2}"),
         Row(
             "\"{}\" leads out of the workspace; use a relative path such as {}", "\"{1}\" 超出了工作区；请使用相对路径，例如 {2}"),
-        // What is there and what is not.
+        // Things that exist and things that are missing.
         Row("no user \"{}\"; POST /users makes one", "没有用户 \"{1}\"；可用 POST /users 创建"),
         Row("no job \"{}\"", "没有任务 \"{1}\""),
         Row("no report \"{}\"", "没有报告 \"{1}\""),
@@ -164,7 +164,7 @@ enum ChineseDetails {
         Row(
             "the user was changed since; read it again and repeat the change on what it is now",
             "用户在此期间已被改动；请重新读取，再对现在的内容进行修改"),
-        // Who may.
+        // Permissions.
         Row("this service needs a token: Authorization: Bearer <token>", "本服务需要令牌：Authorization: Bearer <令牌>"),
         Row("the token is not valid", "这个令牌无效"),
         Row("this token may read only", "这个令牌只能读取"),

@@ -1,4 +1,4 @@
-// What the interfaces of other services have in common: the request read, the job submitted in the session of its conversation, and
+// The steps that all interfaces of other services share: the request is read, the job submitted in the session of its conversation, and
 // its end waited for. Called on the request's task. Failure: ProblemDetails, FieldError, JobError, TenantError.
 
 import Foundation

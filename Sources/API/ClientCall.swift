@@ -1,4 +1,4 @@
-// What a client of another service's interface asks for, read into a chat job: the parameters that OpenAI's and Anthropic's interfaces
+// The request of a client of another service's interface, read into a chat job: the parameters that OpenAI's and Anthropic's interfaces
 // have in common. Pure. Failure: ProblemDetails or FieldError that names the parameter. Decision 0013 says what is taken over.
 
 import Foundation

@@ -22,7 +22,21 @@ struct ClientMessages {
     /// The texts of the application, each with its place in the request.
     private var instructionTexts: [(text: String, place: String)] = []
     /// The messages so far; the last one of the user becomes the question.
-    private var all: [(message: JSON, place: String)] = []
+    private var all: [Entry] = []
+
+    private struct Entry {
+        var members: JSONObject
+        /// Of an assistant's message.
+        var calls: [JSON] = []
+        var place: String
+
+        var message: JSON {
+            var members = members
+            if !calls.isEmpty { members["tool_calls"] = .array(calls) }
+            return .object(members)
+        }
+    }
+
     /// Calls of tools whose results have not come, by their ids: the tools' names.
     private var openCalls: [String: String] = [:]
 
@@ -35,42 +49,40 @@ struct ClientMessages {
 
     mutating func user(_ text: String, place: String) {
         openCalls = [:]
-        all.append((["role": "user", "content": .string(text)], place))
+        all.append(Entry(members: ["role": "user", "content": .string(text)], place: place))
     }
 
     /// - Parameter calls: {id, name, arguments} each.
-    mutating func assistant(_ text: String, calls: [JSON] = [], place: String) {
+    mutating func assistant(_ text: String, calls: [JSON] = [], place: String) throws(FieldError) {
         openCalls = [:]
-        addCalls(calls)
+        try addCalls(calls, place)
         // A message that says nothing is none: models refuse it.
         guard !text.isEmpty || !calls.isEmpty else { return }
-        var message: JSONObject = ["role": "assistant", "content": .string(text)]
-        if !calls.isEmpty { message["tool_calls"] = .array(calls) }
-        all.append((.object(message), place))
+        all.append(Entry(members: ["role": "assistant", "content": .string(text)], calls: calls, place: place))
     }
 
     /// A call that comes as an item of its own belongs to the assistant's message in front of it.
-    mutating func call(_ call: JSON, place: String) {
-        guard let last = all.last?.message, last["role"] == "assistant", var message = last.object else {
-            return assistant("", calls: [call], place: place)
-        }
-        addCalls([call])
-        message["tool_calls"] = .array((last["tool_calls"]?.array ?? []) + [call])
-        all[all.count - 1].message = .object(message)
+    mutating func call(_ call: JSON, place: String) throws(FieldError) {
+        guard all.last?.members["role"] == "assistant" else { return try assistant("", calls: [call], place: place) }
+        try addCalls([call], place)
+        all[all.count - 1].calls.append(call)
     }
 
-    private mutating func addCalls(_ calls: [JSON]) {
-        for call in calls { openCalls[call["id"]?.string ?? ""] = call["name"]?.string ?? "" }
+    private mutating func addCalls(_ calls: [JSON], _ place: String) throws(FieldError) {
+        for call in calls {
+            let id = call["id"]?.string ?? ""
+            guard openCalls.updateValue(call["name"]?.string ?? "", forKey: id) == nil else {
+                throw FieldError(field: place, detail: "must not have two calls with the id \"\(id.prefix(80))\"")
+            }
+        }
     }
 
     mutating func result(_ text: String, of call: String, place: String, field: String) throws(FieldError) {
         guard let name = openCalls.removeValue(forKey: call) else {
             throw FieldError(field: "\(place).\(field)", detail: "must be the id of a tool call in the assistant's message before it")
         }
-        all.append(
-            (
-                ["role": "tool", "content": .string(text), "tool_call_id": .string(call), "name": .string(name)], place
-            ))
+        let members: JSONObject = ["role": "tool", "content": .string(text), "tool_call_id": .string(call), "name": .string(name)]
+        all.append(Entry(members: members, place: place))
     }
 
     /// After the last message: tells the question from the history.
@@ -79,12 +91,12 @@ struct ClientMessages {
         guard let last = all.last else {
             throw FieldError(field: field, detail: "must hold the words of the user that are to be answered")
         }
-        guard last.message["role"] == "user" else {
+        guard last.members["role"] == "user" else {
             throw FieldError(
                 field: field, detail: "must end with a message of the user: the assistant begins each answer itself")
         }
         self.field = field
-        question = last.message["content"]?.string ?? ""
+        question = last.members["content"]?.string ?? ""
         questionPlace = last.place
         guard question.contains(where: { !$0.isWhitespace }) else {
             throw FieldError(field: questionPlace, detail: "must not be blank")

@@ -128,7 +128,7 @@ extension Request {
         return seconds
     }
 
-    /// Which preferences an answer says it has followed (RFC 7240, 3); nil: none.
+    /// The preferences that an answer says it has followed (RFC 7240, 3); nil: none.
     /// - Parameter wait: the seconds that were waited for.
     func appliedPreference(wait: Double) -> String? {
         var applied: [String] = []
@@ -137,7 +137,7 @@ extension Request {
         return applied.isEmpty ? nil : applied.joined(separator: ", ")
     }
 
-    /// A query parameter, decoded; nil when absent or empty. Unknown parameters are nobody's business.
+    /// A query parameter, decoded; nil when absent or empty. Unknown parameters are ignored.
     func query(_ name: String) -> String? {
         // The envelope has refused queries that cannot be decoded.
         guard let value = try? QueryText(uri.query)[name], !value.isEmpty else { return nil }

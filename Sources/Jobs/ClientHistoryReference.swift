@@ -7,27 +7,34 @@ public struct ClientHistoryReference: Sendable, Hashable {
     /// The job whose answer is the last of these messages, where the session has them itself: nothing is stored then.
     public var follows: String?
 
-    public init(digest: String? = nil, follows: String? = nil) {
+    /// SHA-256 of what a request with a previous answer brought: the answer's id and the messages. It tells repeats of the request
+    /// from other requests under the same idempotency key.
+    public var request: String?
+
+    public init(digest: String? = nil, follows: String? = nil, request: String? = nil) {
         self.digest = digest
         self.follows = follows
+        self.request = request
     }
 
     /// Begins the names in a job's metadata that only the service sets.
     static let reserved = "nanobot."
     private static let digestKey = reserved + "history"
     private static let followsKey = reserved + "history_follows"
+    private static let requestKey = reserved + "history_request"
     /// Names that there may be.
-    static let count = 2
+    static let count = 3
 
     /// - Parameter metadata: of a job.
     public init(_ metadata: [String: String]) {
-        self.init(digest: metadata[Self.digestKey], follows: metadata[Self.followsKey])
+        self.init(digest: metadata[Self.digestKey], follows: metadata[Self.followsKey], request: metadata[Self.requestKey])
     }
 
     var metadata: [String: String] {
         var members: [String: String] = [:]
         members[Self.digestKey] = digest
         members[Self.followsKey] = follows
+        members[Self.requestKey] = request
         return members
     }
 

@@ -272,6 +272,36 @@ import WireTypes
         }
     }
 
+    @Test(
+        "an item of an unknown kind is refused by its name, and never passed over in silence",
+        arguments: [
+            (["type": "input_text", "text": "the real question"], "input[1].type"), (["type": "Message", "role": "user", "content": "q"], "input[1].type"),
+            (["type": "item_reference", "id": "x"], "input[1].type"), (["type": "custom_tool_call_output", "call_id": "c", "output": "1"], "input[1].call_id"),
+            (["type": "reasoning", "summary": []], nil),
+        ] as [(JSON, String?)])
+    func unknownItems(item: JSON, field: String?) async throws {
+        try await served { _, http in
+            let input: JSON = [["role": "user", "content": "old"], item, ["role": "user", "content": "new"]]
+            let reply = try await http.send(
+                "POST", "/v1/responses", json: ["model": "nanobot", "user": "alice", "input": input, "background": true])
+            #expect(reply.status == (field == nil ? 200 : 400))
+            #expect(try field == nil || reply.json["error"]?["param"]?.string == field)
+        }
+    }
+
+    @Test("two calls of one message with one id are refused; thousands of calls are one message")
+    func manyCalls() throws {
+        let call: (Int) -> JSON = { ["type": "function_call", "call_id": .string("c\($0)"), "name": "f", "arguments": ["a": 1]] }
+        let bounds = ClientMessages.Bounds(history: 1 << 24, instructions: 10)
+        let question: JSON = ["role": "user", "content": "q"]
+        let many = JSON.array((0..<20_000).map(call) + [question])
+        let read = try OpenAIMessages.read(many, field: "input", bounds)
+        #expect(read.history.count == 1 && read.history[0]["tool_calls"]?.array?.count == 20_000)
+        #expect(read.history[0]["tool_calls"]?[0]?["arguments"] == "{\"a\":1}")
+        let error = #expect(throws: FieldError.self) { try OpenAIMessages.read([call(1), call(1), question], field: "input", bounds) }
+        #expect(error?.field == "input[1]")
+    }
+
     @Test("a response that has ended can be deleted, with its record; one that has not is cancelled first")
     func deleting() async throws {
         try await served { fixture, http in

@@ -35,7 +35,8 @@ struct ClientHistoryTests {
         "A history is the whole conversation, its beginning, or another one",
         arguments: [
             (["one", "re: one", "two", "re: two"], .whole(through: "j2")), (["one", "re: one"], .beginning), (["one"], .beginning),
-            (["one", "re: one", "two"], .beginning), (["one ", "re:\none", "two", "re: two\n"], .whole(through: "j2")),
+            (["one", "re: one", "two"], .beginning), (["one ", "re: one\r\n", "two", "re: two\n"], .whole(through: "j2")),
+            (["one", "re:one", "two", "re: two"], .other),
             (["one", "re: ONE", "two", "re: two"], .other), (["two", "re: two"], .other),
             (["one", "re: one", "two", "re: two", "three", "re: three"], .other), (["re: one", "one"], .other),
         ] as [([String], HistoryMatch)])

@@ -115,10 +115,32 @@ struct ClientConversationTests {
         #expect(try bench.services.spool.names(in: .queued).count == 1)
     }
 
-    @Test("a job that is refused leaves no session behind")
-    func refused() throws {
+    @Test("one key with another previous answer, or other messages behind it, is another request")
+    func repeatedFollowing() throws {
+        let first = try ask(try conversation([], "hello"))
+        let id = try #require(try bench.services.spool.names(in: .queued).first).id
+        try answer(first, "Hi.")
+        let session = try #require(first.sessionID)
+        func following(_ previous: String?, _ history: [String]) throws -> ClientConversation {
+            var next = try conversation(history, "same", key: "k")
+            next.previous = previous.map { PreviousAnswer(job: $0, session: session, isOver: true, isInSession: true) }
+            return next
+        }
+        let begun = try ask(try following("\(id)", ["e1", "e2"]))
+        #expect(try ask(try following("\(id)", ["e1", "e2"])) == begun)
+        for other in [
+            try following("\(id)", ["e1", "CHANGED"]), try following("\(JobID.make(now: Date()))", ["e1", "e2"]), try following(nil, []),
+            try following(nil, ["e1", "e2"]), try following("\(id)", []),
+        ] {
+            let error = #expect(throws: JobError.self) { try ask(other) }
+            #expect(error?.kind == .idempotencyConflict)
+        }
+    }
+
+    @Test("a job that is refused leaves no session behind", arguments: [nil, "named"] as [String?])
+    func refused(session: String?) throws {
         #expect(throws: JobError.self) {
-            try ask(try conversation(["from", "elsewhere"], "and?"), more: ["model": "nosuch model"])
+            try ask(try conversation(["from", "elsewhere"], "and?", session: session), more: ["model": "nosuch model"])
         }
         #expect(try store.list().isEmpty)
     }

@@ -90,7 +90,7 @@ struct AnthropicMessages {
             }
         }
         let text = try joined(content.array == nil ? content : .array(said), place)
-        messages.assistant(text, calls: calls, place: place)
+        try messages.assistant(text, calls: calls, place: place)
     }
 
     private func joined(_ content: JSON, _ place: String) throws(FieldError) -> String {

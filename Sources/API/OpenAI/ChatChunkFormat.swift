@@ -19,7 +19,7 @@ struct ChatChunkFormat: StreamFormat {
         translator = StreamTranslator(jobID: answer.jobID)
     }
 
-    /// What was sent cannot be taken back, and this reader starts at the start: nothing is lost.
+    /// Sent text cannot be taken back. This reader starts at the beginning, so it loses nothing.
     mutating func reset() -> String { "" }
 
     mutating func text(of line: StatusChunk.Line, isLast: Bool) -> (text: String, isDone: Bool) {

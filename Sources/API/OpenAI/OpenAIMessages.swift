@@ -8,6 +8,14 @@ struct OpenAIMessages {
     /// The parameter of a response; it may be the question alone, as a text.
     static let inputField = "input"
 
+    /// Thoughts, and calls of the tools of another service: no part of what was said.
+    private static let passedOver: Set<String> = [
+        "reasoning", "compaction", "web_search_call", "file_search_call", "computer_call", "computer_call_output",
+        "code_interpreter_call", "image_generation_call", "local_shell_call", "local_shell_call_output", "shell_call",
+        "shell_call_output", "apply_patch_call", "apply_patch_call_output", "mcp_call", "mcp_list_tools", "mcp_approval_request",
+        "mcp_approval_response",
+    ]
+
     private let field: String
     private var messages = ClientMessages()
 
@@ -36,7 +44,7 @@ struct OpenAIMessages {
 
     private mutating func add(_ entry: JSON, place: String) throws(FieldError) {
         guard entry.object != nil else { throw FieldError(field: place, detail: "must be an object, not \(entry.kindName)") }
-        if let type = entry["type"]?.string, type != "message" { return try add(item: type, entry, place) }
+        if field == Self.inputField, let type = entry["type"]?.string, type != "message" { return try add(item: type, entry, place) }
         guard let role = entry["role"]?.string else {
             throw FieldError(field: "\(place).role", detail: "is required: system, developer, user, assistant or tool")
         }
@@ -45,8 +53,7 @@ struct OpenAIMessages {
         case "user": messages.user(try text(entry, place), place: "\(place).content")
         case "assistant":
             let calls = try calls(entry, place)
-            messages.assistant(
-                try text(entry, place, mayBeAbsent: !calls.isEmpty || entry["refusal"]?.string != nil), calls: calls, place: place)
+            try messages.assistant(try text(entry, place, mayBeAbsent: true), calls: calls, place: place)
         case "tool":
             let id = try string(entry, "tool_call_id", place)
             try messages.result(try text(entry, place), of: id, place: place, field: "tool_call_id")
@@ -60,17 +67,25 @@ struct OpenAIMessages {
     /// An item of a response's input that is no message.
     private mutating func add(item type: String, _ item: JSON, _ place: String) throws(FieldError) {
         switch type {
-        case "function_call": messages.call(try call(item, id: "call_id", place), place: place)
-        case "function_call_output":
+        case "function_call": try messages.call(try call(item, id: "call_id", place), place: place)
+        case "custom_tool_call":
+            let input: JSON = ["input": item["input"] ?? ""]
+            let call: JSON = [
+                "id": .string(try string(item, "call_id", place)), "name": .string(try string(item, "name", place)),
+                "arguments": .string(input.text()),
+            ]
+            try messages.call(call, place: place)
+        case "function_call_output", "custom_tool_call_output":
             let id = try string(item, "call_id", place)
             guard let output = item["output"] else { throw FieldError(field: "\(place).output", detail: "is required") }
             try messages.result(try text(of: output, "\(place).output"), of: id, place: place, field: "call_id")
         case "item_reference":
             throw FieldError(
                 field: "\(place).type", detail: "item_reference is not supported; send the item, or previous_response_id")
+        case _ where Self.passedOver.contains(type): return
         default:
-            // Thoughts, and calls of the tools of other services: no part of what was said.
-            return
+            throw FieldError(
+                field: "\(place).type", detail: "must be message or another item of a response, not \"\(type.prefix(40))\"")
         }
     }
 
@@ -102,7 +117,8 @@ struct OpenAIMessages {
     private func call(_ value: JSON, id: String?, _ place: String) throws(FieldError) -> JSON {
         var call: JSONObject = [
             "id": "", "name": .string(try string(value, "name", place)),
-            "arguments": .string(value["arguments"]?.string ?? "{}"),
+            // Some clients send the object itself.
+            "arguments": .string(value["arguments"].map { $0.string ?? $0.text() } ?? "{}"),
         ]
         if let id { call["id"] = .string(try string(value, id, place)) }
         return .object(call)

@@ -122,6 +122,9 @@ struct OpenAIRoutes: RouteGroup {
     private func previous(of call: ClientCall, _ context: APIContext) async throws -> PreviousAnswer? {
         guard let id = try call.text("previous_response_id") else { return nil }
         let view = try await job(id, context, field: "previous_response_id")
+        if let named = try call.namedSession(), named != view.sessionID {
+            throw FieldError(field: "previous_response_id", detail: "is of another session than the one that the request names")
+        }
         return PreviousAnswer(
             job: "\(view.id)", session: try view.sessionID.map { try SessionID($0) } ?? .standard, isOver: view.state.isFinal,
             isInSession: view.state == .completed && view.result?["command"] == nil)

@@ -121,7 +121,7 @@ extension OpenAIRoutes {
         return items
     }
 
-    /// - Throws: 404 `response_not_found`, also for a response of somebody the caller does not reach.
+    /// - Throws: 404 `response_not_found`, also for a response of a user whom the caller does not reach.
     func job(_ response: String, _ context: APIContext, field: String? = nil) async throws -> JobView {
         let absent = ProblemDetails(
             status: 404, code: "response_not_found", detail: "no response \"\(response.prefix(100))\"", field: field)

@@ -86,7 +86,8 @@ public struct ClientHistory: Sendable, Hashable {
     }
 }
 
-/// One message of a conversation as a client has it. White space is not compared: clients cut it off.
+/// One message of a conversation as a client has it. White space at the ends is not compared, since clients cut it off, and a line may
+/// end with CR LF.
 struct VisibleMessage: Sendable {
     private var role: ChatRole
     /// The same message in its forms: an answer that was given whole is the last text alone; one that was given piece by piece
@@ -101,7 +102,7 @@ struct VisibleMessage: Sendable {
     init(_ role: ChatRole, _ texts: [String], calls: [ToolCall] = []) {
         self.role = role
         let called = calls.map { " \($0.name) \($0.arguments)" }.joined()
-        forms = Set(texts.map { ($0 + called).filter { !$0.isWhitespace } })
+        forms = Set(texts.map { $0.replacing("\r\n", with: "\n").trimmingCharacters(in: .whitespacesAndNewlines) + called })
     }
 
     /// For a message in one form.
@@ -156,7 +157,8 @@ struct VisibleConversation: Sendable {
         }
         let texts = turn.filter { $0.message.role == .assistant }.map(\.message.content)
         messages.append(VisibleMessage(question.message))
-        messages.append(VisibleMessage(.assistant, [last.message.content, texts.joined()]))
+        // Streams put an empty line between the texts; a continued answer has none.
+        messages.append(VisibleMessage(.assistant, [last.message.content, texts.joined(separator: "\n\n"), texts.joined()]))
         plain += [question.message, .assistant(last.message.content)]
         lastJob = last.jobID
     }

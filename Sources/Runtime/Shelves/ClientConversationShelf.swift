@@ -64,13 +64,15 @@ struct ClientConversationShelf: ClientConversations {
     func submit(
         _ conversation: ClientConversation, route: String, job: @escaping (ConversationPlace) throws -> JobRequest
     ) throws -> Submitted {
+        let given = try history(conversation.history)
         let call = Call(
             store: SessionStore(workspace: try workspaces.open(conversation.user)), conversation: conversation
         ) { place in
+            var place = place
+            place.history.request = Self.request(conversation, given)
             let job = try job(place)
             return (job, try jobs.submit(job, source: .api, route: route))
         }
-        let given = try history(conversation.history)
         if let place = try placeOfRepeat(conversation, given, route: route) { return try call.submit(place) }
         return try self.submit(call, given)
     }
@@ -113,8 +115,12 @@ struct ClientConversationShelf: ClientConversations {
         let question = call.conversation.question
         try requireSpace(given, call)
         try agent { () throws(AgentError) in try call.store.keep(given, in: session, question: question, at: now()) }
-        let reference = ClientHistoryReference(digest: given.digest)
-        return try call.submit(ConversationPlace(session: session, history: reference))
+        do {
+            return try call.submit(ConversationPlace(session: session, history: ClientHistoryReference(digest: given.digest)))
+        } catch {
+            removeIfUnused(session, call)
+            throw error
+        }
     }
 
     /// A large history takes no more of the disk than its user may have.
@@ -136,14 +142,9 @@ struct ClientConversationShelf: ClientConversations {
             removeOld(call)
             return submitted
         }
-        do {
-            let submitted = try base(session, on: given, call)
-            removeOld(call)
-            return submitted
-        } catch {
-            removeIfUnused(session, call)
-            throw error
-        }
+        let submitted = try base(session, on: given, call)
+        removeOld(call)
+        return submitted
     }
 
     /// The conversation of an answer goes on: in its session where the answer is the last there, else in a session of its own.
@@ -181,6 +182,10 @@ struct ClientConversationShelf: ClientConversations {
         // Other messages are another request, which the key's fingerprint refuses.
         if conversation.previous == nil { reference.digest = given?.digest }
         return ConversationPlace(session: conversation.session ?? session, history: reference)
+    }
+
+    private static func request(_ conversation: ClientConversation, _ given: ClientHistory?) -> String? {
+        conversation.previous.map { Fingerprint.sha256Hex(Array("\($0.job)\n\(given?.digest ?? "")".utf8)) }
     }
 
     func input(of job: JobRequest) throws -> [JSON]? {
